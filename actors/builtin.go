@@ -1,0 +1,201 @@
+package actors
+
+import (
+	"cmp"
+	"maps"
+	"strings"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// builtin is what answers when no behavior is bound: the packs' answers, their
+// questions for slots, clarifying questions, and handovers. It does no I/O; a
+// flow's look-up is handed back as a behavior for the runner.
+type builtin struct {
+	library Library
+	flows   *flows
+}
+
+// The names of the packs' fixed sentences.
+const (
+	phraseFallback  = "fallback"
+	phraseClarify   = "clarify"
+	phraseHandover  = "handover"
+	phraseAskAgain  = "ask_again"
+	phraseBotFailed = "bot_failed"
+	phraseNone      = "none_of_these"
+)
+
+// answer decides a turn, or gives the behavior that has to run for it.
+func (b *builtin) answer(t *Turn) (conversation.Outcome, *Binding) {
+	c := t.Choice
+	switch c.Action {
+	case conversation.ActionHandover:
+		return b.handover(t), nil
+	case conversation.ActionClarify:
+		return b.clarify(t), nil
+	case conversation.ActionAnswer, conversation.ActionContinue:
+		if t.Playbook != nil {
+			return b.play(t)
+		}
+	case conversation.ActionFallback:
+	}
+	return conversation.Outcome{Replies: b.say(t.Phrase(phraseFallback)), Abstain: true}, nil
+}
+
+// play follows the intent's playbook: ask for what is missing, then look up or
+// answer.
+func (b *builtin) play(t *Turn) (conversation.Outcome, *Binding) {
+	p := t.Playbook
+	needed := p.Need
+	flow := p.Flow
+	if flow != nil && !b.flows.configured(flow, b.variables(t)) {
+		// Without an endpoint the look-up's slots lead nowhere: answer in general.
+		flow, needed = nil, nil
+	}
+	for _, slot := range needed {
+		if t.Slots[slot.Name] == "" {
+			return b.ask(t, slot), nil
+		}
+	}
+	if flow != nil {
+		return conversation.Outcome{}, b.flows.binding(flow)
+	}
+	return b.settled(t, p.Answer), nil
+}
+
+// settled answers and forgets the dialogue, or hands over where the playbook
+// says so.
+func (b *builtin) settled(t *Turn, text string) conversation.Outcome {
+	p := t.Playbook
+	out := conversation.Outcome{
+		Intent: p.Intent, Replies: b.say(fillText(text, b.values(t))), Priority: p.Priority, Slots: t.Slots,
+	}
+	if len(out.Replies) > 0 {
+		out.Replies[len(out.Replies)-1].Buttons = p.Buttons
+	}
+	if p.Handover {
+		out.Handover, out.Summary = conversation.HandoverPolicy, p.Title
+	}
+	return out
+}
+
+func (b *builtin) ask(t *Turn, slot conversation.Slot) conversation.Outcome {
+	question := fillText(slot.Ask, b.values(t))
+	if again := t.Phrase(phraseAskAgain); t.Conversation.Dialogue.Ask == slot.Name && again != "" {
+		question = again + "\n" + question
+	}
+	return conversation.Outcome{
+		Intent: t.Playbook.Intent, Ask: slot.Name, Slots: t.Slots, Replies: b.say(question), Priority: t.Playbook.Priority,
+	}
+}
+
+// clarify offers the nearest intents as buttons whose text is their title, which
+// is one of the questions that they are trained on.
+func (b *builtin) clarify(t *Turn) conversation.Outcome {
+	reply := conversation.Reply{Text: conversation.Text(cmp.Or(t.Phrase(phraseClarify), t.Phrase(phraseFallback)))}
+	for _, c := range t.Choice.Offer {
+		if p, ok := b.library.Playbook(t.Inbox.Packs, c.Intent, t.Lang); ok && p.Title != "" {
+			reply.Buttons = append(reply.Buttons, conversation.Button{Label: p.Title, Text: p.Title})
+		}
+	}
+	if none := t.Phrase(phraseNone); none != "" && len(reply.Buttons) > 0 {
+		reply.Buttons = append(reply.Buttons, conversation.Button{Label: none, Text: none})
+	}
+	if reply.Text == "" {
+		return conversation.Outcome{Abstain: true}
+	}
+	return conversation.Outcome{Replies: []conversation.Reply{reply}, Abstain: true}
+}
+
+func (b *builtin) handover(t *Turn) conversation.Outcome {
+	out := conversation.Outcome{
+		Intent: t.Choice.Intent, Slots: t.Slots, Handover: t.Choice.Reason, Abstain: t.Choice.Reason == conversation.HandoverAbstained,
+	}
+	text := t.Phrase(phraseHandover)
+	if p := t.Playbook; p != nil {
+		out.Summary = p.Title
+		if t.Choice.Reason == conversation.HandoverAsked && p.Answer != "" {
+			text = fillText(p.Answer, b.values(t))
+		}
+	}
+	if t.Inbox.Policy.Silent {
+		text = ""
+	}
+	out.Replies = b.say(text)
+	return out
+}
+
+// failed is the outcome of a turn whose classifier or behavior failed: an honest
+// sentence, and a human.
+func (b *builtin) failed(t *Turn, reason conversation.HandoverReason) conversation.Outcome {
+	text := t.Phrase(phraseBotFailed)
+	if reason == conversation.HandoverLookup && t.Playbook != nil && t.Playbook.Flow != nil {
+		text = cmp.Or(fillText(t.Playbook.Flow.Failed, b.values(t)), text)
+	}
+	return conversation.Outcome{
+		Intent: t.Choice.Intent, Slots: t.Slots, Handover: reason, Replies: b.say(cmp.Or(text, t.Phrase(phraseHandover))),
+	}
+}
+
+func (b *builtin) say(text string) []conversation.Reply {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	return []conversation.Reply{{Text: conversation.Text(text)}}
+}
+
+// fill adds the values that this message gives to the known ones, and says
+// whether the slot that was asked for is among them.
+func (b *builtin) fill(t *Turn) conversation.SlotResult {
+	for _, e := range t.Prediction.Entities {
+		t.Slots[e.Name] = clip(e.Value)
+	}
+	asked := t.Conversation.Dialogue.Ask
+	if asked == "" || t.Timer != "" {
+		return conversation.SlotNotAsked
+	}
+	found := false
+	for _, e := range t.Prediction.Entities {
+		found = found || e.Name == asked
+	}
+	if found {
+		return conversation.SlotFilled
+	}
+	if value, ok := b.library.SlotValue(t.Inbox.Packs, asked, t.Text); ok {
+		t.Slots[asked] = clip(value)
+		return conversation.SlotFilled
+	}
+	if _, known := b.library.Slot(t.Inbox.Packs, asked, t.Lang); !known {
+		// No pack describes this slot: a behavior asked for it, and takes what
+		// comes as it is.
+		t.Slots[asked] = clip(string(t.Text))
+		return conversation.SlotFilled
+	}
+	return conversation.SlotMissing
+}
+
+// clip cuts a value to what a slot holds, at a character's end.
+func clip(s string) string {
+	if len(s) > conversation.MaxSlotBytes {
+		return strings.ToValidUTF8(s[:conversation.MaxSlotBytes], "")
+	}
+	return s
+}
+
+// variables are the pack's values, the inbox's own above them.
+func (b *builtin) variables(t *Turn) map[string]string {
+	out := map[string]string{}
+	if t.Playbook != nil {
+		maps.Copy(out, t.Playbook.Variables)
+	}
+	maps.Copy(out, t.Inbox.Vars)
+	return out
+}
+
+// values are the variables with the slots above them.
+func (b *builtin) values(t *Turn) map[string]string {
+	out := b.variables(t)
+	maps.Copy(out, t.Slots)
+	return out
+}

@@ -1,0 +1,172 @@
+package actors
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// conclude takes the prediction of the present turn, chooses the behavior and
+// either finishes the turn at once or hands it to the runner. A nil prediction
+// means that there will be none.
+func (g *grain) conclude(pred *conversation.Prediction) {
+	t := g.turn
+	if t.clock != nil {
+		t.clock.Stop()
+	}
+	if t.pred = pred; pred == nil {
+		t.pred = &conversation.Prediction{}
+	}
+	if t.held != nil && !g.stageHeld() {
+		return
+	}
+	if g.state.Status != conversation.StatusPending {
+		// An agent came in while the message was being classified.
+		if t.held != nil {
+			g.commitHeld(t)
+		}
+		g.dropTurn()
+		return
+	}
+	work := g.newWork(t)
+	b := g.e.behaviors.find(g.state.Inbox, work.Choice)
+	if b == nil && pred == nil && t.timerID == "" && g.e.botNeedsPrediction(&work.Inbox) {
+		g.finish(t, "builtin", g.e.builtin.failed(work, conversation.HandoverBotFailed))
+		return
+	}
+	if b == nil {
+		out, slow := g.e.builtin.answer(work)
+		if slow == nil {
+			g.finish(t, "builtin", out)
+			return
+		}
+		b = slow
+	}
+	g.start(t, b, work)
+}
+
+// commitHeld makes the staged message durable and acknowledges it.
+func (g *grain) commitHeld(t *turn) bool {
+	if g.flush() != nil {
+		return false
+	}
+	g.countAccepted()
+	g.acknowledge(t)
+	return true
+}
+
+// start puts a behavior on the runner. The message becomes durable and is
+// acknowledged first: a behavior may take seconds.
+func (g *grain) start(t *turn, b *Binding, work *Turn) {
+	if t.held != nil && !g.commitHeld(t) {
+		return
+	}
+	work.Conversation = g.state.Clone()
+	cancel, err := g.e.runner.run(g.self, t.attempt, b, work)
+	if err != nil {
+		g.finish(t, b.Name, g.e.builtin.failed(work, conversation.HandoverBotFailed))
+		return
+	}
+	t.cancel = cancel
+}
+
+func (g *grain) onConcluded(m *concluded) {
+	t := g.current(m.attempt)
+	if t == nil {
+		return
+	}
+	out := m.outcome
+	if m.err != nil {
+		g.e.log.Warn("behavior failed", "conversation_id", g.id.String(), "behavior", m.behavior, "err", m.err)
+		reason := conversation.HandoverBotFailed
+		if errors.Is(m.err, errLookup) {
+			reason = conversation.HandoverLookup
+		}
+		out = g.e.builtin.failed(g.newWork(t), reason)
+	}
+	g.finish(t, m.behavior, out)
+	g.settle()
+}
+
+// finish decides the turn with its outcome and makes it durable, together with
+// the message if that is still held.
+func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
+	cmd := conversation.CompleteTurn{
+		Turn: t.seq, Prediction: t.pred, Outcome: out, Behavior: behavior, Inline: t.ridesInline(),
+	}
+	d, err := conversation.Decide(g.state, cmd, g.now())
+	if err != nil && conversation.CodeOf(err) != conversation.CodeStaleTurn {
+		g.e.log.Warn("outcome refused", "conversation_id", g.id.String(), "behavior", behavior, "err", err)
+		cmd.Outcome = g.e.builtin.failed(g.newWork(t), conversation.HandoverBotFailed)
+		d, err = conversation.Decide(g.state, cmd, g.now())
+	}
+	result := outcomeLabel(cmd.Outcome)
+	if err != nil {
+		g.e.metrics.stale.Inc()
+		result = "stale"
+	}
+	g.stage(d.Events)
+	held := t.held != nil
+	if g.flush() != nil {
+		return // whoever waits has been told
+	}
+	if held {
+		g.countAccepted()
+		g.acknowledge(t)
+	}
+	g.e.metrics.turns.WithLabelValues(result).Observe(time.Since(t.began).Seconds())
+	if g.turn == t {
+		g.dropTurn()
+	}
+}
+
+// ridesInline reports whether somebody will get the reply on a response.
+func (t *turn) ridesInline() bool {
+	return len(t.waiting) > 0 || (t.held != nil && t.held.deliver.in.Wait > 0)
+}
+
+func outcomeLabel(o conversation.Outcome) string {
+	switch {
+	case o.Handover != "":
+		return "handover"
+	case o.Abstain && len(o.Replies) > 0 && len(o.Replies[0].Buttons) > 0:
+		return "clarified"
+	case o.Abstain:
+		return "abstained"
+	case len(o.Replies) == 0:
+		return "silent"
+	}
+	return "answered"
+}
+
+// newWork gathers what a behavior gets. The conversation in it is the grain's
+// own until start makes a copy.
+func (g *grain) newWork(t *turn) *Turn {
+	s := g.state
+	inbox, err := g.e.o.Directory.Inbox(s.Inbox)
+	if err != nil {
+		inbox = conversation.Inbox{ID: s.Inbox}
+	}
+	pred := t.pred
+	w := &Turn{
+		Inbox: inbox, Conversation: s, Seq: t.seq, Text: t.text, Timer: t.timerID, Now: g.now(), Prediction: pred,
+		Lang: cmp.Or(pred.Lang, s.Dialogue.Lang, inbox.Lang, "zh"), Slots: map[string]string{},
+		phrase: func(name, lang string) string { return g.e.o.Library.Phrase(inbox.Packs, name, lang) },
+	}
+	maps.Copy(w.Slots, s.Dialogue.Slots)
+	filled := g.e.builtin.fill(w)
+	w.Choice = inbox.Policy.Choose(s, pred, filled)
+	if w.Choice.Intent != "" {
+		w.Playbook, _ = g.e.o.Library.Playbook(inbox.Packs, w.Choice.Intent, w.Lang)
+	}
+	return w
+}
+
+// botNeedsPrediction reports whether the inbox's bot is the packs', which can do
+// nothing without a prediction.
+func (e *Engine) botNeedsPrediction(inbox *conversation.Inbox) bool {
+	return inbox.ServesBot() && !e.behaviors.serves(inbox.ID)
+}

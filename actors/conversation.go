@@ -1,0 +1,296 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// heldMessages bounds the visitor messages that wait for one being classified.
+const heldMessages = 64
+
+// grain is the owner of one conversation.
+//
+// owns: the state, the claim on the journal, the bot's present turn · accepts:
+// deliver, do, wake, and the results of its own effects · emits: answers, appends,
+// messages to the queue grain · bound: the gate's mailbox limit; heldMessages
+// behind a turn · on panic: rebuilt from the journal, see the gate · on restart:
+// state is loaded with the first message.
+type grain struct {
+	e    *Engine
+	id   conversation.ConversationID
+	self *actor.PID
+
+	// touched by Receive only
+
+	state   *conversation.State // nil = not loaded
+	epoch   uint64
+	head    conversation.Head // as of the last append
+	saved   conversation.Seq  // version of the stored snapshot
+	staged  []conversation.Entry
+	turn    *turn
+	backlog []*visit // visitor messages behind a turn that is not stored yet
+	attempt uint64
+}
+
+// visit is a visitor's message that has not been answered yet.
+type visit struct {
+	deliver *deliver
+	sender  *actor.PID
+	came    time.Time
+}
+
+func newGrain(e *Engine, name string) *grain {
+	g := &grain{e: e}
+	// A name that is no id leaves the zero id, which the journal refuses.
+	g.id, _ = conversation.ParseConversationID(name)
+	return g
+}
+
+// Receive implements [actor.Actor].
+func (g *grain) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		g.self = ctx.Self()
+	case *cluster.Passivate:
+		g.onPassivate()
+
+	case *deliver:
+		g.onDeliver(&visit{deliver: m, sender: ctx.Sender(), came: time.Now()})
+	case *do:
+		g.onDo(m, ctx.Sender())
+	case *wake:
+		g.onWake(m, ctx.Sender())
+
+	case *classified:
+		g.onClassified(m)
+	case *concluded:
+		g.onConcluded(m)
+
+	case *budgetOver:
+		g.onBudgetOver(m)
+	case *waitOver:
+		g.onWaitOver(m)
+	}
+}
+
+// onDeliver takes a visitor's message. While the one before it is being
+// classified it waits, so that messages are stored in the order they came.
+func (g *grain) onDeliver(v *visit) {
+	if g.turn != nil && g.turn.held != nil {
+		g.holdBack(v)
+		return
+	}
+	if err := g.activate(v.deliver.origin); err != nil {
+		g.refuse(v.sender, v.deliver.token, err)
+		return
+	}
+	g.accept(v)
+	g.settle()
+}
+
+func (g *grain) holdBack(v *visit) {
+	ref := v.deliver.in.Ref
+	if ref != "" && ref == g.turn.held.deliver.in.Ref {
+		g.turn.repeats = append(g.turn.repeats, v)
+		return
+	}
+	if len(g.backlog) >= heldMessages {
+		g.refuse(v.sender, v.deliver.token, conversation.Refuse(conversation.CodeOverloaded, "too many messages wait in this conversation"))
+		return
+	}
+	g.backlog = append(g.backlog, v)
+}
+
+// settle takes the messages that waited, until one of them opens a turn that
+// makes the rest wait again.
+func (g *grain) settle() {
+	for len(g.backlog) > 0 && (g.turn == nil || g.turn.held == nil) {
+		v := g.backlog[0]
+		g.backlog = g.backlog[1:]
+		if err := g.activate(v.deliver.origin); err != nil {
+			g.refuse(v.sender, v.deliver.token, err)
+			continue
+		}
+		g.accept(v)
+	}
+}
+
+// accept decides on a visitor's message. If the bot has the conversation the
+// decision is kept open for the classifier's budget, so that message and reply
+// share one append.
+func (g *grain) accept(v *visit) {
+	m := v.deliver
+	cmd := g.acceptCommand(m)
+	known, err := g.lookUpRef(m)
+	if err != nil {
+		g.refuse(v.sender, m.token, err)
+		return
+	}
+	if known.conversation != (conversation.ConversationID{}) && known.conversation != g.id {
+		g.answerElsewhere(v, known)
+		return
+	}
+	cmd.Known = known.seq
+	d, err := conversation.Decide(g.state, cmd, g.now())
+	switch {
+	case err != nil:
+		g.refuse(v.sender, m.token, err)
+	case d.Duplicate != 0:
+		g.answerDuplicate(v, d.Duplicate)
+	case g.endsPending(d.Events):
+		g.beginHeld(v)
+	default:
+		g.stage(d.Events)
+		if g.flush() != nil {
+			g.refuse(v.sender, m.token, errAppend)
+			return
+		}
+		g.countAccepted()
+		g.dropTurn()
+		g.reply(v.sender, m.token, g.receipt(g.state.LastVisitor))
+	}
+}
+
+func (g *grain) acceptCommand(m *deliver) conversation.AcceptMessage {
+	return conversation.AcceptMessage{Origin: m.origin, Ref: m.in.Ref, Text: m.in.Text, Metadata: m.in.Metadata}
+}
+
+// endsPending reports whether the bot has the conversation after events.
+func (g *grain) endsPending(events []conversation.Event) bool {
+	status := g.state.Status
+	for _, e := range events {
+		switch e := e.(type) {
+		case conversation.ConversationStarted:
+			status = e.Status
+		case conversation.StatusChanged:
+			status = e.To
+		}
+	}
+	return status == conversation.StatusPending
+}
+
+// onDo takes any other command.
+func (g *grain) onDo(m *do, sender *actor.PID) {
+	if err := g.reactivate(); err != nil {
+		g.refuse(sender, m.token, err)
+		return
+	}
+	d, err := conversation.Decide(g.state, m.cmd, g.now())
+	switch {
+	case err != nil:
+		g.refuse(sender, m.token, err)
+		return
+	case d.Duplicate != 0:
+		r := g.receipt(d.Duplicate)
+		r.Duplicate = true
+		g.reply(sender, m.token, r)
+		return
+	case len(d.Events) == 0:
+		g.reply(sender, m.token, g.receipt(g.state.Version))
+		return
+	}
+	g.stage(d.Events)
+	seq := g.messageSeq()
+	if err := g.flush(); err != nil {
+		g.refuse(sender, m.token, err)
+		return
+	}
+	if g.state.Status != conversation.StatusPending && g.turn != nil && g.turn.held == nil {
+		g.dropTurn()
+	}
+	g.reply(sender, m.token, g.receipt(seq))
+}
+
+// messageSeq gives the seq of the staged message or note, or else that of the
+// last staged entry.
+func (g *grain) messageSeq() conversation.Seq {
+	for _, e := range g.staged {
+		switch e.Event.(type) {
+		case conversation.AgentReplied, conversation.NoteAdded:
+			return e.Seq
+		}
+	}
+	return g.state.Version
+}
+
+// onWake fires what is due and takes up a turn that was left open.
+func (g *grain) onWake(m *wake, sender *actor.PID) {
+	if err := g.reactivate(); err != nil {
+		g.refuse(sender, m.token, err)
+		return
+	}
+	now := g.now()
+	due := []conversation.Command{conversation.FireTimer{}}
+	for _, t := range g.state.Timers {
+		due = append(due, conversation.FireTimer{ID: t.ID})
+	}
+	for _, cmd := range due {
+		if d, err := conversation.Decide(g.state, cmd, now); err == nil {
+			g.stage(d.Events)
+		}
+	}
+	if len(g.staged) > 0 {
+		if err := g.flush(); err != nil {
+			g.refuse(sender, m.token, err)
+			return
+		}
+	}
+	s := g.state
+	if g.turn == nil && s.Status == conversation.StatusPending && s.LastVisitor > s.LastTurn {
+		g.beginStored(s.LastVisitor)
+	}
+	g.reply(sender, m.token, g.receipt(s.Version))
+}
+
+// onPassivate writes down what only memory has. A turn that is open is given
+// up: its message is stored or will be sent again, and the next activation
+// takes it up.
+func (g *grain) onPassivate() {
+	g.abandon(conversation.Refuse(conversation.CodeUnavailable, "the conversation is being moved"))
+	if g.state == nil || g.epoch == 0 || !g.state.Started() || g.state.Version == g.saved {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	defer cancel()
+	if err := g.e.o.Journal.SaveState(ctx, g.state, g.epoch); err != nil && !errors.Is(err, conversation.ErrConflict) {
+		g.e.log.Warn("snapshot at passivation not stored", "conversation_id", g.id.String(), "err", err)
+	}
+	g.state = nil
+}
+
+// now gives a time that does not go back within the conversation.
+func (g *grain) now() time.Time {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if now.Before(g.state.LastActivity) {
+		return g.state.LastActivity
+	}
+	return now
+}
+
+func (g *grain) receipt(seq conversation.Seq) conversation.Receipt {
+	r := conversation.Receipt{
+		Conversation: g.id, Seq: seq, At: g.state.LastActivity, Version: g.state.Version, Status: g.state.Status,
+	}
+	if m, ok := g.state.MessageAt(seq); ok {
+		r.At = m.At
+	}
+	return r
+}
+
+func (g *grain) reply(to *actor.PID, token uint64, r conversation.Receipt) {
+	if to != nil {
+		g.e.o.System.Root.Send(to, &answer{token: token, receipt: r})
+	}
+}
+
+func (g *grain) refuse(to *actor.PID, token uint64, err error) {
+	if to != nil {
+		g.e.o.System.Root.Send(to, &answer{token: token, err: err})
+	}
+}

@@ -1,0 +1,246 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// The grain kinds of this package.
+const (
+	KindConversation = "conversation"
+	KindQueue        = "queue"
+)
+
+// Options configure an [Engine]. The first block is needed; zero means the
+// stated default in the second.
+type Options struct {
+	System     *actor.ActorSystem
+	Journal    Journal
+	Index      Index
+	Lists      Lists
+	Directory  Directory
+	Classifier Classifier
+	Library    Library
+	Sender     Sender
+	HTTP       *http.Client // for flows; expected to refuse addresses that the operator has not allowed
+	Key        []byte       // secret from which conversation ids are derived, at least 32 bytes, the same on every node
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+
+	Bindings []Binding      // custom behaviors
+	Kinds    []cluster.Kind // own grain kinds
+	View     *cluster.View  // who owns what; nil = this node owns everything
+	OnParked func(*cluster.Parked)
+
+	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
+	TurnTimeout     time.Duration // a classifier that takes longer has failed; default 2 s
+	BehaviorTimeout time.Duration // a behavior that takes longer has failed; default 10 s
+	AppendTimeout   time.Duration // one journal operation; default 5 s
+	RequestTimeout  time.Duration // an entrance waits so long for a conversation, besides Inbound.Wait; default 10 s
+	SnapshotEvery   int           // entries between stored snapshots; default 64
+	Idle            time.Duration // a conversation is passivated after so long; default 5 min
+	Requests        int           // requests that may wait for conversations on this node; default 65,536
+	ScoringQueue    int           // utterances that may wait for scoring; default 4,096
+	BehaviorRuns    int           // behaviors that may run at once; default 1,024
+	OutboxRows      int           // outbound messages the courier holds in memory; default 10,000
+	Sends           int           // outbound messages in flight at once; default 64
+}
+
+func (o Options) withDefaults() Options {
+	durations := []struct {
+		at  *time.Duration
+		def time.Duration
+	}{
+		{&o.Budget, 5 * time.Millisecond}, {&o.TurnTimeout, 2 * time.Second}, {&o.BehaviorTimeout, 10 * time.Second},
+		{&o.AppendTimeout, 5 * time.Second}, {&o.RequestTimeout, 10 * time.Second}, {&o.Idle, 5 * time.Minute},
+	}
+	for _, d := range durations {
+		if *d.at == 0 {
+			*d.at = d.def
+		}
+	}
+	counts := []struct {
+		at  *int
+		def int
+	}{
+		{&o.SnapshotEvery, 64}, {&o.Requests, 65_536}, {&o.ScoringQueue, 4_096}, {&o.BehaviorRuns, 1_024},
+		{&o.OutboxRows, 10_000}, {&o.Sends, 64},
+	}
+	for _, c := range counts {
+		if *c.at == 0 {
+			*c.at = c.def
+		}
+	}
+	if o.View == nil {
+		o.View = cluster.SingleNode("local")
+	}
+	return o
+}
+
+// Engine runs a node's actors and is the way to them.
+//
+// Concurrency: all methods may be called from anywhere once New has returned.
+type Engine struct {
+	o         Options
+	log       *slog.Logger
+	metrics   *metrics
+	gate      *cluster.Gate
+	pool      *pool
+	runner    *runner
+	shards    *shards
+	courier   *courier
+	behaviors *behaviors
+	builtin   *builtin
+	ids       ids
+}
+
+// New makes an engine and starts its pooled actors; grains start with their
+// first message. Errors: class invalid for contradicting bindings or kinds, and
+// for a missing or short key.
+func New(o Options) (*Engine, error) {
+	o = o.withDefaults()
+	if len(o.Key) < 32 {
+		return nil, conversation.Refuse(conversation.CodeInvalid, "the key for conversation ids has less than 32 bytes")
+	}
+	for i := range o.Bindings {
+		if o.Bindings[i].Timeout <= 0 {
+			o.Bindings[i].Timeout = o.BehaviorTimeout
+		}
+	}
+	found, err := newBehaviors(o.Bindings)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		o: o, log: o.Logger.With("component", "actors"), metrics: newMetrics(o.Registerer), behaviors: found, ids: ids{o.Key},
+	}
+	e.builtin = &builtin{library: o.Library}
+	e.builtin.flows = &flows{client: o.HTTP, b: e.builtin}
+	kinds := append([]cluster.Kind{
+		{Name: KindConversation, New: func(id string) actor.Actor { return newGrain(e, id) }, Idle: o.Idle},
+		{Name: KindQueue, New: func(id string) actor.Actor { return newQueue(e, id) }, Idle: -1, Mailbox: 1 << 16},
+	}, o.Kinds...)
+	e.gate, err = cluster.NewGate(cluster.Options{
+		System: o.System, View: o.View, Kinds: kinds, Logger: o.Logger, Registerer: o.Registerer, OnParked: o.OnParked,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.pool = newPool(o.System, o.Classifier, o.ScoringQueue, e.metrics)
+	e.runner = newRunner(o.System, o.BehaviorRuns, e.log, e.metrics)
+	e.shards = newShards(e, 2*runtime.GOMAXPROCS(0), o.Requests)
+	e.courier = newCourier(e)
+	return e, nil
+}
+
+// Deliver hands in a visitor's message and waits for its receipt, which means
+// that it is durable. With in.Wait the receipt also carries the bot's replies,
+// if they come in that time.
+//
+// Errors: refusals with their codes; class overloaded or unavailable when it is
+// certainly not stored, class outcome unknown when it may be: then deliver it
+// again with the same ref.
+func (e *Engine) Deliver(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
+	return await(ctx, func(done func(conversation.Receipt, error)) { e.DeliverAsync(in, done) })
+}
+
+// Do gives a command to a conversation and waits until it is durable. Errors:
+// as for [Engine.Deliver]; class not found when there is no such conversation.
+func (e *Engine) Do(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) (conversation.Receipt, error) {
+	return await(ctx, func(done func(conversation.Receipt, error)) { e.DoAsync(id, cmd, done) })
+}
+
+// DeliverAsync is [Engine.Deliver] that calls done, once, from an actor. done
+// must not block.
+func (e *Engine) DeliverAsync(in conversation.Inbound, done func(conversation.Receipt, error)) {
+	e.shards.submit(in.Contact[15], &request{
+		in: &in, done: done, ends: time.Now().Add(e.o.RequestTimeout + in.Wait),
+	})
+}
+
+// DoAsync is [Engine.Do] that calls done, once, from an actor. done must not
+// block.
+func (e *Engine) DoAsync(id conversation.ConversationID, cmd conversation.Command, done func(conversation.Receipt, error)) {
+	e.shards.submit(id[15], &request{id: id, cmd: cmd, done: done, ends: time.Now().Add(e.o.RequestTimeout)})
+}
+
+// tellConversation gives a command without waiting for what comes of it.
+func (e *Engine) tellConversation(id conversation.ConversationID, cmd conversation.Command) {
+	if err := e.gate.Tell(conversationID(id), &do{cmd: cmd}, nil); err != nil {
+		e.log.Warn("conversation not told", "conversation_id", id.String(), "err", err)
+	}
+}
+
+func await(ctx context.Context, start func(func(conversation.Receipt, error))) (conversation.Receipt, error) {
+	type result struct {
+		receipt conversation.Receipt
+		err     error
+	}
+	c := make(chan result, 1)
+	start(func(r conversation.Receipt, err error) { c <- result{r, err} })
+	select {
+	case r := <-c:
+		return r.receipt, r.err
+	case <-ctx.Done():
+		return conversation.Receipt{}, &conversation.Error{Code: conversation.CodeUnknownOutcome, Detail: "no answer in time", Err: ctx.Err()}
+	}
+}
+
+// SetPresence tells the queues of an agent's inboxes whether the agent takes
+// conversations. It is ephemeral: after a restart the sockets tell it again.
+func (e *Engine) SetPresence(c conversation.PresenceChange) {
+	inboxes := c.Inboxes
+	if len(inboxes) == 0 {
+		for _, i := range e.o.Directory.Inboxes() {
+			inboxes = append(inboxes, i.ID)
+		}
+	}
+	for _, id := range inboxes {
+		if err := e.gate.Tell(queueID(id), c, nil); err != nil {
+			e.log.Warn("queue not told", "inbox", string(id), "err", err)
+		}
+	}
+}
+
+// Queue gives an inbox's waiting conversations and agents.
+func (e *Engine) Queue(ctx context.Context, inbox conversation.InboxID) (*QueueView, error) {
+	v, err := e.Request(ctx, queueID(inbox), &viewQuery{})
+	if err != nil {
+		return nil, err
+	}
+	view, ok := v.(*QueueView)
+	if !ok {
+		return nil, conversation.Refuse(conversation.CodeInternal, "the queue gave no view")
+	}
+	return view, nil
+}
+
+// Request asks a grain of any kind, such as one of Options.Kinds, and waits for
+// its answer.
+func (e *Engine) Request(ctx context.Context, id cluster.GrainID, msg any) (any, error) {
+	return e.gate.Request(ctx, id, msg)
+}
+
+// Gate gives the way to the grains of this node.
+func (e *Engine) Gate() *cluster.Gate { return e.gate }
+
+// Committed takes a commit from the apply stream, in commit order, for the
+// courier. It does not block.
+func (e *Engine) Committed(c conversation.Commit) {
+	if len(c.Outbox) > 0 {
+		e.courier.offer(c.Outbox)
+	}
+}
+
+// CommitsLost says that commits went by without [Engine.Committed]; the outbox is
+// read again.
+func (e *Engine) CommitsLost() { e.courier.missed() }

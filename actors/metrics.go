@@ -1,0 +1,103 @@
+package actors
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+type metrics struct {
+	accepted    *prometheus.CounterVec
+	duplicates  prometheus.Counter
+	turns       *prometheus.HistogramVec
+	handovers   *prometheus.CounterVec
+	stale       prometheus.Counter
+	behaviors   *prometheus.CounterVec
+	appendFails *prometheus.CounterVec
+	scoring     prometheus.Gauge
+	scoringFull prometheus.Counter
+	requests    prometheus.Gauge
+	waiting     *prometheus.GaugeVec
+	agents      *prometheus.GaugeVec
+	outbox      prometheus.Gauge
+	deliveries  *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_messages_accepted_total", Help: "Visitor messages made durable.",
+		}, []string{"channel"}),
+		duplicates: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "colloquy_messages_duplicate_total", Help: "Repeated deliveries answered with the first receipt.",
+		}),
+		turns: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "colloquy_turn_duration_seconds", Help: "From a visitor's message reaching its grain to the bot's part being durable.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
+		}, []string{"outcome"}),
+		handovers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_handovers_total", Help: "Conversations given to humans.",
+		}, []string{"reason"}),
+		stale: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "colloquy_turns_stale_total", Help: "Bot results dropped because the conversation had moved on.",
+		}),
+		behaviors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_behavior_runs_total", Help: "Behaviors run off the mailbox.",
+		}, []string{"result"}),
+		appendFails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_append_failures_total", Help: "Appends that did not become durable, by class.",
+		}, []string{"class"}),
+		scoring: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "colloquy_intent_queue_length", Help: "Utterances waiting for or in a scoring actor.",
+		}),
+		scoringFull: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "colloquy_intent_queue_full_total", Help: "Utterances refused because the scoring queue was full.",
+		}),
+		requests: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "colloquy_requests_inflight", Help: "Requests of sockets and calls that wait for a grain's answer.",
+		}),
+		waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "colloquy_queue_waiting", Help: "Conversations waiting for an agent.",
+		}, []string{"inbox"}),
+		agents: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "colloquy_queue_agents_online", Help: "Agents online for an inbox.",
+		}, []string{"inbox"}),
+		outbox: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "colloquy_outbox_rows", Help: "Outbound messages the courier has in hand.",
+		}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_deliveries_total", Help: "Outbound messages by outcome; retry counts each failed try.",
+		}, []string{"result"}),
+	}
+	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.handovers, m.stale, m.behaviors, m.appendFails, m.scoring,
+		m.scoringFull, m.requests, m.waiting, m.agents, m.outbox, m.deliveries)
+	m.start()
+	return m
+}
+
+// start makes the children of all known label values, so that series begin at
+// zero.
+func (m *metrics) start() {
+	for _, k := range conversation.ChannelKinds() {
+		m.accepted.WithLabelValues(string(k))
+	}
+	for _, r := range []conversation.HandoverReason{
+		conversation.HandoverAsked, conversation.HandoverAbstained, conversation.HandoverPolicy, conversation.HandoverBotFailed,
+		conversation.HandoverNoBot, conversation.HandoverLookup, conversation.HandoverMissingSlot, conversation.HandoverByAgent,
+		conversation.HandoverReopened, conversation.HandoverBehavior,
+	} {
+		m.handovers.WithLabelValues(string(r))
+	}
+	for _, r := range []string{"ok", "error", "panic", "timeout"} {
+		m.behaviors.WithLabelValues(r)
+	}
+	for _, r := range []string{"sent", "uncertain", "failed", "retry"} {
+		m.deliveries.WithLabelValues(r)
+	}
+	for _, o := range []string{"answered", "clarified", "abstained", "handover", "stale", "silent"} {
+		m.turns.WithLabelValues(o)
+	}
+	for _, c := range []string{"fenced", "conflict", "unavailable", "unknown", "other"} {
+		m.appendFails.WithLabelValues(c)
+	}
+}

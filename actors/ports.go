@@ -1,0 +1,64 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// Journal is where a grain's truth is.
+type Journal interface {
+	// Claim makes this activation the owner; appends of older ones are fenced.
+	Claim(ctx context.Context, id conversation.ConversationID) (epoch uint64, err error)
+	// Load gives the state as stored; not started when nothing is.
+	Load(ctx context.Context, id conversation.ConversationID) (*conversation.State, error)
+	// Append returns nil only when everything in a is durable.
+	Append(ctx context.Context, a *conversation.Append) error
+	// SaveState stores a snapshot without new entries.
+	SaveState(ctx context.Context, s *conversation.State, epoch uint64) error
+}
+
+// Index finds things that a grain does not keep in memory.
+type Index interface {
+	// Current gives a contact's newest conversation, zero when there is none.
+	Current(ctx context.Context, key conversation.ContactKey) (conversation.ConversationID, error)
+	// FindRef gives where a sender's message id was stored, zero when it was not.
+	FindRef(ctx context.Context, key conversation.ContactKey, ref conversation.Ref) (conversation.ConversationID, conversation.Seq, error)
+	// Entries reads a conversation's log.
+	Entries(ctx context.Context, id conversation.ConversationID, after conversation.Seq, limit int) ([]conversation.Entry, error)
+}
+
+// Lists are the projections that survive a restart.
+type Lists interface {
+	// Heads pages through an inbox's conversations in some statuses; a nil
+	// inbox list means all inboxes. An empty next means that this was the last page.
+	Heads(ctx context.Context, inboxes []conversation.InboxID, status []conversation.Status, cursor string, limit int) (heads []conversation.Head, next string, err error)
+	// Due lists conversations with a timer due until then.
+	Due(ctx context.Context, until time.Time, limit int) ([]conversation.ConversationID, error)
+	// Unsent lists outbox rows in order; cursor "" starts at the oldest.
+	Unsent(ctx context.Context, cursor string, limit int) (rows []conversation.Outbound, next string, err error)
+}
+
+// Directory gives an inbox's settings. It is asked for every turn and must be
+// quick.
+type Directory interface {
+	Inbox(id conversation.InboxID) (conversation.Inbox, error)
+	Inboxes() []conversation.Inbox
+}
+
+// Classifier understands utterances. It is called by several scoring actors at
+// once.
+type Classifier interface {
+	Predict(ctx context.Context, u *conversation.Utterance, p *conversation.Prediction) error
+}
+
+// Library is what the packs say.
+type Library interface {
+	Playbook(packs []string, intent, lang string) (*conversation.Playbook, bool)
+	Slot(packs []string, name, lang string) (conversation.Slot, bool)
+	// SlotValue reads the answer to the question for a slot out of text, which
+	// may be no more than the bare value.
+	SlotValue(packs []string, name string, text conversation.Text) (string, bool)
+	Phrase(packs []string, name, lang string) string
+}

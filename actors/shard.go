@@ -1,0 +1,192 @@
+package actors
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// The limits of the gateway shards.
+const (
+	maxSuccessors  = 16 // closed conversations that one message walks past
+	shardTickEvery = 250 * time.Millisecond
+)
+
+// request is what an entrance wants from a conversation.
+type request struct {
+	in   *conversation.Inbound       // a visitor's message, or nil
+	id   conversation.ConversationID // for commands; for messages once it is known
+	cmd  conversation.Command
+	done func(conversation.Receipt, error)
+	ends time.Time
+
+	previous   conversation.ConversationID
+	successors int
+}
+
+// shardTick lets a shard look for requests that are out of time.
+type shardTick struct{ now time.Time }
+
+// shard is a gateway actor: it stands between the sockets of a node and the
+// grains, so that no socket blocks on a conversation and no grain knows a
+// socket.
+//
+// owns: the requests that wait for a grain's answer, their deadlines · accepts:
+// request, answers of grains, ticks · emits: deliver and do to grains, results
+// to the entrances' functions · bound: Options.Requests over all shards; when
+// full, Deliver and Do refuse at once · on panic: requests time out.
+type shard struct {
+	e    *Engine
+	self *actor.PID
+
+	// touched by Receive only
+
+	next    uint64
+	pending map[uint64]*request
+}
+
+// Receive implements [actor.Actor].
+func (s *shard) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		s.self = ctx.Self()
+	case *request:
+		s.onRequest(m)
+	case *answer:
+		s.onAnswer(m.token, m.receipt, m.err)
+	case *cluster.Parked:
+		if token, ok := tokenOf(m.Message); ok {
+			s.onAnswer(token, conversation.Receipt{}, m)
+		}
+	case *cluster.Undelivered:
+		if token, ok := tokenOf(m.Message); ok {
+			s.onAnswer(token, conversation.Receipt{}, m)
+		}
+	case *shardTick:
+		s.onTick(m.now)
+	}
+}
+
+func (s *shard) onRequest(r *request) {
+	if r.in != nil && r.id.IsZero() {
+		id, err := s.e.locate(r.in)
+		if err != nil {
+			s.finish(r, conversation.Receipt{}, err)
+			return
+		}
+		r.id = id
+	}
+	s.send(r)
+}
+
+func (s *shard) send(r *request) {
+	s.next++
+	token := s.next
+	var msg any
+	if r.in != nil {
+		origin, err := s.e.origin(r)
+		if err != nil {
+			s.finish(r, conversation.Receipt{}, err)
+			return
+		}
+		msg = &deliver{token: token, in: *r.in, origin: origin}
+	} else {
+		msg = &do{token: token, cmd: r.cmd}
+	}
+	s.pending[token] = r
+	if err := s.e.gate.Tell(conversationID(r.id), msg, s.self); err != nil {
+		delete(s.pending, token)
+		s.finish(r, conversation.Receipt{}, err)
+	}
+}
+
+func (s *shard) onAnswer(token uint64, receipt conversation.Receipt, err error) {
+	r := s.pending[token]
+	if r == nil {
+		return // out of time, and told so
+	}
+	delete(s.pending, token)
+	if r.in != nil && conversation.CodeOf(err) == conversation.CodeConversationClosed && r.successors < maxSuccessors {
+		s.onClosed(r)
+		return
+	}
+	s.finish(r, receipt, err)
+}
+
+// onClosed takes a visitor's message to the successor of a conversation that is
+// over. A resolved one whose window has passed is archived on the way.
+func (s *shard) onClosed(r *request) {
+	s.e.tellConversation(r.id, conversation.Close{})
+	r.previous, r.id = r.id, s.e.ids.successor(r.id)
+	r.successors++
+	s.send(r)
+}
+
+func (s *shard) onTick(now time.Time) {
+	for token, r := range s.pending {
+		if now.After(r.ends) {
+			delete(s.pending, token)
+			s.finish(r, conversation.Receipt{}, conversation.Refuse(conversation.CodeUnknownOutcome, "no answer in time; send it again with the same id"))
+		}
+	}
+}
+
+func (s *shard) finish(r *request, receipt conversation.Receipt, err error) {
+	s.e.metrics.requests.Set(float64(s.e.shards.inflight.Add(-1)))
+	var parked *cluster.Parked
+	if errors.As(err, &parked) {
+		err = conversation.Refuse(conversation.CodeInternal, "the message could not be handled and was set aside")
+	}
+	r.done(receipt, err)
+}
+
+// shards is the node's set of gateway actors.
+type shards struct {
+	system   *actor.ActorSystem
+	pids     []*actor.PID
+	limit    int64
+	inflight atomic.Int64
+}
+
+func newShards(e *Engine, n, limit int) *shards {
+	s := &shards{system: e.o.System, limit: int64(limit)}
+	for range n {
+		s.pids = append(s.pids, e.o.System.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+			return &shard{e: e, pending: map[uint64]*request{}}
+		})))
+	}
+	return s
+}
+
+// submit hands a request to the shard of its key, so that what one sender sends
+// one after the other stays in order.
+func (s *shards) submit(key byte, r *request) {
+	if s.inflight.Add(1) > s.limit {
+		s.inflight.Add(-1)
+		r.done(conversation.Receipt{}, conversation.Refuse(conversation.CodeOverloaded, "too many requests wait for conversations"))
+		return
+	}
+	s.system.Root.Send(s.pids[int(key)%len(s.pids)], r)
+}
+
+func (s *shards) tick(now time.Time) {
+	for _, pid := range s.pids {
+		s.system.Root.Send(pid, &shardTick{now})
+	}
+}
+
+func (s *shards) stop() {
+	for _, pid := range s.pids {
+		s.system.Root.Poison(pid)
+	}
+}
+
+// conversationID names the grain of a conversation.
+func conversationID(id conversation.ConversationID) cluster.GrainID {
+	return cluster.GrainID{Kind: KindConversation, ID: id.String()}
+}

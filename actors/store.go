@@ -1,0 +1,243 @@
+package actors
+
+import (
+	"context"
+	"errors"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// errAppend is what the senders get whose message did not become durable. The
+// outcome may be unknown, so it tells them to come back with the same ref.
+var errAppend = &conversation.Error{Code: conversation.CodeUnknownOutcome, Detail: "the journal did not confirm; send it again with the same id"}
+
+// activate makes this grain the owner and loads the state, unless it has been
+// done. It is for messages that may start the conversation.
+func (g *grain) activate(o conversation.Origin) error {
+	if g.state != nil {
+		return nil
+	}
+	if g.id.IsZero() || g.id != o.ID {
+		return conversation.Refuse(conversation.CodeBadID, "not the id of a conversation")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	defer cancel()
+	return g.load(ctx)
+}
+
+// reactivate is activate for everything else: it refuses what has not started,
+// without leaving a trace of having been asked.
+func (g *grain) reactivate() error {
+	if g.state != nil && g.state.Started() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	defer cancel()
+	if g.id.IsZero() {
+		return conversation.Refuse(conversation.CodeNotFound, "no such conversation")
+	}
+	s, err := g.e.o.Journal.Load(ctx, g.id)
+	if err != nil {
+		return err
+	}
+	if !s.Started() {
+		return conversation.Refuse(conversation.CodeNotFound, "no such conversation")
+	}
+	return g.load(ctx)
+}
+
+// load claims first and reads then: whatever an older activation appended is in
+// what is read, and nothing it appends later will be accepted.
+func (g *grain) load(ctx context.Context) error {
+	epoch, err := g.e.o.Journal.Claim(ctx, g.id)
+	if err != nil {
+		return err
+	}
+	s, err := g.e.o.Journal.Load(ctx, g.id)
+	if err != nil {
+		return err
+	}
+	s.ID = g.id
+	g.state, g.epoch, g.head, g.saved, g.staged = s, epoch, s.Head(), s.Version, nil
+	return nil
+}
+
+// stage gives events their place and time and folds them into the state. They
+// are not durable before flush.
+func (g *grain) stage(events []conversation.Event) {
+	now := g.now()
+	for _, ev := range events {
+		e := conversation.Entry{Seq: g.state.Version + 1, At: now, Event: ev}
+		g.state.Apply(e)
+		g.staged = append(g.staged, e)
+	}
+}
+
+// flush makes everything staged durable and then runs the effects. On an error
+// the state in memory is forgotten, because it is ahead of the journal.
+func (g *grain) flush() error {
+	if len(g.staged) == 0 {
+		return nil
+	}
+	entries := g.staged
+	g.staged = nil
+	effects := conversation.Effects(g.state, g.head, entries)
+	a := g.newAppend(entries, effects)
+	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	defer cancel()
+	if err := g.e.o.Journal.Append(ctx, a); err != nil {
+		g.appendFailed(err)
+		return err
+	}
+	g.head = a.Head
+	if a.State != nil {
+		g.saved = a.Head.Version
+	}
+	g.run(effects, entries)
+	return nil
+}
+
+func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.Effect) *conversation.Append {
+	a := &conversation.Append{
+		ID: g.id, Expect: entries[0].Seq - 1, Epoch: g.epoch, Entries: entries,
+		Head: g.state.Head(), NextDue: g.state.NextDue(),
+		// Always set: the index of senders' ids is by contact, and the first
+		// entry makes this the contact's current conversation.
+		Contact: conversation.ContactKey{Inbox: g.state.Inbox, Contact: g.state.Contact},
+	}
+	for _, e := range entries {
+		switch ev := e.Event.(type) {
+		case conversation.MessageAccepted:
+			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
+		case conversation.AgentReplied:
+			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
+		case conversation.NoteAdded:
+			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
+		case conversation.MessageSent:
+			a.Settled = append(a.Settled, ev.Message)
+		}
+	}
+	for _, f := range effects {
+		if out, ok := f.(conversation.SendOutbound); ok {
+			a.Outbox = append(a.Outbox, out.Message)
+		}
+	}
+	if g.state.Version-g.saved >= conversation.Seq(g.e.o.SnapshotEvery) {
+		a.State = g.state
+	}
+	return a
+}
+
+func appendRef(rows []conversation.RefRow, r conversation.Ref, seq conversation.Seq) []conversation.RefRow {
+	if r == "" {
+		return rows
+	}
+	return append(rows, conversation.RefRow{Ref: r, Seq: seq})
+}
+
+func (g *grain) appendFailed(err error) {
+	class := "other"
+	switch {
+	case conversation.CodeOf(err) == conversation.CodeFenced:
+		class = "fenced"
+	case errors.Is(err, conversation.ErrConflict):
+		class = "conflict"
+	case errors.Is(err, conversation.ErrUnavailable):
+		class = "unavailable"
+	case errors.Is(err, conversation.ErrUnknown):
+		class = "unknown"
+	}
+	g.e.metrics.appendFails.WithLabelValues(class).Inc()
+	g.e.log.Warn("append failed", "conversation_id", g.id.String(), "class", class, "err", err)
+	g.state, g.epoch, g.staged = nil, 0, nil
+	if class == "fenced" {
+		// Another activation owns the conversation; the next message starts over.
+		g.e.gate.Passivate(cluster.GrainID{Kind: KindConversation, ID: g.id.String()})
+	}
+	g.abandon(errAppend)
+}
+
+// run does what the effects ask for. Nothing in here waits.
+func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry) {
+	for _, f := range effects {
+		switch f := f.(type) {
+		case conversation.ClassifyUtterance:
+			if g.turn == nil || g.turn.seq != f.Turn {
+				g.beginStored(f.Turn)
+			}
+		case conversation.RunTimer:
+			g.beginTimer(f.ID)
+		case conversation.SendOutbound: // is an outbox row by now; the courier has it from the apply stream
+		case conversation.EnqueueConversation:
+			g.tellQueue(f.Inbox, f)
+		case conversation.DequeueConversation:
+			g.tellQueue(f.Inbox, f)
+		case conversation.OccupyAgent:
+			g.tellQueue(f.Inbox, f)
+		case conversation.ReleaseAgent:
+			g.tellQueue(f.Inbox, f)
+		}
+	}
+	for _, e := range entries {
+		if h, ok := e.Event.(conversation.HandoverRequested); ok {
+			g.e.metrics.handovers.WithLabelValues(string(h.Reason)).Inc()
+		}
+	}
+}
+
+// tellQueue is best effort: the queue rebuilds its books from the journal.
+func (g *grain) tellQueue(inbox conversation.InboxID, msg any) {
+	if err := g.e.gate.Tell(cluster.GrainID{Kind: KindQueue, ID: string(inbox)}, msg, nil); err != nil {
+		g.e.log.Warn("queue not told", "inbox", string(inbox), "err", err)
+	}
+}
+
+func (g *grain) countAccepted() {
+	g.e.metrics.accepted.WithLabelValues(string(g.state.Channel)).Inc()
+}
+
+// place is where a sender's message id was stored before.
+type place struct {
+	conversation conversation.ConversationID
+	seq          conversation.Seq
+}
+
+// lookUpRef asks the journal about a message id that the state may no longer
+// know: long conversations forget old ones, and a successor knows none of its
+// predecessor's.
+func (g *grain) lookUpRef(m *deliver) (place, error) {
+	ref := m.in.Ref
+	if ref == "" || g.state.FindRef(ref) != 0 || (g.state.RefsComplete() && m.origin.Previous.IsZero()) {
+		return place{}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	defer cancel()
+	id, seq, err := g.e.o.Index.FindRef(ctx, conversation.ContactKey{Inbox: m.in.Inbox, Contact: m.in.Contact}, ref)
+	return place{id, seq}, err
+}
+
+// repliesTo finds the bot's replies to a message, in memory or in the journal.
+func (g *grain) repliesTo(id conversation.ConversationID, seq conversation.Seq) []conversation.Message {
+	if id == g.id {
+		if out := g.state.RepliesTo(seq); len(out) > 0 {
+			return out
+		}
+		if len(g.state.Recent) > 0 && g.state.Recent[0].Seq <= seq {
+			return nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	defer cancel()
+	entries, err := g.e.o.Index.Entries(ctx, id, seq, 4*conversation.MaxRepliesATurn)
+	if err != nil {
+		return nil
+	}
+	var s conversation.State
+	for _, e := range entries {
+		if r, ok := e.Event.(conversation.ReplyComposed); ok && r.InReplyTo == seq {
+			s.Apply(e)
+		}
+	}
+	return s.RepliesTo(seq)
+}

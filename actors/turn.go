@@ -1,0 +1,296 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// turn is the bot's work on one visitor message, or on one timer.
+//
+// It has two roads. On the short one the message is held back, undecided, until
+// the classifier has answered within its budget; message and reply are then one
+// append. On the long one the message is stored and acknowledged first, and the
+// reply follows.
+type turn struct {
+	attempt uint64
+	began   time.Time
+	held    *visit   // the message, while it is not stored
+	repeats []*visit // the same message again, meanwhile
+	seq     conversation.Seq
+	timerID string // for a turn that a timer began
+	text    conversation.Text
+	pred    *conversation.Prediction
+	waiting []waiter // get the reply on their response
+	clock   *time.Timer
+	cancel  cancelled
+}
+
+// beginHeld opens a turn for a message that is not stored yet.
+func (g *grain) beginHeld(v *visit) {
+	g.dropTurn()
+	g.turn = g.newTurn(v.deliver.in.Text, v.came)
+	g.turn.held = v
+	g.classify(g.state.Version + 1)
+}
+
+// beginStored opens a turn for a message that is stored already.
+func (g *grain) beginStored(seq conversation.Seq) {
+	m, ok := g.state.MessageAt(seq)
+	if !ok {
+		return // older than what the state remembers; somebody has moved on
+	}
+	g.dropTurn()
+	g.turn = g.newTurn(m.Text, time.Now())
+	g.turn.seq = seq
+	g.classify(seq)
+}
+
+// beginTimer opens a turn for a timer that fired.
+func (g *grain) beginTimer(id string) {
+	if g.state.Status != conversation.StatusPending {
+		return
+	}
+	g.dropTurn()
+	g.turn = g.newTurn("", time.Now())
+	g.turn.timerID = id
+	g.conclude(&conversation.Prediction{})
+}
+
+func (g *grain) newTurn(text conversation.Text, began time.Time) *turn {
+	g.attempt++
+	return &turn{attempt: g.attempt, began: began, text: text}
+}
+
+// classify asks the scoring actors and sets the clock for their budget.
+func (g *grain) classify(before conversation.Seq) {
+	t := g.turn
+	inbox, err := g.e.o.Directory.Inbox(g.inboxID())
+	if err != nil || len(inbox.Packs) == 0 {
+		g.conclude(&conversation.Prediction{})
+		return
+	}
+	err = g.e.pool.submit(&score{
+		utterance: conversation.Utterance{
+			Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: t.text,
+			Context: g.state.Context(before), Packs: inbox.Packs,
+		},
+		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
+	})
+	if err != nil {
+		g.conclude(nil)
+		return
+	}
+	budget := g.e.o.Budget
+	if t.held == nil {
+		budget = g.e.o.TurnTimeout
+	}
+	t.clock = g.after(budget, &budgetOver{attempt: t.attempt})
+}
+
+// after sends the grain a message later.
+func (g *grain) after(d time.Duration, msg any) *time.Timer {
+	self, root := g.self, g.e.o.System.Root
+	return time.AfterFunc(d, func() { root.Send(self, msg) })
+}
+
+func (g *grain) inboxID() conversation.InboxID {
+	if g.state.Started() {
+		return g.state.Inbox
+	}
+	return g.turn.held.deliver.in.Inbox
+}
+
+func (g *grain) channel() conversation.ChannelKind {
+	if g.state.Started() {
+		return g.state.Channel
+	}
+	return g.turn.held.deliver.in.Channel
+}
+
+// current gives the turn that a result belongs to, or nil for a stale one.
+func (g *grain) current(attempt uint64) *turn {
+	if g.turn == nil || g.turn.attempt != attempt {
+		g.e.metrics.stale.Inc()
+		return nil
+	}
+	return g.turn
+}
+
+func (g *grain) onClassified(m *classified) {
+	t := g.current(m.attempt)
+	if t == nil {
+		return
+	}
+	if m.err != nil && !errors.Is(m.err, conversation.ErrOverloaded) {
+		g.e.log.Warn("classifier failed", "conversation_id", g.id.String(), "err", m.err)
+	}
+	g.conclude(m.pred)
+	g.settle()
+}
+
+// onBudgetOver leaves the short road; the second time, it gives up on the
+// classifier.
+func (g *grain) onBudgetOver(m *budgetOver) {
+	t := g.turn
+	if t == nil || t.attempt != m.attempt {
+		return // answered in the meantime; nothing is stale about that
+	}
+	if t.held == nil {
+		g.conclude(nil)
+		return
+	}
+	if g.storeHeld() {
+		t.clock = g.after(g.e.o.TurnTimeout, &budgetOver{attempt: t.attempt})
+	}
+	g.settle()
+}
+
+// storeHeld makes the held message durable without a reply and acknowledges it.
+// It reports whether the bot's turn goes on.
+func (g *grain) storeHeld() bool {
+	t := g.turn
+	if !g.stageHeld() {
+		return false
+	}
+	if g.flush() != nil {
+		return false // the senders have been told by abandon
+	}
+	g.countAccepted()
+	g.acknowledge(t)
+	if g.state.Status != conversation.StatusPending {
+		g.dropTurn()
+		return false
+	}
+	return true
+}
+
+// stageHeld decides on the held message again, on the state of now: an agent
+// may have come in between. It reports false when the message was refused or
+// turned out to be stored.
+func (g *grain) stageHeld() bool {
+	t := g.turn
+	d, err := conversation.Decide(g.state, g.acceptCommand(t.held.deliver), g.now())
+	if err == nil && d.Duplicate == 0 {
+		g.stage(d.Events)
+		t.seq = g.state.LastVisitor
+		return true
+	}
+	g.turn = nil
+	g.stopClock(t)
+	for _, v := range append([]*visit{t.held}, t.repeats...) {
+		if err != nil {
+			g.refuse(v.sender, v.deliver.token, err)
+		} else {
+			g.answerDuplicate(v, d.Duplicate)
+		}
+	}
+	return false
+}
+
+// acknowledge tells everybody who sent the held message that it is stored.
+// Those who want the reply on their response wait on, if there can be one.
+func (g *grain) acknowledge(t *turn) {
+	first, repeats := t.held, t.repeats
+	t.held, t.repeats = nil, nil
+	g.greet(t, first, waiter{sender: first.sender, token: first.deliver.token})
+	for _, v := range repeats {
+		g.greet(t, v, waiter{sender: v.sender, token: v.deliver.token, replay: true})
+	}
+}
+
+func (g *grain) greet(t *turn, v *visit, w waiter) {
+	wait := v.deliver.in.Wait
+	if wait <= 0 || g.turn != t || g.state.Status != conversation.StatusPending || g.state.LastTurn >= t.seq {
+		g.answerWaiter(t.seq, w)
+		return
+	}
+	t.waiting = append(t.waiting, w)
+	g.after(wait, &waitOver{turn: t.seq, token: w.token})
+}
+
+// answerWaiter sends the receipt, with the replies that there are.
+func (g *grain) answerWaiter(seq conversation.Seq, w waiter) {
+	r := g.receipt(seq)
+	r.Duplicate = w.replay
+	r.Replies = g.repliesTo(g.id, seq)
+	g.reply(w.sender, w.token, r)
+}
+
+func (g *grain) onWaitOver(m *waitOver) {
+	t := g.turn
+	if t == nil || t.seq != m.turn {
+		return
+	}
+	for i, w := range t.waiting {
+		if w.token == m.token {
+			t.waiting = append(t.waiting[:i:i], t.waiting[i+1:]...)
+			g.answerWaiter(t.seq, w)
+			return
+		}
+	}
+}
+
+// answerDuplicate answers a repeated delivery like the first one: also with the
+// reply, for which it waits if the turn is still open.
+func (g *grain) answerDuplicate(v *visit, seq conversation.Seq) {
+	g.e.metrics.duplicates.Inc()
+	w := waiter{sender: v.sender, token: v.deliver.token, replay: true}
+	if t := g.turn; t != nil && t.held == nil && t.seq == seq && v.deliver.in.Wait > 0 {
+		t.waiting = append(t.waiting, w)
+		g.after(v.deliver.in.Wait, &waitOver{turn: seq, token: w.token})
+		return
+	}
+	g.answerWaiter(seq, w)
+}
+
+// answerElsewhere answers a repeated delivery of a message that a predecessor
+// of this conversation stored.
+func (g *grain) answerElsewhere(v *visit, at place) {
+	g.e.metrics.duplicates.Inc()
+	g.reply(v.sender, v.deliver.token, conversation.Receipt{
+		Conversation: at.conversation, Seq: at.seq, Duplicate: true, Replies: g.repliesTo(at.conversation, at.seq),
+	})
+}
+
+// dropTurn ends the present turn without a result. Those who waited for its
+// reply are answered without one.
+func (g *grain) dropTurn() {
+	t := g.turn
+	if t == nil {
+		return
+	}
+	g.turn = nil
+	g.stopClock(t)
+	for _, w := range t.waiting {
+		g.answerWaiter(t.seq, w)
+	}
+}
+
+// abandon ends the present turn and the messages behind it with an error.
+func (g *grain) abandon(err error) {
+	t, backlog := g.turn, g.backlog
+	g.turn, g.backlog = nil, nil
+	if t != nil {
+		g.stopClock(t)
+		if t.held != nil {
+			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
+		}
+		for _, w := range t.waiting {
+			g.refuse(w.sender, w.token, err)
+		}
+	}
+	for _, v := range backlog {
+		g.refuse(v.sender, v.deliver.token, err)
+	}
+}
+
+func (g *grain) stopClock(t *turn) {
+	if t.clock != nil {
+		t.clock.Stop()
+	}
+	if t.cancel != nil {
+		t.cancel()
+	}
+}

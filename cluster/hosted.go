@@ -1,0 +1,167 @@
+package cluster
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// cell is the gate's record of one grain.
+type cell struct {
+	id       GrainID
+	name     string // of the actor
+	pid      *actor.PID
+	inflight atomic.Int32 // messages accepted and not yet handled
+	used     atomic.Int64 // unix seconds of the last message
+
+	// The rest is guarded by the shard's lock.
+
+	stopping bool
+	held     []held // messages that came while stopping
+}
+
+type held struct {
+	msg    any
+	sender *actor.PID
+}
+
+// hosted runs a grain's actor and keeps its panics in: a message that panics is
+// tried once more on a fresh instance, and set aside when it panics again. The
+// grain lives on either way.
+type hosted struct {
+	gate  *Gate
+	kind  *hosting
+	cell  *cell
+	inner actor.Actor
+}
+
+// Receive implements [actor.Actor].
+func (h *hosted) Receive(ctx actor.Context) {
+	switch msg := ctx.Message().(type) {
+	case *actor.Started:
+		h.cell = h.gate.cellOf(h.kind, ctx.Self().Id)
+		h.rebuild(ctx)
+	case *actor.Stopped:
+		_ = h.try(ctx)
+		h.gate.stopped(h.cell)
+	case *actor.Stopping, *actor.Restarting, *Passivate:
+		_ = h.try(ctx)
+	case actor.AutoReceiveMessage:
+		_ = h.try(ctx)
+	default:
+		h.deliver(ctx, msg)
+	}
+}
+
+func (h *hosted) deliver(ctx actor.Context, msg any) {
+	defer h.cell.inflight.Add(-1)
+	if h.try(ctx) == nil {
+		return
+	}
+	h.gate.metrics.restarts.WithLabelValues(h.kind.Name).Inc()
+	h.rebuild(ctx)
+	second := h.try(ctx)
+	if second == nil {
+		return
+	}
+	h.gate.metrics.parked.WithLabelValues(h.kind.Name).Inc()
+	second.Message = msg
+	h.gate.log.Error("message parked", "kind", h.kind.Name, "id", h.cell.id.ID,
+		"message_type", fmt.Sprintf("%T", msg), "err", second.Reason)
+	h.rebuild(ctx)
+	if h.gate.onParked != nil {
+		h.gate.onParked(second)
+	}
+	if ctx.Sender() != nil {
+		ctx.Respond(second)
+	}
+}
+
+// rebuild makes a fresh instance and tells it that it has started.
+func (h *hosted) rebuild(ctx actor.Context) {
+	h.inner = h.kind.New(h.cell.id.ID)
+	_ = h.tryAs(started{ctx})
+}
+
+// started shows an actor that it has been started while another message is
+// being handled.
+type started struct{ actor.Context }
+
+// Message implements [actor.Context].
+func (started) Message() any { return &actor.Started{} }
+
+func (h *hosted) try(ctx actor.Context) *Parked { return h.tryAs(ctx) }
+
+func (h *hosted) tryAs(ctx actor.Context) (failed *Parked) {
+	if h.inner == nil {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			failed = &Parked{Grain: h.cell.id, Reason: describe(r), Stack: string(debug.Stack())}
+		}
+	}()
+	h.inner.Receive(ctx)
+	return nil
+}
+
+// describe names a panic without the values that a formatted message could
+// carry: runtime errors speak only of code, others are reduced to their type.
+func describe(r any) string {
+	if e, ok := r.(interface {
+		error
+		RuntimeError()
+	}); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("panic with a %T", r)
+}
+
+// stopped takes a grain off the books, or starts its successor with the
+// messages that came meanwhile, in their order.
+func (g *Gate) stopped(c *cell) {
+	kind := g.kinds[c.id.Kind]
+	sh := g.shard(c.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.mu.cells[c.id] != c {
+		return
+	}
+	delete(sh.mu.cells, c.id)
+	kind.active.Add(-1)
+	g.metrics.passivated.WithLabelValues(kind.Name).Inc()
+	g.metrics.active.WithLabelValues(kind.Name).Set(float64(kind.active.Load()))
+	if len(c.held) == 0 {
+		return
+	}
+	next, err := g.spawn(sh, kind, c.id)
+	for _, w := range c.held {
+		switch {
+		case err == nil:
+			next.inflight.Add(1)
+			next.used.Store(g.clock.Load())
+			g.send(next, w.msg, w.sender)
+		case w.sender != nil:
+			g.system.Root.Send(w.sender, &Undelivered{Message: w.msg, Err: err})
+		}
+	}
+}
+
+// cellOf finds the cell of an actor that has just started, by its name.
+func (g *Gate) cellOf(kind *hosting, name string) *cell {
+	id := strings.TrimPrefix(name, kind.Name+"/")
+	if i := strings.LastIndexByte(id, '#'); i >= 0 {
+		id = id[:i]
+	}
+	grain := GrainID{Kind: kind.Name, ID: id}
+	sh := g.shard(grain)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if c := sh.mu.cells[grain]; c != nil && c.name == name {
+		return c
+	}
+	return &cell{id: grain, name: name}
+}

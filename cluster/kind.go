@@ -1,0 +1,73 @@
+package cluster
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// The defaults of a [Kind].
+const (
+	defaultMailbox = 256
+	defaultIdle    = 5 * time.Minute
+)
+
+// GrainID names a grain.
+type GrainID struct {
+	Kind string
+	ID   string
+}
+
+// String gives kind/id, which is also the name of the actor.
+func (g GrainID) String() string { return g.Kind + "/" + g.ID }
+
+// Kind is a sort of grain.
+type Kind struct {
+	Name    string                      // lower case, no slash
+	New     func(id string) actor.Actor // makes a fresh instance; it rebuilds its state by itself
+	Mailbox int                         // messages that may wait for or be in one grain; zero means 256
+	Idle    time.Duration               // passivated when nothing came for so long; zero means 5 minutes, negative means never
+}
+
+func (k Kind) validate() error {
+	if k.Name == "" || k.New == nil {
+		return conversation.Refuse(conversation.CodeInvalid, "a grain kind needs a name and a constructor")
+	}
+	for _, r := range k.Name {
+		if r == '/' || r <= ' ' {
+			return conversation.Refuse(conversation.CodeInvalid, fmt.Sprintf("grain kind %q holds a slash or a blank", k.Name))
+		}
+	}
+	return nil
+}
+
+func (k Kind) withDefaults() Kind {
+	if k.Mailbox <= 0 {
+		k.Mailbox = defaultMailbox
+	}
+	if k.Idle == 0 {
+		k.Idle = defaultIdle
+	}
+	return k
+}
+
+// Passivate is sent to a grain before it is put to rest, after every other
+// message. It is the time to write down what is only in memory.
+type Passivate struct{}
+
+// Parked is the answer to a message that panicked twice. It is an error.
+type Parked struct {
+	Grain   GrainID
+	Message any
+	Reason  string // type and text of the panic value
+	Stack   string
+}
+
+// Error implements error.
+func (p *Parked) Error() string { return "message parked after two panics in " + p.Grain.Kind }
+
+// Unwrap gives the class.
+func (p *Parked) Unwrap() error { return conversation.ErrInternal }

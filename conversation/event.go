@@ -1,0 +1,248 @@
+package conversation
+
+import "time"
+
+// Event is a stored fact about a conversation; it never changes.
+//
+//sumtype:decl
+type Event interface {
+	event()
+	// Kind is the stable name under which the event is stored and shown.
+	Kind() string
+}
+
+// Entry is an event with its place and time in the conversation's log.
+type Entry struct {
+	Seq   Seq
+	At    time.Time // UTC, millisecond precision
+	Event Event
+}
+
+// HandoverReason says why humans got a conversation.
+type HandoverReason string
+
+// The reasons.
+const (
+	HandoverAsked       HandoverReason = "asked"         // the visitor asked for a human
+	HandoverAbstained   HandoverReason = "abstained"     // the bot did not understand, repeatedly
+	HandoverPolicy      HandoverReason = "policy"        // the pack sends this intent to humans
+	HandoverBotFailed   HandoverReason = "bot_failed"    // the behavior failed, panicked or was late
+	HandoverNoBot       HandoverReason = "no_bot"        // the inbox has none
+	HandoverLookup      HandoverReason = "lookup_failed" // a flow's look-up failed
+	HandoverMissingSlot HandoverReason = "slot_missing"  // the visitor could not give what was asked for
+	HandoverByAgent     HandoverReason = "by_agent"
+	HandoverReopened    HandoverReason = "reopened"
+	HandoverBehavior    HandoverReason = "behavior" // a custom behavior said so
+)
+
+// ConversationStarted is always the first event.
+type ConversationStarted struct {
+	Inbox    InboxID        `json:"inbox"`
+	Channel  ChannelKind    `json:"channel"`
+	Contact  ContactID      `json:"contact"`
+	Peer     string         `json:"peer,omitempty"`
+	Previous ConversationID `json:"previous,omitzero"`
+	Status   Status         `json:"status"`
+	Handler  Handler        `json:"handler"`
+}
+
+// MessageAccepted is a visitor's message.
+type MessageAccepted struct {
+	Ref      Ref               `json:"ref,omitempty"`
+	Text     Text              `json:"text"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// ReplyComposed is a message of the bot.
+type ReplyComposed struct {
+	InReplyTo Seq        `json:"in_reply_to_seq"`
+	Text      Text       `json:"text"`
+	Buttons   []Button   `json:"buttons,omitempty"`
+	Bot       Provenance `json:"bot"`
+	Inline    bool       `json:"inline,omitempty"` // rides on the response; no outbox row
+}
+
+// AgentReplied is a public message of an agent.
+type AgentReplied struct {
+	Agent AgentID `json:"agent"`
+	Ref   Ref     `json:"ref,omitempty"`
+	Text  Text    `json:"text"`
+}
+
+// NoteAdded is an internal remark.
+type NoteAdded struct {
+	Agent AgentID `json:"agent"`
+	Ref   Ref     `json:"ref,omitempty"`
+	Text  Text    `json:"text"`
+}
+
+// TurnCompleted says what a visitor's message was taken for and what the
+// dialogue knows now. It precedes the replies of the turn.
+type TurnCompleted struct {
+	Turn       Seq               `json:"turn"`
+	Intent     string            `json:"intent,omitempty"`
+	Confidence float32           `json:"confidence,omitempty"`
+	Lang       string            `json:"lang,omitempty"`
+	Model      string            `json:"model,omitempty"`
+	Behavior   string            `json:"behavior,omitempty"`
+	Ask        string            `json:"ask,omitempty"`
+	Slots      map[string]string `json:"slots,omitempty"`
+	Forget     bool              `json:"forget,omitempty"`
+	Abstained  bool              `json:"abstained,omitempty"`
+}
+
+// HandoverRequested gives the conversation to the humans of its inbox.
+type HandoverRequested struct {
+	Reason     HandoverReason `json:"reason"`
+	Intent     string         `json:"intent,omitempty"`
+	Confidence float32        `json:"confidence,omitempty"`
+	Summary    string         `json:"summary,omitempty"`
+	By         AgentID        `json:"by,omitempty"`
+}
+
+// AgentAssigned makes an agent the assignee.
+type AgentAssigned struct {
+	Agent   AgentID `json:"agent"`
+	Before  AgentID `json:"before,omitempty"`
+	By      AgentID `json:"by,omitempty"` // empty = the queue
+	Claimed bool    `json:"claimed,omitempty"`
+}
+
+// AgentUnassigned puts the conversation back into the queue.
+type AgentUnassigned struct {
+	Agent  AgentID `json:"agent"`
+	By     AgentID `json:"by,omitempty"`
+	Reason string  `json:"reason,omitempty"`
+}
+
+// StatusChanged moves the conversation between statuses.
+type StatusChanged struct {
+	From         Status    `json:"from"`
+	To           Status    `json:"to"`
+	Trigger      Trigger   `json:"trigger"`
+	By           AgentID   `json:"by,omitempty"`
+	Reason       string    `json:"reason,omitempty"`
+	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
+}
+
+// MessagesRead says that a party has seen everything up to a seq.
+type MessagesRead struct {
+	By    Party   `json:"by"`
+	Agent AgentID `json:"agent,omitempty"`
+	UpTo  Seq     `json:"up_to"`
+}
+
+// MessagesDelivered says that the visitor's side has everything up to a seq.
+type MessagesDelivered struct {
+	UpTo Seq `json:"up_to"`
+}
+
+// TagsChanged holds the tags that really changed.
+type TagsChanged struct {
+	By      AgentID  `json:"by,omitempty"`
+	Added   []string `json:"added,omitempty"`
+	Removed []string `json:"removed,omitempty"`
+}
+
+// PriorityChanged sets the priority.
+type PriorityChanged struct {
+	By   AgentID  `json:"by,omitempty"`
+	From Priority `json:"from"`
+	To   Priority `json:"to"`
+}
+
+// MessageSent is the fate of an outbound message: delivered to the provider,
+// or not.
+type MessageSent struct {
+	Message    Seq      `json:"message"`
+	Result     Delivery `json:"result"`
+	ProviderID string   `json:"provider_id,omitempty"`
+	Detail     string   `json:"detail,omitempty"`
+}
+
+// TimerStarted remembers a timer of a behavior. An older one of the same id is
+// replaced.
+type TimerStarted struct {
+	Timer
+}
+
+// Timer is a moment at which a behavior wants to be asked again.
+type Timer struct {
+	ID  string    `json:"id"` // 1 to 64 bytes, unique in the conversation
+	Due time.Time `json:"due"`
+}
+
+// TimerEnded removes a timer: it fired, or the conversation is over.
+type TimerEnded struct {
+	ID    string `json:"id"`
+	Fired bool   `json:"fired,omitempty"`
+}
+
+func (ConversationStarted) event() {}
+func (MessageAccepted) event()     {}
+func (ReplyComposed) event()       {}
+func (AgentReplied) event()        {}
+func (NoteAdded) event()           {}
+func (TurnCompleted) event()       {}
+func (HandoverRequested) event()   {}
+func (AgentAssigned) event()       {}
+func (AgentUnassigned) event()     {}
+func (StatusChanged) event()       {}
+func (MessagesRead) event()        {}
+func (MessagesDelivered) event()   {}
+func (TagsChanged) event()         {}
+func (PriorityChanged) event()     {}
+func (MessageSent) event()         {}
+func (TimerStarted) event()        {}
+func (TimerEnded) event()          {}
+
+// Kind implements [Event].
+func (ConversationStarted) Kind() string { return "conversation.started" }
+
+// Kind implements [Event].
+func (MessageAccepted) Kind() string { return "message.accepted" }
+
+// Kind implements [Event].
+func (ReplyComposed) Kind() string { return "message.composed" }
+
+// Kind implements [Event].
+func (AgentReplied) Kind() string { return "message.replied" }
+
+// Kind implements [Event].
+func (NoteAdded) Kind() string { return "note.added" }
+
+// Kind implements [Event].
+func (TurnCompleted) Kind() string { return "turn.completed" }
+
+// Kind implements [Event].
+func (HandoverRequested) Kind() string { return "conversation.handover" }
+
+// Kind implements [Event].
+func (AgentAssigned) Kind() string { return "conversation.assigned" }
+
+// Kind implements [Event].
+func (AgentUnassigned) Kind() string { return "conversation.unassigned" }
+
+// Kind implements [Event].
+func (StatusChanged) Kind() string { return "conversation.status_changed" }
+
+// Kind implements [Event].
+func (MessagesRead) Kind() string { return "messages.read" }
+
+// Kind implements [Event].
+func (MessagesDelivered) Kind() string { return "messages.delivered" }
+
+// Kind implements [Event].
+func (TagsChanged) Kind() string { return "conversation.tags_changed" }
+
+// Kind implements [Event].
+func (PriorityChanged) Kind() string { return "conversation.priority_changed" }
+
+// Kind implements [Event].
+func (MessageSent) Kind() string { return "message.delivery_changed" }
+
+// Kind implements [Event].
+func (TimerStarted) Kind() string { return "timer.started" }
+
+// Kind implements [Event].
+func (TimerEnded) Kind() string { return "timer.ended" }

@@ -1,0 +1,53 @@
+package conversation
+
+import "time"
+
+// Party is one of the three sides of a conversation.
+type Party string
+
+// The parties.
+const (
+	PartyVisitor Party = "visitor"
+	PartyBot     Party = "bot"
+	PartyAgent   Party = "agent"
+)
+
+// Delivery is how far an outbound message has come.
+type Delivery string
+
+// The delivery states. A message on the web channel is sent once it is durable.
+const (
+	DeliveryPending   Delivery = "pending"
+	DeliverySent      Delivery = "sent"
+	DeliveryUncertain Delivery = "uncertain" // the provider may have it; not repeated by itself
+	DeliveryFailed    Delivery = "failed"
+)
+
+// Message is the view of one message or note, folded from the events.
+type Message struct {
+	Seq       Seq               `json:"seq"`
+	At        time.Time         `json:"at"`
+	From      Party             `json:"from"`
+	Agent     AgentID           `json:"agent,omitempty"`
+	Text      Text              `json:"text"`
+	Note      bool              `json:"note,omitempty"` // internal; visitors never see it
+	InReplyTo Seq               `json:"in_reply_to_seq,omitempty"`
+	Buttons   []Button          `json:"buttons,omitempty"`
+	Bot       *Provenance       `json:"bot,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	Delivery  Delivery          `json:"delivery,omitempty"`
+}
+
+// Provenance says why the bot answered as it did.
+type Provenance struct {
+	Intent     string  `json:"intent,omitempty"`
+	Confidence float32 `json:"confidence,omitempty"`
+	Model      string  `json:"model,omitempty"`
+	Behavior   string  `json:"behavior,omitempty"`
+}
+
+// Reply is one message that a behavior wants said.
+type Reply struct {
+	Text    Text     `json:"text"`
+	Buttons []Button `json:"buttons,omitempty"`
+}

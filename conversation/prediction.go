@@ -1,0 +1,45 @@
+package conversation
+
+// Prediction is what an intent engine says about one utterance.
+type Prediction struct {
+	Candidates []Candidate `json:"candidates"`         // best first; empty = the engine has nothing to say
+	Entities   []Entity    `json:"entities,omitempty"` // in order of appearance
+	Lang       string      `json:"lang,omitempty"`     // BCP 47 primary tag of the utterance: "zh" or "en"
+	Auto       float32     `json:"auto"`               // threshold of the best candidate: at or above it the bot may answer by itself
+	Suggest    float32     `json:"suggest"`            // at or above it the bot may offer the candidates
+	Model      string      `json:"model,omitempty"`    // hash of pack and weights
+	Nearest    string      `json:"-"`                  // the training question most like the utterance; shown to agents, not stored
+}
+
+// Candidate is an intent with its calibrated confidence.
+type Candidate struct {
+	Intent     string  `json:"intent"`
+	Confidence float32 `json:"confidence"` // 0–1
+}
+
+// Entity is a value found in an utterance, such as an order number.
+type Entity struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Start int    `json:"start"` // byte offsets into the utterance
+	End   int    `json:"end"`
+}
+
+// Best gives the first candidate, or the zero Candidate.
+func (p *Prediction) Best() Candidate {
+	if p == nil || len(p.Candidates) == 0 {
+		return Candidate{}
+	}
+	return p.Candidates[0]
+}
+
+// Utterance is one visitor text together with what an engine may use to
+// understand it.
+type Utterance struct {
+	Inbox   InboxID
+	Channel string
+	Lang    string   // hint; empty = find out
+	Text    Text     // at most MaxTextBytes
+	Context []Text   // earlier visitor texts of the conversation, newest last
+	Packs   []string // the inbox's packs
+}
