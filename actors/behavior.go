@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -42,7 +44,8 @@ type Binding struct {
 	Behavior Behavior
 }
 
-// Turn is what a behavior gets. It is the behavior's own copy.
+// Turn is what a behavior gets. It is the behavior's own copy, but for Playbook,
+// which is read only.
 type Turn struct {
 	Inbox        conversation.Inbox
 	Conversation *conversation.State // as of this turn, the visitor's message included
@@ -58,6 +61,17 @@ type Turn struct {
 	Playbook   *conversation.Playbook   // what the pack says about Choice.Intent, or nil
 
 	phrase func(name, lang string) string
+}
+
+// own makes the turn a copy that a behavior may change and keep.
+func (t *Turn) own(s *conversation.State) {
+	t.Conversation = s.Clone()
+	p := *t.Prediction
+	p.Candidates, p.Entities = slices.Clone(p.Candidates), slices.Clone(p.Entities)
+	t.Prediction = &p
+	t.Choice.Offer = slices.Clone(t.Choice.Offer)
+	t.Inbox.Packs, t.Inbox.Vars = slices.Clone(t.Inbox.Packs), maps.Clone(t.Inbox.Vars)
+	t.Inbox.Channels, t.Inbox.Origins = slices.Clone(t.Inbox.Channels), slices.Clone(t.Inbox.Origins)
 }
 
 // Phrase gives a fixed sentence of the inbox's packs in the visitor's language,
@@ -137,8 +151,8 @@ func newBehaviors(bindings []Binding) (*behaviors, error) {
 	return b, nil
 }
 
-// find gives the binding for an intent in an inbox, or nil for the built-in
-// behaviors. understood says whether the policy trusts the intent.
+// find gives the binding for a turn in an inbox, or nil for the built-in
+// behaviors. Bindings by intent get what the policy trusts to be that intent.
 func (b *behaviors) find(inbox conversation.InboxID, c conversation.Choice) *Binding {
 	if c.Action == conversation.ActionAnswer || c.Action == conversation.ActionContinue {
 		if x := b.byBoth[inboxIntent{inbox, c.Intent}]; x != nil {

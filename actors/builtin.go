@@ -133,8 +133,9 @@ func (b *builtin) failed(t *Turn, reason conversation.HandoverReason) conversati
 	if reason == conversation.HandoverLookup && t.Playbook != nil && t.Playbook.Flow != nil {
 		text = cmp.Or(fillText(t.Playbook.Flow.Failed, b.values(t)), text)
 	}
+	// Without the slots: they may be what could not be stored.
 	return conversation.Outcome{
-		Intent: t.Choice.Intent, Slots: t.Slots, Handover: reason, Replies: b.say(cmp.Or(text, t.Phrase(phraseHandover))),
+		Intent: t.Choice.Intent, Handover: reason, Replies: b.say(cmp.Or(text, t.Phrase(phraseHandover))),
 	}
 }
 
@@ -148,10 +149,10 @@ func (b *builtin) say(text string) []conversation.Reply {
 // fill adds the values that this message gives to the known ones, and says
 // whether the slot that was asked for is among them.
 func (b *builtin) fill(t *Turn) conversation.SlotResult {
-	for _, e := range t.Prediction.Entities {
-		t.Slots[e.Name] = clip(e.Value)
-	}
 	asked := t.Conversation.Dialogue.Ask
+	for _, e := range t.Prediction.Entities {
+		t.learn(e.Name, e.Value)
+	}
 	if asked == "" || t.Timer != "" {
 		return conversation.SlotNotAsked
 	}
@@ -163,16 +164,23 @@ func (b *builtin) fill(t *Turn) conversation.SlotResult {
 		return conversation.SlotFilled
 	}
 	if value, ok := b.library.SlotValue(t.Inbox.Packs, asked, t.Text); ok {
-		t.Slots[asked] = clip(value)
+		t.learn(asked, value)
 		return conversation.SlotFilled
 	}
 	if _, known := b.library.Slot(t.Inbox.Packs, asked, t.Lang); !known {
 		// No pack describes this slot: a behavior asked for it, and takes what
 		// comes as it is.
-		t.Slots[asked] = clip(string(t.Text))
+		t.learn(asked, string(t.Text))
 		return conversation.SlotFilled
 	}
 	return conversation.SlotMissing
+}
+
+// learn sets a slot, unless the dialogue holds as many as it can.
+func (t *Turn) learn(name, value string) {
+	if _, known := t.Slots[name]; known || len(t.Slots) < conversation.MaxSlots {
+		t.Slots[name] = clip(value)
+	}
 }
 
 // clip cuts a value to what a slot holds, at a character's end.

@@ -33,7 +33,17 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 	}
 	work := g.newWork(t)
 	b := g.e.behaviors.find(g.state.Inbox, work.Choice)
-	if b == nil && pred == nil && t.timerID == "" && g.e.botNeedsPrediction(&work.Inbox) {
+	if b == nil && t.timerID != "" {
+		g.dropTurn() // the behavior that asked for it is not bound any more
+		return
+	}
+	if b == nil && !work.Inbox.ServesBot() {
+		out := g.e.builtin.handover(work)
+		out.Handover = conversation.HandoverNoBot
+		g.finish(t, "builtin", out)
+		return
+	}
+	if b == nil && pred == nil && g.e.botNeedsPrediction(&work.Inbox) {
 		g.finish(t, "builtin", g.e.builtin.failed(work, conversation.HandoverBotFailed))
 		return
 	}
@@ -64,7 +74,7 @@ func (g *grain) start(t *turn, b *Binding, work *Turn) {
 	if t.held != nil && !g.commitHeld(t) {
 		return
 	}
-	work.Conversation = g.state.Clone()
+	work.own(g.state)
 	cancel, err := g.e.runner.run(g.self, t.attempt, b, work)
 	if err != nil {
 		g.finish(t, b.Name, g.e.builtin.failed(work, conversation.HandoverBotFailed))
@@ -159,6 +169,10 @@ func (g *grain) newWork(t *turn) *Turn {
 	maps.Copy(w.Slots, s.Dialogue.Slots)
 	filled := g.e.builtin.fill(w)
 	w.Choice = inbox.Policy.Choose(s, pred, filled)
+	if t.timerID != "" {
+		// Nothing was said; the timer belongs to what was being talked about.
+		w.Choice = conversation.Choice{Action: conversation.ActionContinue, Intent: s.Dialogue.Intent, Confidence: 1}
+	}
 	if w.Choice.Intent != "" {
 		w.Playbook, _ = g.e.o.Library.Playbook(inbox.Packs, w.Choice.Intent, w.Lang)
 	}

@@ -14,6 +14,13 @@ import (
 // heldMessages bounds the visitor messages that wait for one being classified.
 const heldMessages = 64
 
+// After the journal has failed, a grain looks for work it left undone: first
+// soon, then less and less often.
+const (
+	wakeAfterFailure = time.Second
+	maxBackoffSteps  = 7 // the longest pause is about a minute
+)
+
 // grain is the owner of one conversation.
 //
 // owns: the state, the claim on the journal, the bot's present turn · accepts:
@@ -33,9 +40,13 @@ type grain struct {
 	head    conversation.Head // as of the last append
 	saved   conversation.Seq  // version of the stored snapshot
 	staged  []conversation.Entry
+	refs    *refMemory
 	turn    *turn
 	backlog []*visit // visitor messages behind a turn that is not stored yet
-	attempt uint64
+	fired   []string // timers behind an open turn
+
+	failures int  // of the journal, in a row
+	doubt    bool // the last append may be stored or not
 }
 
 // visit is a visitor's message that has not been answered yet.
@@ -57,6 +68,8 @@ func (g *grain) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		g.self = ctx.Self()
+	case *actor.Restarting:
+		g.abandon(errAppend)
 	case *cluster.Passivate:
 		g.onPassivate()
 
@@ -67,6 +80,8 @@ func (g *grain) Receive(ctx actor.Context) {
 	case *wake:
 		g.onWake(m, ctx.Sender())
 
+	case *lookNow:
+		g.onWake(&wake{}, nil)
 	case *classified:
 		g.onClassified(m)
 	case *concluded:
@@ -108,7 +123,7 @@ func (g *grain) holdBack(v *visit) {
 }
 
 // settle takes the messages that waited, until one of them opens a turn that
-// makes the rest wait again.
+// makes the rest wait again, and then the timers that fired meanwhile.
 func (g *grain) settle() {
 	for len(g.backlog) > 0 && (g.turn == nil || g.turn.held == nil) {
 		v := g.backlog[0]
@@ -118,6 +133,11 @@ func (g *grain) settle() {
 			continue
 		}
 		g.accept(v)
+	}
+	for len(g.fired) > 0 && g.turn == nil && g.state != nil {
+		id := g.fired[0]
+		g.fired = g.fired[1:]
+		g.beginTimer(id)
 	}
 }
 
@@ -205,6 +225,7 @@ func (g *grain) onDo(m *do, sender *actor.PID) {
 		g.dropTurn()
 	}
 	g.reply(sender, m.token, g.receipt(seq))
+	g.settle()
 }
 
 // messageSeq gives the seq of the staged message or note, or else that of the
@@ -223,6 +244,9 @@ func (g *grain) messageSeq() conversation.Seq {
 func (g *grain) onWake(m *wake, sender *actor.PID) {
 	if err := g.reactivate(); err != nil {
 		g.refuse(sender, m.token, err)
+		if !errors.Is(err, conversation.ErrNotFound) {
+			g.lookAgain()
+		}
 		return
 	}
 	now := g.now()
@@ -245,14 +269,25 @@ func (g *grain) onWake(m *wake, sender *actor.PID) {
 	if g.turn == nil && s.Status == conversation.StatusPending && s.LastVisitor > s.LastTurn {
 		g.beginStored(s.LastVisitor)
 	}
-	g.reply(sender, m.token, g.receipt(s.Version))
+	g.settle()
+	if g.state == nil {
+		g.refuse(sender, m.token, errAppend)
+		return
+	}
+	g.reply(sender, m.token, g.receipt(g.state.Version))
 }
 
 // onPassivate writes down what only memory has. A turn that is open is given
 // up: its message is stored or will be sent again, and the next activation
 // takes it up.
 func (g *grain) onPassivate() {
+	if g.turn != nil && g.turn.held == nil && g.state != nil {
+		g.dropTurn() // its message is stored, and whoever waits is told so
+	}
 	g.abandon(conversation.Refuse(conversation.CodeUnavailable, "the conversation is being moved"))
+	if g.doubt {
+		_ = g.reactivate() // the last chance to tell the queue; an error leaves that to its next rebuild
+	}
 	if g.state == nil || g.epoch == 0 || !g.state.Started() || g.state.Version == g.saved {
 		return
 	}

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -30,6 +32,8 @@ const (
 	outboxRefresh = 30 * time.Second
 	recordTimeout = 10 * time.Second
 	recordRetry   = 2 * time.Second
+	outboxRetry   = 2 * time.Second // after the outbox could not be read
+	sendRetry     = time.Second     // the least pause between two attempts
 )
 
 // courier sends what is in the outbox: rows come from the journal when it
@@ -37,9 +41,15 @@ const (
 // with one message in flight; a failed attempt waits for its time and holds up
 // the ones behind it.
 //
+// Memory and journal are in one of two relations. Mostly memory holds all there
+// is, and takes what the apply stream offers. Or it is behind: then it takes
+// offers only while it reads, and adds them last, because a row must not come
+// before an older one of its conversation.
+//
 // bound: Options.OutboxRows rows in memory; what does not fit stays in the
-// journal and is read again · how it ends: with run's ctx; rows that are not
-// settled are found again at the next start, so a message is sent at least once.
+// journal and is read again · how it ends: rest starts nothing new and waits for
+// what is under way, run ends with its ctx; rows that are not settled are found
+// again at the next start, so a message is sent at least once.
 type courier struct {
 	e      *Engine
 	places chan struct{}
@@ -47,9 +57,16 @@ type courier struct {
 
 	mu struct {
 		sync.Mutex
-		lines map[conversation.ConversationID]*line
-		rows  int
-		full  bool // rows were left in the journal
+		lines   map[conversation.ConversationID]*line
+		rows    int
+		settled settledRows
+		resting bool
+
+		behind   bool                    // the journal has rows that memory has not
+		reading  bool                    // refill is at work
+		late     []conversation.Outbound // offered meanwhile
+		missed   bool                    // so much came meanwhile that it has to read once more
+		nextRead time.Time               // the earliest, after a failure; the latest, with little room
 	}
 }
 
@@ -63,9 +80,32 @@ type line struct {
 	outcome  *Attempt // final, not recorded yet
 }
 
+// settledRows remembers the newest messages that are done with, because a row
+// may arrive, from the stream or from a read, after it was settled.
+type settledRows struct {
+	newest map[conversation.ConversationID]conversation.Seq
+	order  []conversation.ConversationID // a ring of the keys, oldest at next
+	next   int
+}
+
+func (s *settledRows) add(id conversation.ConversationID, seq conversation.Seq, limit int) {
+	if _, known := s.newest[id]; !known {
+		if len(s.order) < limit {
+			s.order = append(s.order, id)
+		} else {
+			delete(s.newest, s.order[s.next])
+			s.order[s.next] = id
+			s.next = (s.next + 1) % limit
+		}
+	}
+	s.newest[id] = seq
+}
+
 func newCourier(e *Engine) *courier {
 	c := &courier{e: e, places: make(chan struct{}, e.o.Sends), kick: make(chan struct{}, 1)}
 	c.mu.lines = map[conversation.ConversationID]*line{}
+	c.mu.settled.newest = map[conversation.ConversationID]conversation.Seq{}
+	c.mu.behind = true
 	return c
 }
 
@@ -73,16 +113,29 @@ func newCourier(e *Engine) *courier {
 func (c *courier) offer(rows []conversation.Outbound) {
 	c.mu.Lock()
 	for i := range rows {
-		c.add(rows[i])
+		c.take(rows[i])
 	}
 	c.mu.Unlock()
 	c.nudge()
 }
 
+// take adds an offered row, or leaves it to refill. The lock is held.
+func (c *courier) take(row conversation.Outbound) {
+	switch {
+	case !c.mu.behind:
+		c.mu.behind = !c.add(row)
+	case !c.mu.reading:
+	case len(c.mu.late) < c.e.o.OutboxRows:
+		c.mu.late = append(c.mu.late, row)
+	default:
+		c.mu.missed = true
+	}
+}
+
 // missed says that rows may have been committed that offer was not told of.
 func (c *courier) missed() {
 	c.mu.Lock()
-	c.mu.full = true
+	c.mu.behind, c.mu.missed = true, true
 	c.mu.Unlock()
 	c.nudge()
 }
@@ -94,17 +147,15 @@ func (c *courier) nudge() {
 	}
 }
 
-// add puts a row into its line, unless it is there. The lock is held.
-func (c *courier) add(row conversation.Outbound) {
+// add puts a row into its line, unless it is or was there, and reports whether
+// there was room. The lock is held.
+func (c *courier) add(row conversation.Outbound) bool {
 	l := c.mu.lines[row.Conversation]
-	if l != nil {
-		if last := l.rows[len(l.rows)-1].Message; row.Message <= last {
-			return
-		}
+	if row.Message <= c.mu.settled.newest[row.Conversation] || l != nil && row.Message <= l.rows[len(l.rows)-1].Message {
+		return true
 	}
 	if c.mu.rows >= c.e.o.OutboxRows {
-		c.mu.full = true
-		return
+		return false
 	}
 	if l == nil {
 		l = &line{}
@@ -113,56 +164,111 @@ func (c *courier) add(row conversation.Outbound) {
 	l.rows = append(l.rows, row)
 	c.mu.rows++
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
+	return true
 }
 
 func (c *courier) run(ctx context.Context) {
 	var sends sync.WaitGroup
 	defer sends.Wait()
-	c.refill(ctx)
-	refresh := time.NewTicker(outboxRefresh)
-	defer refresh.Stop()
 	again := time.NewTimer(time.Hour)
 	defer again.Stop()
 	for {
-		again.Reset(c.dispatch(ctx, &sends))
+		wait := c.readIn()
+		if wait <= 0 {
+			c.refill(ctx)
+			wait = c.readIn()
+		}
+		again.Reset(min(max(wait, 0), c.dispatch(ctx, &sends)))
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.kick:
 		case <-again.C:
-		case <-refresh.C:
-			c.mu.Lock()
-			full := c.mu.full && c.mu.rows < c.e.o.OutboxRows/2
-			c.mu.Unlock()
-			if full {
-				c.refill(ctx)
-			}
 		}
 	}
 }
 
-// refill reads the journal's outbox until memory is full.
+// readIn says when the journal is to be read: when memory is behind and half
+// empty, or at least has had some room for a while.
+func (c *courier) readIn() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.behind || c.mu.resting || c.mu.rows >= c.e.o.OutboxRows {
+		return time.Hour
+	}
+	if c.mu.nextRead.IsZero() {
+		return 0
+	}
+	return time.Until(c.mu.nextRead)
+}
+
+// refill reads the journal's outbox, from the oldest row on, until memory is
+// full or holds all there is.
 func (c *courier) refill(ctx context.Context) {
 	c.mu.Lock()
-	c.mu.full = false
+	c.mu.reading, c.mu.late, c.mu.missed = true, nil, false
 	c.mu.Unlock()
 	cursor := ""
 	for {
 		rows, next, err := c.e.o.Lists.Unsent(ctx, cursor, outboxPage)
 		if err != nil {
 			c.e.log.Warn("outbox not read", "err", err)
-			c.mu.Lock()
-			c.mu.full = true // so that it is tried again
-			c.mu.Unlock()
+			c.readEnds(time.Now().Add(outboxRetry))
 			return
 		}
-		c.mu.Lock()
-		for i := range rows {
-			c.add(rows[i])
+		if !c.addAll(rows) {
+			c.readEnds(time.Now().Add(outboxRefresh))
+			return
 		}
-		full := c.mu.full
-		c.mu.Unlock()
-		if cursor = next; next == "" || full {
+		if cursor = next; next == "" {
+			c.caughtUp()
+			return
+		}
+	}
+}
+
+func (c *courier) addAll(rows []conversation.Outbound) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range rows {
+		if !c.add(rows[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *courier) readEnds(next time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.reading, c.mu.late, c.mu.nextRead = false, nil, next
+}
+
+// caughtUp adds what was offered while the journal was being read.
+func (c *courier) caughtUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.behind = c.mu.missed
+	for _, row := range c.mu.late {
+		if !c.add(row) {
+			c.mu.behind = true
+			break
+		}
+	}
+	c.mu.reading, c.mu.late, c.mu.nextRead = false, nil, time.Time{}
+}
+
+// rest starts nothing new and waits until what is being sent has been recorded,
+// or ctx ends.
+func (c *courier) rest(ctx context.Context) {
+	c.mu.Lock()
+	c.mu.resting = true
+	c.mu.Unlock()
+	for range cap(c.places) {
+		select {
+		case c.places <- struct{}{}:
+		case <-ctx.Done():
+			c.e.log.Warn("messages still being sent at the end of their grace")
 			return
 		}
 	}
@@ -173,6 +279,9 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, wait := time.Now(), time.Hour
+	if c.mu.resting {
+		return wait
+	}
 	for id, l := range c.mu.lines {
 		if l.busy {
 			continue
@@ -205,11 +314,11 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 func (c *courier) send(ctx context.Context, id conversation.ConversationID, row conversation.Outbound, attempt int, first time.Time, done *Attempt) {
 	if done == nil {
 		sctx, cancel := context.WithTimeout(ctx, sendTimeout)
-		a := c.e.o.Sender.Send(sctx, row, attempt, first)
+		a := c.attempt(sctx, row, attempt, first)
 		cancel()
 		if a.Result == conversation.DeliveryPending {
 			c.e.metrics.deliveries.WithLabelValues("retry").Inc()
-			c.later(id, a.RetryAt, nil)
+			c.later(id, notBefore(a.RetryAt, time.Now().Add(sendRetry)), nil)
 			return
 		}
 		c.e.metrics.deliveries.WithLabelValues(string(a.Result)).Inc()
@@ -220,12 +329,37 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, row 
 	_, err := c.e.Do(rctx, id, conversation.RecordDelivery{
 		Message: row.Message, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, conversation.ErrNotFound) {
 		c.e.log.Warn("delivery not recorded", "conversation_id", id.String(), "seq", uint64(row.Message), "err", err)
 		c.later(id, time.Now().Add(recordRetry), done)
 		return
 	}
 	c.next(id)
+}
+
+// attempt calls the sender. A driver that panics, or answers what is no outcome,
+// may have sent the message: it is not tried again.
+func (c *courier) attempt(ctx context.Context, row conversation.Outbound, attempt int, first time.Time) (a Attempt) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.log.Error("sender panicked", "channel", string(row.Channel), "conversation_id", row.Conversation.String(), "err", fmt.Sprintf("%T", p))
+			a = Attempt{Result: conversation.DeliveryUncertain, Detail: "panic"}
+		}
+	}()
+	a = c.e.o.Sender.Send(ctx, row, attempt, first)
+	switch a.Result {
+	case conversation.DeliveryPending, conversation.DeliverySent, conversation.DeliveryUncertain, conversation.DeliveryFailed:
+	default:
+		a = Attempt{Result: conversation.DeliveryUncertain, ProviderID: a.ProviderID, Detail: "no_outcome"}
+	}
+	return a
+}
+
+func notBefore(at, earliest time.Time) time.Time {
+	if at.Before(earliest) {
+		return earliest
+	}
+	return at
 }
 
 func (c *courier) later(id conversation.ConversationID, at time.Time, outcome *Attempt) {
@@ -239,7 +373,10 @@ func (c *courier) next(id conversation.ConversationID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.mu.lines[id]
-	c.mu.rows--
+	c.mu.settled.add(id, l.rows[0].Message, c.e.o.OutboxRows)
+	if c.mu.rows--; c.mu.behind && !c.mu.reading && c.mu.rows <= c.e.o.OutboxRows/2 && c.mu.rows+1 > c.e.o.OutboxRows/2 {
+		c.mu.nextRead = time.Time{} // there is room
+	}
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
 	if l.rows = l.rows[1:]; len(l.rows) == 0 {
 		delete(c.mu.lines, id)

@@ -48,7 +48,6 @@ func (r *runner) run(grain *actor.PID, attempt uint64, b *Binding, t *Turn) (con
 	}
 	ctx, cancel := context.WithTimeout(r.base, b.Timeout)
 	r.running.Go(func() {
-		defer func() { <-r.slots }()
 		defer cancel()
 		out, err := r.call(ctx, b, t)
 		r.count(ctx, err)
@@ -67,6 +66,7 @@ func (r *runner) call(ctx context.Context, b *Binding, t *Turn) (conversation.Ou
 	}
 	done := make(chan result, 1)
 	r.running.Go(func() {
+		defer func() { <-r.slots }()
 		var res result
 		defer func() {
 			if p := recover(); p != nil {
@@ -91,6 +91,8 @@ func (r *runner) count(ctx context.Context, err error) {
 	switch {
 	case errors.Is(err, errPanicked):
 		result = "panic"
+	case errors.Is(ctx.Err(), context.Canceled):
+		result = "canceled" // the conversation moved on, or the node stops
 	case err != nil && ctx.Err() != nil:
 		result = "timeout"
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -47,6 +48,7 @@ type Options struct {
 	AppendTimeout   time.Duration // one journal operation; default 5 s
 	RequestTimeout  time.Duration // an entrance waits so long for a conversation, besides Inbound.Wait; default 10 s
 	SnapshotEvery   int           // entries between stored snapshots; default 64
+	AgentGrace      time.Duration // an agent who is gone for so long gives up what automatic assignment gave; default 2 min
 	Idle            time.Duration // a conversation is passivated after so long; default 5 min
 	Requests        int           // requests that may wait for conversations on this node; default 65,536
 	ScoringQueue    int           // utterances that may wait for scoring; default 4,096
@@ -62,6 +64,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.Budget, 5 * time.Millisecond}, {&o.TurnTimeout, 2 * time.Second}, {&o.BehaviorTimeout, 10 * time.Second},
 		{&o.AppendTimeout, 5 * time.Second}, {&o.RequestTimeout, 10 * time.Second}, {&o.Idle, 5 * time.Minute},
+		{&o.AgentGrace, 2 * time.Minute},
 	}
 	for _, d := range durations {
 		if *d.at == 0 {
@@ -98,9 +101,11 @@ type Engine struct {
 	runner    *runner
 	shards    *shards
 	courier   *courier
+	workers   *cluster.Workers
 	behaviors *behaviors
 	builtin   *builtin
 	ids       ids
+	attempts  atomic.Uint64 // numbers the bot's turns
 }
 
 // New makes an engine and starts its pooled actors; grains start with their
@@ -122,6 +127,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		o: o, log: o.Logger.With("component", "actors"), metrics: newMetrics(o.Registerer), behaviors: found, ids: ids{o.Key},
+		workers: &cluster.Workers{},
 	}
 	e.builtin = &builtin{library: o.Library}
 	e.builtin.flows = &flows{client: o.HTTP, b: e.builtin}
@@ -131,11 +137,12 @@ func New(o Options) (*Engine, error) {
 	}, o.Kinds...)
 	e.gate, err = cluster.NewGate(cluster.Options{
 		System: o.System, View: o.View, Kinds: kinds, Logger: o.Logger, Registerer: o.Registerer, OnParked: o.OnParked,
+		Dispatcher: e.workers,
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.pool = newPool(o.System, o.Classifier, o.ScoringQueue, e.metrics)
+	e.pool = newPool(e, o.ScoringQueue)
 	e.runner = newRunner(o.System, o.BehaviorRuns, e.log, e.metrics)
 	e.shards = newShards(e, 2*runtime.GOMAXPROCS(0), o.Requests)
 	e.courier = newCourier(e)

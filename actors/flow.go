@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,10 +86,15 @@ func (f *flows) Turn(ctx context.Context, t *Turn) (conversation.Outcome, error)
 	return out, nil
 }
 
-// notFound says so and drops the slots: the visitor will want to give another
+// notFound says so, asks again and drops the slots: the visitor will want to give another
 // number.
 func (f *flows) notFound(t *Turn) conversation.Outcome {
-	out := conversation.Outcome{Intent: t.Playbook.Intent, Forget: true, Replies: f.b.say(fillText(t.Playbook.Flow.NotFound, f.b.values(t)))}
+	out := conversation.Outcome{
+		Intent: t.Playbook.Intent, Slots: maps.Clone(t.Slots), Replies: f.b.say(fillText(t.Playbook.Flow.NotFound, f.b.values(t))),
+	}
+	for _, slot := range t.Playbook.Need {
+		out.Slots[slot.Name] = "" // unknown again
+	}
 	if len(t.Playbook.Need) > 0 {
 		out.Ask = t.Playbook.Need[0].Name
 	}
@@ -117,18 +123,30 @@ func (f *flows) fetch(ctx context.Context, flow *conversation.Flow, t *Turn) (in
 		return 0, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxFlowResponseBytes+1))
-	switch {
-	case err != nil:
-		return 0, nil, err
-	case len(raw) > maxFlowResponseBytes:
-		return 0, nil, fmt.Errorf("the response is over %d bytes", maxFlowResponseBytes)
-	case res.StatusCode < 200 || res.StatusCode > 299:
+	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return res.StatusCode, nil, nil
 	}
-	var body any
-	if err := json.Unmarshal(raw, &body); err != nil {
-		return 0, nil, fmt.Errorf("the response is not JSON: %w", err)
+	body, err := readJSON(res.Body)
+	return res.StatusCode, body, err
+}
+
+// readJSON reads one value. Numbers stay as they are written: an order number
+// must not come out as 1.2e+10.
+func readJSON(r io.Reader) (body any, err error) {
+	raw, err := io.ReadAll(io.LimitReader(r, maxFlowResponseBytes+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > maxFlowResponseBytes:
+		return nil, fmt.Errorf("the response is over %d bytes", maxFlowResponseBytes)
 	}
-	return res.StatusCode, body, nil
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&body); err != nil {
+		return nil, fmt.Errorf("the response is not JSON: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the response is more than one JSON value")
+	}
+	return body, nil
 }

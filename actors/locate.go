@@ -34,8 +34,7 @@ func (d ids) derive(parts0 string, parts ...[]byte) conversation.ConversationID 
 
 // locate finds the conversation that a visitor's message belongs to: the
 // contact's current one, or the one that will be the first.
-func (e *Engine) locate(in *conversation.Inbound) (conversation.ConversationID, error) {
-	key := conversation.ContactKey{Inbox: in.Inbox, Contact: in.Contact}
+func (e *Engine) locate(key conversation.ContactKey) (conversation.ConversationID, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.o.AppendTimeout)
 	defer cancel()
 	id, err := e.o.Index.Current(ctx, key)

@@ -53,6 +53,24 @@ type waitOver struct {
 	token uint64
 }
 
+// lookNow makes a grain do what wake does, of its own accord.
+type lookNow struct{}
+
+// Internal implements [cluster.Internal].
+func (*classified) Internal() {}
+
+// Internal implements [cluster.Internal].
+func (*budgetOver) Internal() {}
+
+// Internal implements [cluster.Internal].
+func (*concluded) Internal() {}
+
+// Internal implements [cluster.Internal].
+func (*waitOver) Internal() {}
+
+// Internal implements [cluster.Internal].
+func (*lookNow) Internal() {}
+
 // answer goes back to the sender of deliver, do and wake.
 type answer struct {
 	token   uint64

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -81,14 +83,10 @@ func (m *metrics) start() {
 	for _, k := range conversation.ChannelKinds() {
 		m.accepted.WithLabelValues(string(k))
 	}
-	for _, r := range []conversation.HandoverReason{
-		conversation.HandoverAsked, conversation.HandoverAbstained, conversation.HandoverPolicy, conversation.HandoverBotFailed,
-		conversation.HandoverNoBot, conversation.HandoverLookup, conversation.HandoverMissingSlot, conversation.HandoverByAgent,
-		conversation.HandoverReopened, conversation.HandoverBehavior,
-	} {
+	for _, r := range handoverReasons() {
 		m.handovers.WithLabelValues(string(r))
 	}
-	for _, r := range []string{"ok", "error", "panic", "timeout"} {
+	for _, r := range []string{"ok", "error", "panic", "timeout", "canceled"} {
 		m.behaviors.WithLabelValues(r)
 	}
 	for _, r := range []string{"sent", "uncertain", "failed", "retry"} {
@@ -100,4 +98,21 @@ func (m *metrics) start() {
 	for _, c := range []string{"fenced", "conflict", "unavailable", "unknown", "other"} {
 		m.appendFails.WithLabelValues(c)
 	}
+}
+
+func handoverReasons() []conversation.HandoverReason {
+	return []conversation.HandoverReason{
+		conversation.HandoverAsked, conversation.HandoverAbstained, conversation.HandoverPolicy, conversation.HandoverBotFailed,
+		conversation.HandoverNoBot, conversation.HandoverLookup, conversation.HandoverMissingSlot, conversation.HandoverByAgent,
+		conversation.HandoverReopened, conversation.HandoverBehavior,
+	}
+}
+
+// handedOver counts a handover. A reason that a behavior has made up is no
+// label: it may be any text.
+func (m *metrics) handedOver(r conversation.HandoverReason) {
+	if !slices.Contains(handoverReasons(), r) {
+		r = conversation.HandoverBehavior
+	}
+	m.handovers.WithLabelValues(string(r)).Inc()
 }

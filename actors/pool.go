@@ -38,12 +38,12 @@ type score struct {
 
 // newPool starts the scoring actors. One processor is left to the rest: a
 // machine that only scores is late with everything else.
-func newPool(system *actor.ActorSystem, c Classifier, limit int, m *metrics) *pool {
-	p := &pool{system: system, metrics: m, limit: int64(limit)}
+func newPool(e *Engine, limit int) *pool {
+	p := &pool{system: e.o.System, metrics: e.metrics, limit: int64(limit)}
 	for range max(1, runtime.GOMAXPROCS(0)-1) {
-		p.workers = append(p.workers, system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return &scorer{pool: p, classifier: c}
-		})))
+		p.workers = append(p.workers, p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+			return &scorer{pool: p, classifier: e.o.Classifier}
+		}, actor.WithDispatcher(e.workers))))
 	}
 	return p
 }
@@ -60,9 +60,10 @@ func (p *pool) submit(s *score) error {
 	return nil
 }
 
+// stop ends the scoring actors once they have done what they were given.
 func (p *pool) stop() {
 	for _, w := range p.workers {
-		p.system.Root.Poison(w)
+		_ = p.system.Root.PoisonFuture(w).Wait() // an error means that it has ended already
 	}
 }
 
@@ -98,7 +99,11 @@ func (s *scorer) predict(m *score) (pred *conversation.Prediction, err error) {
 		}
 	}()
 	pred = &conversation.Prediction{}
-	if err := s.classifier.Predict(context.Background(), &m.utterance, pred); err != nil {
+	// The deadline matters to engines that ask somebody else; until it ends, this
+	// scoring actor takes nothing new.
+	ctx, cancel := context.WithDeadline(context.Background(), m.deadline)
+	defer cancel()
+	if err := s.classifier.Predict(ctx, &m.utterance, pred); err != nil {
 		return nil, err
 	}
 	return pred, nil

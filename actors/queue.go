@@ -15,11 +15,14 @@ import (
 const (
 	queuePage    = 256
 	maxQueueRows = 200_000
-	agentGrace   = 2 * time.Minute // an agent who is gone for so long gives up what automatic assignment gave
+	assignAgain  = time.Second // after an assignment that failed
 )
 
 // The private messages of a queue.
 type (
+	// standing is where a conversation stands after an append whose outcome
+	// its grain did not know.
+	standing struct{ head conversation.Head }
 	// placed is the outcome of an assignment that the queue asked for.
 	placed struct {
 		id    conversation.ConversationID
@@ -31,9 +34,20 @@ type (
 		agent conversation.AgentID
 		left  time.Time
 	}
+	// matchAgain follows an assignment that failed for no fault of its own.
+	matchAgain struct{}
 	// viewQuery asks for the queue's books.
 	viewQuery struct{}
 )
+
+// Internal implements [cluster.Internal].
+func (*placed) Internal() {}
+
+// Internal implements [cluster.Internal].
+func (*graceOver) Internal() {}
+
+// Internal implements [cluster.Internal].
+func (*matchAgain) Internal() {}
 
 // QueueView is what a queue knows, at one moment.
 type QueueView struct {
@@ -88,6 +102,8 @@ func (q *queue) Receive(ctx actor.Context) {
 		q.onOccupy(m)
 	case conversation.ReleaseAgent:
 		q.onRelease(m)
+	case *standing:
+		q.onStanding(m)
 	case conversation.PresenceChange:
 		q.onPresence(m)
 
@@ -95,6 +111,11 @@ func (q *queue) Receive(ctx actor.Context) {
 		q.onPlaced(m)
 	case *graceOver:
 		q.onGraceOver(m)
+
+	case *matchAgain:
+		if q.ensure() {
+			q.match()
+		}
 
 	case *viewQuery:
 		q.onView(ctx)
@@ -109,6 +130,7 @@ func (q *queue) ensure() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), q.e.o.AppendTimeout)
 	defer cancel()
 	cursor, rows := "", 0
+	q.forget()
 	for {
 		heads, next, err := q.e.o.Lists.Heads(ctx, []conversation.InboxID{q.inbox},
 			[]conversation.Status{conversation.StatusOpen, conversation.StatusSnoozed}, cursor, queuePage)
@@ -127,6 +149,15 @@ func (q *queue) ensure() bool {
 	q.loaded = true
 	q.measure()
 	return true
+}
+
+// forget empties the books, but not what the sockets told of the agents.
+func (q *queue) forget() {
+	clear(q.waiting)
+	clear(q.held)
+	for _, s := range q.seats {
+		s.Load = 0
+	}
 }
 
 func (q *queue) enter(h conversation.Head) {
@@ -156,8 +187,7 @@ func (q *queue) onEnqueue(m conversation.EnqueueConversation) {
 	if !q.ensure() || len(q.waiting) >= maxQueueRows {
 		return
 	}
-	w := q.waiting[m.ID]
-	q.waiting[m.ID] = conversation.Waiting{ID: m.ID, Priority: m.Priority, Since: m.Since, Skip: w.Skip}
+	q.waiting[m.ID] = conversation.Waiting{ID: m.ID, Priority: m.Priority, Since: m.Since, Skip: m.Skip}
 	q.match()
 }
 
@@ -180,6 +210,10 @@ func (q *queue) onOccupy(m conversation.OccupyAgent) {
 	s.Load++
 	s.Since = time.Now()
 	delete(q.waiting, m.ID)
+	delete(q.offered, m.ID) // the place is counted by Load now
+	if s.Presence == conversation.PresenceOffline {
+		q.startGrace(m.Agent) // left while it was on the way
+	}
 	q.match()
 }
 
@@ -189,30 +223,49 @@ func (q *queue) onRelease(m conversation.ReleaseAgent) {
 	}
 	delete(q.held, m.ID)
 	q.seat(m.Agent).Load--
-	if w, ok := q.waiting[m.ID]; ok {
-		w.Skip = m.Agent
-		q.waiting[m.ID] = w
+	q.match()
+}
+
+// onStanding puts one conversation's books right, whatever they said: its grain
+// could not tell what became of an append.
+func (q *queue) onStanding(m *standing) {
+	if !q.ensure() {
+		return
 	}
+	if agent, ok := q.held[m.head.ID]; ok {
+		q.seat(agent).Load--
+	}
+	delete(q.held, m.head.ID)
+	delete(q.waiting, m.head.ID)
+	q.enter(m.head)
 	q.match()
 }
 
 func (q *queue) onPresence(m conversation.PresenceChange) {
-	if !q.ensure() {
-		return
-	}
 	s := q.seat(m.Agent)
 	if m.Capacity > 0 {
 		s.Capacity = m.Capacity
 	}
 	s.Presence = m.Presence
 	delete(q.left, m.Agent)
-	if m.Presence == conversation.PresenceOffline && q.assigns() && s.Load > 0 {
-		left := time.Now()
-		q.left[m.Agent] = left
-		self, root := q.self, q.e.o.System.Root
-		time.AfterFunc(agentGrace, func() { root.Send(self, &graceOver{agent: m.Agent, left: left}) })
+	if !q.ensure() {
+		return
+	}
+	if m.Presence == conversation.PresenceOffline && s.Load > 0 {
+		q.startGrace(m.Agent)
 	}
 	q.match()
+}
+
+// startGrace gives an agent who has gone some time to come back.
+func (q *queue) startGrace(agent conversation.AgentID) {
+	if !q.assigns() {
+		return // who claims conversations by hand keeps them
+	}
+	left := time.Now()
+	q.left[agent] = left
+	self, root := q.self, q.e.o.System.Root
+	time.AfterFunc(q.e.o.AgentGrace, func() { root.Send(self, &graceOver{agent: agent, left: left}) })
 }
 
 // onGraceOver gives the conversations of an agent who did not come back to
@@ -277,15 +330,17 @@ func (q *queue) place(id conversation.ConversationID, agent conversation.AgentID
 func (q *queue) onPlaced(m *placed) {
 	delete(q.offered, m.id)
 	if m.err == nil {
-		return // OccupyAgent has done the books
+		q.match() // OccupyAgent has done the books
+		return
 	}
-	switch conversation.CodeOf(m.err).Class() {
-	case conversation.ErrConflict, conversation.ErrNotFound:
-		delete(q.waiting, m.id) // it is not waiting any more
-	default:
-		q.e.log.Warn("assignment failed", "inbox", string(q.inbox), "conversation_id", m.id.String(), "err", m.err)
+	if !conversation.CodeOf(m.err).Row().Retry {
+		delete(q.waiting, m.id) // it does not wait any more
+		q.match()
+		return
 	}
-	q.measure()
+	q.e.log.Warn("assignment failed", "inbox", string(q.inbox), "conversation_id", m.id.String(), "err", m.err)
+	self, root := q.self, q.e.o.System.Root
+	time.AfterFunc(assignAgain, func() { root.Send(self, &matchAgain{}) })
 }
 
 func (q *queue) order() []conversation.Waiting {

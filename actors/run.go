@@ -34,10 +34,15 @@ func (e *Engine) Run(ctx context.Context) error {
 // Stop puts everything to rest: new requests are refused, grains write down what
 // only they know, behaviors end. Errors: those of ctx, when it ends first.
 func (e *Engine) Stop(ctx context.Context) error {
-	e.runner.stop(stopGrace)
+	grace, cancel := context.WithTimeout(ctx, stopGrace)
+	defer cancel()
+	e.courier.rest(grace)
+	e.shards.close()
 	err := e.gate.Drain(ctx)
+	e.runner.stop(stopGrace)
 	e.shards.stop()
 	e.pool.stop()
+	e.workers.Stop()
 	return err
 }
 

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 
 // The limits of the gateway shards.
 const (
-	maxSuccessors  = 16 // closed conversations that one message walks past
+	maxSuccessors  = 16    // closed conversations that one message walks past
+	maxLocated     = 8_192 // contacts a shard remembers the conversation of
 	shardTickEvery = 250 * time.Millisecond
 )
 
@@ -48,6 +51,7 @@ type shard struct {
 
 	next    uint64
 	pending map[uint64]*request
+	located map[conversation.ContactKey]conversation.ConversationID
 }
 
 // Receive implements [actor.Actor].
@@ -74,7 +78,7 @@ func (s *shard) Receive(ctx actor.Context) {
 
 func (s *shard) onRequest(r *request) {
 	if r.in != nil && r.id.IsZero() {
-		id, err := s.e.locate(r.in)
+		id, err := s.locate(r.in)
 		if err != nil {
 			s.finish(r, conversation.Receipt{}, err)
 			return
@@ -82,6 +86,23 @@ func (s *shard) onRequest(r *request) {
 		r.id = id
 	}
 	s.send(r)
+}
+
+// locate finds the conversation of a message. What was found is remembered: a
+// conversation that has been closed since sends the message on to its successor.
+func (s *shard) locate(in *conversation.Inbound) (conversation.ConversationID, error) {
+	key := conversation.ContactKey{Inbox: in.Inbox, Contact: in.Contact}
+	if id, ok := s.located[key]; ok {
+		return id, nil
+	}
+	id, err := s.e.locate(key)
+	if err == nil {
+		if len(s.located) >= maxLocated {
+			clear(s.located)
+		}
+		s.located[key] = id
+	}
+	return id, err
 }
 
 func (s *shard) send(r *request) {
@@ -111,7 +132,7 @@ func (s *shard) onAnswer(token uint64, receipt conversation.Receipt, err error) 
 		return // out of time, and told so
 	}
 	delete(s.pending, token)
-	if r.in != nil && conversation.CodeOf(err) == conversation.CodeConversationClosed && r.successors < maxSuccessors {
+	if r.in != nil && err != nil && conversation.CodeOf(err) == conversation.CodeConversationClosed && r.successors < maxSuccessors {
 		s.onClosed(r)
 		return
 	}
@@ -124,6 +145,7 @@ func (s *shard) onClosed(r *request) {
 	s.e.tellConversation(r.id, conversation.Close{})
 	r.previous, r.id = r.id, s.e.ids.successor(r.id)
 	r.successors++
+	s.located[conversation.ContactKey{Inbox: r.in.Inbox, Contact: r.in.Contact}] = r.id
 	s.send(r)
 }
 
@@ -142,6 +164,16 @@ func (s *shard) finish(r *request, receipt conversation.Receipt, err error) {
 	if errors.As(err, &parked) {
 		err = conversation.Refuse(conversation.CodeInternal, "the message could not be handled and was set aside")
 	}
+	s.tell(r, receipt, err)
+}
+
+// tell calls the entrance's function, which is not the shard's own code.
+func (s *shard) tell(r *request, receipt conversation.Receipt, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.e.log.Error("callback panicked", "err", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		}
+	}()
 	r.done(receipt, err)
 }
 
@@ -151,14 +183,15 @@ type shards struct {
 	pids     []*actor.PID
 	limit    int64
 	inflight atomic.Int64
+	closed   atomic.Bool
 }
 
 func newShards(e *Engine, n, limit int) *shards {
 	s := &shards{system: e.o.System, limit: int64(limit)}
 	for range n {
 		s.pids = append(s.pids, e.o.System.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return &shard{e: e, pending: map[uint64]*request{}}
-		})))
+			return &shard{e: e, pending: map[uint64]*request{}, located: map[conversation.ContactKey]conversation.ConversationID{}}
+		}, actor.WithDispatcher(e.workers))))
 	}
 	return s
 }
@@ -166,6 +199,10 @@ func newShards(e *Engine, n, limit int) *shards {
 // submit hands a request to the shard of its key, so that what one sender sends
 // one after the other stays in order.
 func (s *shards) submit(key byte, r *request) {
+	if s.closed.Load() {
+		r.done(conversation.Receipt{}, conversation.Refuse(conversation.CodeShuttingDown, "the node takes no more requests"))
+		return
+	}
 	if s.inflight.Add(1) > s.limit {
 		s.inflight.Add(-1)
 		r.done(conversation.Receipt{}, conversation.Refuse(conversation.CodeOverloaded, "too many requests wait for conversations"))
@@ -180,9 +217,13 @@ func (s *shards) tick(now time.Time) {
 	}
 }
 
+// close refuses new requests; the ones under way go on.
+func (s *shards) close() { s.closed.Store(true) }
+
+// stop ends the shards once they have handed on the answers that they have.
 func (s *shards) stop() {
 	for _, pid := range s.pids {
-		s.system.Root.Poison(pid)
+		_ = s.system.Root.PoisonFuture(pid).Wait() // an error means that it has ended already
 	}
 }
 

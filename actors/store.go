@@ -59,7 +59,14 @@ func (g *grain) load(ctx context.Context) error {
 		return err
 	}
 	s.ID = g.id
+	before, doubt := g.head, g.doubt
 	g.state, g.epoch, g.head, g.saved, g.staged = s, epoch, s.Head(), s.Version, nil
+	g.refs, g.doubt = newRefMemory(s), false
+	if doubt {
+		// The append that could not be confirmed may be stored; then the queue has
+		// not been told what it changed.
+		g.run(conversation.Effects(s, before, nil), nil)
+	}
 	return nil
 }
 
@@ -90,7 +97,10 @@ func (g *grain) flush() error {
 		g.appendFailed(err)
 		return err
 	}
-	g.head = a.Head
+	g.head, g.failures = a.Head, 0
+	for _, r := range a.Refs {
+		g.refs.add(r.Ref)
+	}
 	if a.State != nil {
 		g.saved = a.Head.Version
 	}
@@ -109,10 +119,6 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 	for _, e := range entries {
 		switch ev := e.Event.(type) {
 		case conversation.MessageAccepted:
-			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
-		case conversation.AgentReplied:
-			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
-		case conversation.NoteAdded:
 			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
 		case conversation.MessageSent:
 			a.Settled = append(a.Settled, ev.Message)
@@ -150,12 +156,21 @@ func (g *grain) appendFailed(err error) {
 	}
 	g.e.metrics.appendFails.WithLabelValues(class).Inc()
 	g.e.log.Warn("append failed", "conversation_id", g.id.String(), "class", class, "err", err)
-	g.state, g.epoch, g.staged = nil, 0, nil
+	g.state, g.epoch, g.staged, g.doubt = nil, 0, nil, class != "fenced"
 	if class == "fenced" {
 		// Another activation owns the conversation; the next message starts over.
 		g.e.gate.Passivate(cluster.GrainID{Kind: KindConversation, ID: g.id.String()})
 	}
 	g.abandon(errAppend)
+	g.lookAgain()
+}
+
+// lookAgain wakes the grain a little later: if a visitor's message is stored and
+// its reply is not, nobody else would. The pauses grow while the journal stays
+// away.
+func (g *grain) lookAgain() {
+	g.failures = min(g.failures+1, maxBackoffSteps)
+	g.after(wakeAfterFailure<<(g.failures-1), &lookNow{})
 }
 
 // run does what the effects ask for. Nothing in here waits.
@@ -181,7 +196,7 @@ func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry)
 	}
 	for _, e := range entries {
 		if h, ok := e.Event.(conversation.HandoverRequested); ok {
-			g.e.metrics.handovers.WithLabelValues(string(h.Reason)).Inc()
+			g.e.metrics.handedOver(h.Reason)
 		}
 	}
 }
@@ -208,7 +223,7 @@ type place struct {
 // predecessor's.
 func (g *grain) lookUpRef(m *deliver) (place, error) {
 	ref := m.in.Ref
-	if ref == "" || g.state.FindRef(ref) != 0 || (g.state.RefsComplete() && m.origin.Previous.IsZero()) {
+	if ref == "" || (g.refs.rulesOut(ref) && m.origin.Previous.IsZero() && g.state.Previous.IsZero()) || g.state.FindRef(ref) != 0 {
 		return place{}, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)

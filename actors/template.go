@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// maxNameBytes bounds the names of variables, slots and paths in templates.
+const maxNameBytes = 128
+
 // expand replaces each {name} in a template by value(name), once: what is put in
 // is not looked at again, so a visitor's name cannot become a template. A brace
 // that opens no name stays as it is.
@@ -21,17 +24,14 @@ func expand(template string, value func(name string) string) string {
 		if open < 0 {
 			break
 		}
-		end := strings.IndexByte(template[open:], '}')
-		if end < 0 {
-			break
+		end := strings.IndexByte(template[open:min(len(template), open+maxNameBytes+2)], '}')
+		if end < 0 || !isName(template[open+1:open+end]) {
+			b.WriteString(template[:open+1])
+			template = template[open+1:]
+			continue
 		}
-		name := template[open+1 : open+end]
 		b.WriteString(template[:open])
-		if isName(name) {
-			b.WriteString(value(name))
-		} else {
-			b.WriteString(template[open : open+end+1])
-		}
+		b.WriteString(value(template[open+1 : open+end]))
 		template = template[open+end+1:]
 	}
 	b.WriteString(template)
@@ -39,7 +39,7 @@ func expand(template string, value func(name string) string) string {
 }
 
 func isName(s string) bool {
-	if s == "" || len(s) > 128 {
+	if s == "" || len(s) > maxNameBytes {
 		return false
 	}
 	for _, r := range s {
@@ -65,8 +65,9 @@ func fillText(template string, values map[string]string) string {
 
 // fillURL fills a flow's URL. A variable at the very start is the base address
 // and goes in as it is; everything else is escaped, so that a slot's value
-// cannot reach another path or host. It reports false when a value is missing
-// or the result is not an absolute http or https address.
+// cannot reach another path or host, nor add a parameter. It reports false when
+// a value is missing or the result is no absolute http or https address of the
+// base's host.
 func fillURL(template string, variables, values map[string]string) (string, bool) {
 	complete := true
 	base := ""
@@ -78,11 +79,23 @@ func fillURL(template string, variables, values map[string]string) (string, bool
 	}
 	out := base + expand(template, func(name string) string {
 		v := values[name]
-		complete = complete && v != ""
-		return url.PathEscape(v)
+		// Dots alone would climb up the path, escaped or not.
+		complete = complete && v != "" && v != "." && v != ".."
+		return escapeEverything(v)
 	})
 	u, err := url.Parse(out)
-	return out, complete && err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	complete = complete && err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	if complete && base != "" {
+		b, err := url.Parse(base)
+		complete = err == nil && u.Host == b.Host
+	}
+	return out, complete
+}
+
+// escapeEverything leaves only letters, digits and "-._~" as they are, so that
+// its result is one value in a path and in a query alike.
+func escapeEverything(s string) string {
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
 
 // fillResponse fills a flow's reply: {$.a.b} reads the JSON response, other

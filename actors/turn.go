@@ -47,20 +47,24 @@ func (g *grain) beginStored(seq conversation.Seq) {
 	g.classify(seq)
 }
 
-// beginTimer opens a turn for a timer that fired.
+// beginTimer opens a turn for a timer that fired. While another turn is open it
+// waits: what the visitor asks comes first.
 func (g *grain) beginTimer(id string) {
+	if g.turn != nil {
+		g.fired = append(g.fired, id) // at most as many as a conversation has timers
+		return
+	}
 	if g.state.Status != conversation.StatusPending {
 		return
 	}
-	g.dropTurn()
 	g.turn = g.newTurn("", time.Now())
 	g.turn.timerID = id
 	g.conclude(&conversation.Prediction{})
 }
 
 func (g *grain) newTurn(text conversation.Text, began time.Time) *turn {
-	g.attempt++
-	return &turn{attempt: g.attempt, began: began, text: text}
+	// Unique in the process: a result must not fit a turn of a later instance.
+	return &turn{attempt: g.e.attempts.Add(1), began: began, text: text}
 }
 
 // classify asks the scoring actors and sets the clock for their budget.
@@ -194,6 +198,7 @@ func (g *grain) stageHeld() bool {
 func (g *grain) acknowledge(t *turn) {
 	first, repeats := t.held, t.repeats
 	t.held, t.repeats = nil, nil
+	g.e.metrics.duplicates.Add(float64(len(repeats)))
 	g.greet(t, first, waiter{sender: first.sender, token: first.deliver.token})
 	for _, v := range repeats {
 		g.greet(t, v, waiter{sender: v.sender, token: v.deliver.token, replay: true})
@@ -271,7 +276,7 @@ func (g *grain) dropTurn() {
 // abandon ends the present turn and the messages behind it with an error.
 func (g *grain) abandon(err error) {
 	t, backlog := g.turn, g.backlog
-	g.turn, g.backlog = nil, nil
+	g.turn, g.backlog, g.fired = nil, nil, nil
 	if t != nil {
 		g.stopClock(t)
 		if t.held != nil {

@@ -28,7 +28,15 @@ type Options struct {
 	Kinds      []Kind
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	OnParked   func(*Parked) // told of every parked message, on the grain's goroutine; may be nil
+	OnParked   func(*Parked)    // told of every parked message, on the grain's goroutine; may be nil
+	Dispatcher actor.Dispatcher // runs the grains; nil = a goroutine for each run of a mailbox
+}
+
+func (o *Options) workers() actor.Dispatcher {
+	if o.Dispatcher == nil {
+		return actor.NewDefaultDispatcher(workerThroughput)
+	}
+	return o.Dispatcher
 }
 
 // Gate hosts this node's grains: every message for a grain goes through it.
@@ -83,7 +91,7 @@ func NewGate(o Options) (*Gate, error) {
 			return nil, conversation.Refusef(conversation.CodeInvalid, "grain kind %q is defined twice", k.Name)
 		}
 		h := &hosting{Kind: k.withDefaults()}
-		h.props = actor.PropsFromProducer(func() actor.Actor { return &hosted{gate: g, kind: h} })
+		h.props = actor.PropsFromProducer(func() actor.Actor { return &hosted{gate: g, kind: h} }, actor.WithDispatcher(o.workers()))
 		g.kinds[k.Name] = h
 	}
 	g.metrics = newMetrics(o.Registerer, o.Kinds)
@@ -254,19 +262,11 @@ func (g *Gate) Active(kind string) int {
 // one has. Errors: those of ctx.
 func (g *Gate) Drain(ctx context.Context) error {
 	g.closed.Store(true)
-	for i := range g.cells {
-		sh := &g.cells[i]
-		sh.mu.Lock()
-		for _, c := range sh.mu.cells {
-			if !c.stopping {
-				g.stop(c)
-			}
-		}
-		sh.mu.Unlock()
-	}
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for g.total() > 0 {
+	// Again and again: a grain that was being put to rest already may leave a
+	// successor with the messages that came meanwhile.
+	for g.stopAll() > 0 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -276,12 +276,20 @@ func (g *Gate) Drain(ctx context.Context) error {
 	return nil
 }
 
-func (g *Gate) total() int {
+// stopAll puts every grain to rest that is not on its way there, and counts
+// those that are left.
+func (g *Gate) stopAll() int {
 	n := 0
 	for i := range g.cells {
-		g.cells[i].mu.Lock()
-		n += len(g.cells[i].mu.cells)
-		g.cells[i].mu.Unlock()
+		sh := &g.cells[i]
+		sh.mu.Lock()
+		for _, c := range sh.mu.cells {
+			if !c.stopping {
+				g.stop(c)
+			}
+		}
+		n += len(sh.mu.cells)
+		sh.mu.Unlock()
 	}
 	return n
 }

@@ -215,7 +215,7 @@ func TestSweepPutsIdleGrainsToRest(t *testing.T) {
 	}
 	now := time.Unix(g.clock.Load(), 0)
 	g.sweep(now.Add(59 * time.Second))
-	if g.total() != 1 {
+	if g.Active("counter") != 1 {
 		t.Fatal("a grain was put to rest before its time")
 	}
 	g.sweep(now.Add(61 * time.Second))

@@ -57,7 +57,9 @@ func (h *hosted) Receive(ctx actor.Context) {
 }
 
 func (h *hosted) deliver(ctx actor.Context, msg any) {
-	defer h.cell.inflight.Add(-1)
+	if _, own := msg.(Internal); !own {
+		defer h.cell.inflight.Add(-1)
+	}
 	if h.try(ctx) == nil {
 		return
 	}
@@ -80,8 +82,11 @@ func (h *hosted) deliver(ctx actor.Context, msg any) {
 	}
 }
 
-// rebuild makes a fresh instance and tells it that it has started.
+// rebuild makes a fresh instance and tells it that it has started. The one
+// before, if there is one, first hears that it is being replaced, so that it can
+// tell those who wait for it.
 func (h *hosted) rebuild(ctx actor.Context) {
+	_ = h.tryAs(replaced{ctx})
 	h.inner = h.kind.New(h.cell.id.ID)
 	_ = h.tryAs(started{ctx})
 }
@@ -92,6 +97,12 @@ type started struct{ actor.Context }
 
 // Message implements [actor.Context].
 func (started) Message() any { return &actor.Started{} }
+
+// replaced shows an actor that another instance takes its place.
+type replaced struct{ actor.Context }
+
+// Message implements [actor.Context].
+func (replaced) Message() any { return &actor.Restarting{} }
 
 func (h *hosted) try(ctx actor.Context) *Parked { return h.tryAs(ctx) }
 

@@ -54,6 +54,10 @@ func (k Kind) withDefaults() Kind {
 	return k
 }
 
+// Internal marks what a grain sends to itself, or has sent to it by its own
+// helpers, past the gate. Such messages do not count against the mailbox.
+type Internal interface{ Internal() }
+
 // Passivate is sent to a grain before it is put to rest, after every other
 // message. It is the time to write down what is only in memory.
 type Passivate struct{}

@@ -23,7 +23,7 @@ func (s *State) Apply(e Entry) {
 		s.applyReplied(ev, e)
 	case NoteAdded:
 		s.remember(Message{Seq: e.Seq, At: e.At, From: PartyAgent, Agent: ev.Agent, Text: ev.Text, Note: true})
-		s.rememberRef(ev.Ref, e.Seq)
+		s.rememberRef(ev.Ref.of(ev.Agent), e.Seq)
 	case TurnCompleted:
 		s.applyTurn(ev)
 	case HandoverRequested:
@@ -97,8 +97,11 @@ func (s *State) applyReplied(ev AgentReplied, e Entry) {
 	if delivery == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)
 	}
-	s.rememberRef(ev.Ref, e.Seq)
+	s.rememberRef(ev.Ref.of(ev.Agent), e.Seq)
 	s.ReadAgent = max(s.ReadAgent, s.LastVisitor)
+	// An agent's answer ends the turn too: the bot must not answer the same
+	// message again when it gets the conversation back.
+	s.LastTurn = max(s.LastTurn, s.LastVisitor)
 	s.answered()
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -144,7 +145,7 @@ func checkMessage(r Ref, t Text, metadata map[string]string) error {
 }
 
 func decideReply(s *State, c ReplyAsAgent) (Decision, error) {
-	if seq := s.FindRef(c.Ref); seq != 0 {
+	if seq := s.FindRef(c.Ref.of(c.Agent)); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
 	if err := checkMessage(c.Ref, c.Text, nil); err != nil {
@@ -177,7 +178,7 @@ func takeOver(s *State, agent, by AgentID, claimed bool) []Event {
 }
 
 func decideNote(s *State, c AddNote) (Decision, error) {
-	if seq := s.FindRef(c.Ref); seq != 0 {
+	if seq := s.FindRef(c.Ref.of(c.Agent)); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
 	if err := checkMessage(c.Ref, c.Text, nil); err != nil {
@@ -352,7 +353,7 @@ func decideTags(s *State, c ChangeTags) (Decision, error) {
 }
 
 func checkTag(t string) error {
-	if t == "" || len(t) > MaxTagBytes || Text(t).check() != nil {
+	if t == "" || len(t) > MaxTagBytes || strings.ContainsAny(t, "\t\r\n") || Text(t).check() != nil {
 		return Refusef(CodeBadTag, "a tag has 1 to %d printable bytes", MaxTagBytes)
 	}
 	return nil

@@ -62,13 +62,7 @@ func turnTail(s *State, o Outcome, best Candidate) []Event {
 	if o.Priority.Rank() > s.Priority.Rank() {
 		out = append(out, PriorityChanged{From: s.Priority, To: o.Priority})
 	}
-	var tags []string
-	for _, t := range o.Tags {
-		if !slices.Contains(s.Tags, t) && !slices.Contains(tags, t) {
-			tags = append(tags, t)
-		}
-	}
-	if len(tags) > 0 {
+	if tags := newTags(s, o.Tags); len(tags) > 0 {
 		out = append(out, TagsChanged{Added: tags})
 	}
 	if !o.Resolve || o.Handover != "" {
@@ -92,21 +86,8 @@ func turnTail(s *State, o Outcome, best Candidate) []Event {
 
 // checkOutcome keeps a behavior, which anybody may write, inside the bounds.
 func checkOutcome(s *State, o Outcome, now time.Time) error {
-	if len(o.Replies) > MaxRepliesATurn {
-		return Refusef(CodeInvalid, "%d replies, the limit is %d", len(o.Replies), MaxRepliesATurn)
-	}
-	for _, r := range o.Replies {
-		if err := r.Text.check(); err != nil {
-			return err
-		}
-		if len(r.Buttons) > MaxButtons {
-			return Refusef(CodeInvalid, "%d buttons, the limit is %d", len(r.Buttons), MaxButtons)
-		}
-		for _, b := range r.Buttons {
-			if !storable(b.Label, b.Text) {
-				return Refuse(CodeBadText, "a button is not valid UTF-8")
-			}
-		}
+	if err := checkReplies(o.Replies); err != nil {
+		return err
 	}
 	if !storable(o.Intent, o.Ask, o.Summary, string(o.Handover)) {
 		return Refuse(CodeBadText, "the outcome's intent, slot, reason or summary is not valid UTF-8")
@@ -130,17 +111,54 @@ func checkOutcome(s *State, o Outcome, now time.Time) error {
 			return err
 		}
 	}
-	if len(s.Tags)+len(o.Tags) > MaxTags {
+	if len(o.Tags) > MaxTags || len(s.Tags)+len(newTags(s, o.Tags)) > MaxTags {
 		return Refusef(CodeBadTag, "over %d tags", MaxTags)
 	}
 	return checkTimers(s, o.Timers, now)
 }
 
-func checkTimers(s *State, timers []Timer, now time.Time) error {
-	if len(s.Timers)+len(timers) > MaxTimers {
-		return Refusef(CodeInvalid, "over %d timers", MaxTimers)
+func checkReplies(replies []Reply) error {
+	if len(replies) > MaxRepliesATurn {
+		return Refusef(CodeInvalid, "%d replies, the limit is %d", len(replies), MaxRepliesATurn)
 	}
-	for _, t := range timers {
+	for _, r := range replies {
+		if err := r.Text.check(); err != nil {
+			return err
+		}
+		if len(r.Buttons) > MaxButtons {
+			return Refusef(CodeInvalid, "%d buttons, the limit is %d", len(r.Buttons), MaxButtons)
+		}
+		for _, b := range r.Buttons {
+			if !storable(b.Label, b.Text) {
+				return Refuse(CodeBadText, "a button is not valid UTF-8")
+			}
+		}
+	}
+	return nil
+}
+
+// newTags gives those of tags that the conversation does not have, each once.
+func newTags(s *State, tags []string) []string {
+	var out []string
+	for _, t := range tags {
+		if !slices.Contains(s.Tags, t) && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// checkTimers counts names: a timer that replaces one takes no further place.
+func checkTimers(s *State, timers []Timer, now time.Time) error {
+	total := len(s.Timers)
+	for i, t := range timers {
+		same := func(o Timer) bool { return o.ID == t.ID }
+		if !slices.ContainsFunc(s.Timers, same) && !slices.ContainsFunc(timers[:min(i, MaxTimers)], same) {
+			total++
+		}
+		if i >= MaxTimers || total > MaxTimers {
+			return Refusef(CodeInvalid, "over %d timers", MaxTimers)
+		}
 		if t.ID == "" || len(t.ID) > MaxTagBytes || !storable(t.ID) {
 			return Refusef(CodeInvalid, "a timer's id has 1 to %d bytes", MaxTagBytes)
 		}

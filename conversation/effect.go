@@ -25,6 +25,7 @@ type EnqueueConversation struct {
 	Inbox    InboxID
 	Priority Priority
 	Since    time.Time
+	Skip     AgentID // who just had it, if anybody
 }
 
 // DequeueConversation tells the queue that an agent is no longer needed.

@@ -37,7 +37,7 @@ func queueEffects(s *State, before Head) []Effect {
 	waited, waits := before.Queue == QueueQueued, s.Queue == QueueQueued
 	switch {
 	case waits && (!waited || before.Priority != s.Priority):
-		out = append(out, EnqueueConversation{ID: s.ID, Inbox: s.Inbox, Priority: s.Priority, Since: s.QueuedAt})
+		out = append(out, EnqueueConversation{ID: s.ID, Inbox: s.Inbox, Priority: s.Priority, Since: s.QueuedAt, Skip: before.Assignee})
 	case waited && !waits:
 		out = append(out, DequeueConversation{ID: s.ID, Inbox: s.Inbox})
 	}

@@ -1,6 +1,10 @@
 package conversation
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Party is one of the three sides of a conversation.
 type Party string
@@ -36,6 +40,17 @@ type Message struct {
 	Bot       *Provenance       `json:"bot,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	Delivery  Delivery          `json:"delivery,omitempty"`
+}
+
+// clone copies what a message points to.
+func (m Message) clone() Message {
+	m.Buttons = slices.Clone(m.Buttons)
+	m.Metadata = maps.Clone(m.Metadata)
+	if m.Bot != nil {
+		bot := *m.Bot
+		m.Bot = &bot
+	}
+	return m
 }
 
 // Provenance says why the bot answered as it did.

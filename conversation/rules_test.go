@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -25,13 +26,21 @@ const secret = "sesame"
 // hold always.
 func TestRulesHold(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		actions := w.actions()
-		actions[""] = w.check
-		t.Repeat(actions)
-		w.finish(t)
-	})
+	for run := range 4 {
+		t.Run(fmt.Sprint(run), func(t *testing.T) {
+			t.Parallel()
+			if run > 0 && testing.Short() {
+				t.Skip("one run is enough for a look")
+			}
+			rapid.Check(t, func(t *rapid.T) {
+				w := newWorld(t)
+				actions := w.actions()
+				actions[""] = w.check
+				t.Repeat(actions)
+				w.finish(t)
+			})
+		})
+	}
 }
 
 // TestActionsCoverEveryCommand keeps the random runs complete.
@@ -143,9 +152,9 @@ func (w *world) checkRef(t *rapid.T, c Command, d Decision, err error) {
 			return
 		}
 	case ReplyAsAgent:
-		ref = c.Ref
+		ref = c.Ref.of(c.Agent)
 	case AddNote:
-		ref = c.Ref
+		ref = c.Ref.of(c.Agent)
 	default:
 		return
 	}
@@ -186,12 +195,12 @@ func (w *world) checkStep(t *rapid.T, before *State, st step) {
 				sends = append(sends, e.Seq)
 			}
 		case AgentReplied:
-			w.remember(ev.Ref, e.Seq)
+			w.remember(ev.Ref.of(ev.Agent), e.Seq)
 			if w.state.Channel != ChannelWeb {
 				sends = append(sends, e.Seq)
 			}
 		case NoteAdded:
-			w.remember(ev.Ref, e.Seq)
+			w.remember(ev.Ref.of(ev.Agent), e.Seq)
 		case TimerEnded:
 			if ev.Fired {
 				timers = append(timers, e.Seq)
@@ -242,23 +251,23 @@ func (w *world) check(t *rapid.T) {
 		return
 	}
 	for name, broken := range map[string]bool{
-		"the bot has it only while pending":      (s.Handler == HandlerBot) != (s.Status == StatusPending),
-		"an assignee means that agents have it":  (s.Assignee != "") != (s.Handler == HandlerAgent),
-		"agents have it only open or snoozed":    s.Assignee != "" && s.Status != StatusOpen && s.Status != StatusSnoozed,
-		"it waits while open without assignee":   (s.Queue == QueueQueued) != (s.Status == StatusOpen && s.Assignee == ""),
-		"it is assigned while open with one":     (s.Queue == QueueAssigned) != (s.Status == StatusOpen && s.Assignee != ""),
-		"it waits since a time":                  (s.Queue == QueueQueued) == s.QueuedAt.IsZero(),
-		"a snooze has one end":                   (s.Status == StatusSnoozed) == s.SnoozedUntil.IsZero(),
-		"something is due when snoozed":          s.Status == StatusSnoozed && s.NextDue().IsZero(),
-		"nobody waits when it is over":           !s.WaitingSince.IsZero() && s.over(),
-		"no timer runs when it is over":          len(s.Timers) > 0 && s.over(),
-		"timers are bounded and have one name":   len(s.Timers) > MaxTimers || !unique(s.Timers, func(t Timer) string { return t.ID }),
-		"tags are bounded, sorted and different": len(s.Tags) > MaxTags || !slices.IsSorted(s.Tags) || !unique(s.Tags, func(t string) string { return t }),
-		"slots are bounded":                      len(s.Dialogue.Slots) > MaxSlots,
-		"recent messages are bounded":            len(s.Recent) > 2*recentMessages,
-		"refs are bounded":                       len(s.Refs) > 2*recentRefs,
-		"turns do not outrun messages":           s.LastTurn > s.LastVisitor || s.LastVisitor > s.Version,
-		"what is unsent went out":                slices.ContainsFunc(s.Unsent, func(q Seq) bool { return !slices.Contains(w.messages, q) }),
+		"the bot has it only while pending":                      (s.Handler == HandlerBot) != (s.Status == StatusPending),
+		"an assignee means that agents have it":                  (s.Assignee != "") != (s.Handler == HandlerAgent),
+		"agents have it only open or snoozed":                    s.Assignee != "" && s.Status != StatusOpen && s.Status != StatusSnoozed,
+		"it waits while open without assignee":                   (s.Queue == QueueQueued) != (s.Status == StatusOpen && s.Assignee == ""),
+		"it is assigned while open with one":                     (s.Queue == QueueAssigned) != (s.Status == StatusOpen && s.Assignee != ""),
+		"it waits since a time":                                  (s.Queue == QueueQueued) == s.QueuedAt.IsZero(),
+		"a snooze has one end":                                   (s.Status == StatusSnoozed) == s.SnoozedUntil.IsZero(),
+		"something is due when snoozed":                          s.Status == StatusSnoozed && s.NextDue().IsZero(),
+		"nobody waits when it is over":                           !s.WaitingSince.IsZero() && s.over(),
+		"no timer runs when it is over":                          len(s.Timers) > 0 && s.over(),
+		"timers are bounded and have one name":                   len(s.Timers) > MaxTimers || !unique(s.Timers, func(t Timer) string { return t.ID }),
+		"tags are bounded, sorted and different":                 len(s.Tags) > MaxTags || !slices.IsSorted(s.Tags) || !unique(s.Tags, func(t string) string { return t }),
+		"slots are bounded":                                      len(s.Dialogue.Slots) > MaxSlots,
+		"recent messages are bounded":                            len(s.Recent) > 2*recentMessages,
+		"refs are bounded":                                       len(s.Refs) > 2*recentRefs,
+		"turns do not outrun messages":                           s.LastTurn > s.LastVisitor || s.LastVisitor > s.Version,
+		"what is unsent went out":                                slices.ContainsFunc(s.Unsent, func(q Seq) bool { return !slices.Contains(w.messages, q) }),
 		"a handover is known when agents have it without asking": s.Queue == QueueQueued && s.Handover == nil && !w.tookOver(),
 	} {
 		if broken {

@@ -7,9 +7,9 @@ import (
 
 // Bounds of what a state keeps besides the journal.
 const (
-	recentMessages = 24  // newest messages and notes, for context, receipts and previews
-	recentRefs     = 256 // newest senders' ids; older ones are looked up in the journal
-	contextTurns   = 3   // earlier visitor texts that a classifier gets
+	recentMessages = 24 // newest messages and notes, for context, receipts and previews
+	recentRefs     = 64 // newest senders' ids; older ones are looked up in the journal
+	contextTurns   = 3  // earlier visitor texts that a classifier gets
 	previewBytes   = 160
 )
 
@@ -43,7 +43,7 @@ type State struct {
 	WaitingSince time.Time `json:"waiting_since,omitzero"` // of the first visitor message that nobody has answered
 
 	LastVisitor Seq `json:"last_visitor,omitempty"` // newest visitor message
-	LastTurn    Seq `json:"last_turn,omitempty"`    // newest turn that is complete
+	LastTurn    Seq `json:"last_turn,omitempty"`    // newest turn that is over, by the bot or by an agent's reply
 	ReadVisitor Seq `json:"read_visitor,omitempty"`
 	ReadAgent   Seq `json:"read_agent,omitempty"`
 	Delivered   Seq `json:"delivered,omitempty"`
@@ -188,8 +188,15 @@ func (s *State) Clone() *State {
 	c.Tags = slices.Clone(s.Tags)
 	c.Timers = slices.Clone(s.Timers)
 	c.Recent = slices.Clone(s.Recent)
+	for i := range c.Recent {
+		c.Recent[i] = c.Recent[i].clone()
+	}
 	c.Refs = slices.Clone(s.Refs)
 	c.Unsent = slices.Clone(s.Unsent)
+	if s.Handover != nil {
+		h := *s.Handover
+		c.Handover = &h
+	}
 	if s.Dialogue.Slots != nil {
 		c.Dialogue.Slots = make(map[string]string, len(s.Dialogue.Slots))
 		for k, v := range s.Dialogue.Slots {

@@ -2,6 +2,8 @@ package conversation
 
 import (
 	"log/slog"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -60,7 +62,19 @@ func (r Ref) check() error {
 	if !utf8.ValidString(string(r)) {
 		return Refuse(CodeBadRef, "the id is not valid UTF-8")
 	}
+	if strings.ContainsFunc(string(r), unicode.IsControl) {
+		return Refuse(CodeBadRef, "the id holds a control character")
+	}
 	return nil
+}
+
+// of keeps the ids of different agents, and of agents and visitors, apart: each
+// sender numbers messages as it likes. No sender can write the separator.
+func (r Ref) of(a AgentID) Ref {
+	if r == "" {
+		return ""
+	}
+	return Ref(a) + "\x00" + r
 }
 
 // storable reports whether the stored form gives all of them back as they are.

@@ -52,6 +52,10 @@ func (p *play) line(t *testing.T, td *datadriven.TestData) string {
 		return p.visible()
 	case "inline":
 		return p.inline(l)
+	case "table":
+		return transitionTable()
+	case "matrix":
+		return outcomeMatrix(t)
 	}
 	c := p.command(l)
 	if c == nil {

@@ -1,0 +1,112 @@
+# Two commands set everything up (make deps, make build), one runs it (make run),
+# one tests it (make test). `make help` lists the rest.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+LDFLAGS  := -X main.version=$(VERSION)
+GOTOOL   := go tool -modfile=tools/go.mod
+NPM      := $(shell command -v npm 2>/dev/null)
+MODULES  := $(if $(NPM),console/node_modules/.ready)
+OUT      ?= bench/new.txt
+FUZZTIME ?= 20s
+
+# Packages in which goroutines meet are tested with the race detector, all others
+# without. The journal is tested both ways: its long crash tests run without the
+# detector, where they get much further in the same time. Some npm packages carry
+# Go code, hence the grep.
+PACKAGES   = $(shell go list ./... | grep -v /node_modules/)
+MEET      := actors channels cluster engine gateway telemetry
+RACE       = $(filter $(MEET:%=$(MODULE)/%) $(MEET:%=$(MODULE)/%/%) $(MODULE)/persistence,$(PACKAGES))
+PLAIN      = $(filter-out $(MEET:%=$(MODULE)/%) $(MEET:%=$(MODULE)/%/%),$(PACKAGES))
+MODULE    := github.com/colloquyhq/colloquy
+GENERATED := docs/errors.md docs/metrics.md docs/configuration.md docs/protocol.md console/src/wire.gen.ts console/dist
+HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
+
+export CGO_ENABLED := 0
+
+.PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
+	generate docs verify console browser examples chaos-single deadcode ci clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+deps: $(MODULES) ## Fetch the Go modules and, where npm is there, the console's packages
+	go mod download
+
+build: ## Build bin/colloquy, one static program
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/colloquy ./cmd/colloquy
+
+run: build ## Build and run with the demo shop and two demo inboxes
+	./bin/colloquy serve --demo
+
+test: vet test-plain test-race test-console ## Every test that belongs to a change (under 5 minutes on 2 cores)
+
+vet:
+	go vet $(PACKAGES)
+
+test-plain:
+	go test $(PLAIN)
+
+test-race:
+	CGO_ENABLED=1 go test -race -short $(RACE)
+
+test-console: $(MODULES)
+	$(if $(NPM),cd console && npm run --silent typecheck && npm test --silent,@echo "no npm: the console's tests are left out")
+
+race: ## Every Go test with the race detector, none shortened (slow)
+	CGO_ENABLED=1 go test -race $(PACKAGES)
+
+lint: $(MODULES) deadcode ## Linters for Go and, where npm is there, for the console
+	$(GOTOOL) golangci-lint run ./...
+	$(if $(NPM),cd console && npm run --silent lint,@echo "no npm: the console's rules are left out")
+
+deadcode: ## Fail on functions that neither a program nor a test reaches
+	@mkdir -p bin && $(GOTOOL) deadcode -test $(PACKAGES) > bin/deadcode.txt
+	@cat bin/deadcode.txt && test ! -s bin/deadcode.txt
+
+fmt: ## Format the Go code
+	$(GOTOOL) golangci-lint fmt ./...
+
+fuzz: ## Every fuzz test for FUZZTIME (20s) each
+	@grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r d; do \
+	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$d/*_test.go | cut -c6-); do \
+	    echo "== $$d $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$d || exit 1; done; done
+
+bench: ## Benchmarks into OUT (bench/new.txt), ten runs each
+	@mkdir -p $(dir $(OUT))
+	go test -run '^$$' -bench . -benchmem -count=10 -cpu=2 $(PACKAGES) | tee $(OUT)
+
+bench-compare: ## Compare OUT with bench/baseline.txt
+	$(GOTOOL) benchstat bench/baseline.txt $(OUT)
+
+generate: console/node_modules/.ready ## Make every generated file anew (needs npm)
+	go run ./gateway/wire/gen
+	$(MAKE) --no-print-directory docs console
+
+docs: ## Make the reference pages in docs/ anew
+	go run ./docs/gen
+
+console: console/node_modules/.ready ## Build the browser pages into console/dist (needs npm)
+	cd console && npm run --silent build
+
+console/node_modules/.ready: console/package-lock.json
+	cd console && npm ci --no-audit --no-fund && touch node_modules/.ready
+
+verify: ## Fail when a generated file is not fresh
+	@mkdir -p bin && $(HASHES) > bin/generated.before
+	@$(MAKE) --no-print-directory generate
+	@$(HASHES) > bin/generated.after && diff bin/generated.before bin/generated.after
+
+browser: build ## Walk through widget and console in a real browser (needs npm and chromium)
+	cd test/browser && npm ci --no-audit --no-fund && npm run --silent walk
+
+examples: ## Run the example programs
+	go vet ./examples/... && go test ./examples/...
+
+chaos-single: build ## Kill the server under load and look for acknowledged messages
+	./bin/colloquy chaos single --json $(CHAOS)
+
+ci: ## What the merge gate runs
+	./.ci/run
+
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,156 @@
+package channels
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// Options says what a registry is made of.
+type Options struct {
+	// Drivers by kind. Required.
+	Drivers map[conversation.ChannelKind]Driver
+	// Bridge is the kind whose driver also carries replies to kinds that have
+	// no driver of their own: somebody else's bridge then speaks to the
+	// provider. Empty means that such replies fail.
+	Bridge conversation.ChannelKind
+	// Inbox finds an inbox; class ErrNotFound when there is none. It is asked
+	// at every delivery and must be fast. Required.
+	Inbox func(conversation.InboxID) (conversation.Inbox, error)
+	// Deliver hands events in. Required.
+	Deliver Deliver
+	// Contact names the visitor behind a provider's name, always the same for
+	// the same arguments. Required.
+	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
+	// Logger; nil = none.
+	Logger *slog.Logger
+	// Registerer of the metrics; nil = not exported.
+	Registerer prometheus.Registerer
+}
+
+// Validate reports everything that is missing or contradicts itself.
+func (o *Options) Validate() error {
+	var errs []error
+	if o.Inbox == nil || o.Deliver == nil || o.Contact == nil {
+		errs = append(errs, errors.New("the options Inbox, Deliver and Contact are required"))
+	}
+	if _, ok := o.Drivers[o.Bridge]; o.Bridge != "" && !ok {
+		errs = append(errs, fmt.Errorf("the bridge %q is not among the drivers", o.Bridge))
+	}
+	for kind, d := range o.Drivers {
+		if d == nil {
+			errs = append(errs, fmt.Errorf("the driver of %q is nil", kind))
+			continue
+		}
+		if d.Kind() != kind || !kind.Known() {
+			errs = append(errs, fmt.Errorf("the driver listed as %q is of kind %q", kind, d.Kind()))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("channel options: %w", err)
+	}
+	return nil
+}
+
+// Registry finds the channel of a kind and an inbox. Channels are made when
+// they are first asked for and live as long as the registry.
+type Registry struct {
+	drivers map[conversation.ChannelKind]Driver
+	bridge  conversation.ChannelKind
+	shared  *shared
+	logger  *slog.Logger
+
+	mu struct {
+		sync.Mutex
+
+		channels map[place]*Channel
+	}
+}
+
+// place is where a channel stands.
+type place struct {
+	kind  conversation.ChannelKind
+	inbox conversation.InboxID
+}
+
+// NewRegistry joins drivers, directory and conversations.
+func NewRegistry(o Options) (*Registry, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	logger := o.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Registry{
+		drivers: maps.Clone(o.Drivers),
+		bridge:  o.Bridge,
+		shared: &shared{
+			inbox: o.Inbox, deliver: o.Deliver, contact: o.Contact,
+			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
+		},
+		logger: logger.With("component", "channels"),
+	}
+	r.mu.channels = make(map[place]*Channel)
+	return r, nil
+}
+
+// For finds the channel that carries messages of a kind for an inbox: the
+// kind's own driver, else the bridge. It gives false when there is neither, or
+// no such inbox.
+func (r *Registry) For(kind conversation.ChannelKind, inbox conversation.InboxID) (*Channel, bool) {
+	c, err := r.find(kind, inbox)
+	return c, err == nil
+}
+
+// Entrance finds the handler of deliveries to an inbox by the kind's own
+// driver. It gives false when the kind has none, or the inbox does not exist
+// or does not serve it.
+func (r *Registry) Entrance(kind conversation.ChannelKind, inbox conversation.InboxID) (http.Handler, bool) {
+	d, ok := r.drivers[kind]
+	if !ok {
+		return nil, false
+	}
+	box, err := r.shared.inbox(inbox)
+	if err != nil || !box.Serves(kind) {
+		return nil, false
+	}
+	return r.channel(d, inbox), true
+}
+
+// find is For with the reason. Errors: class ErrNotFound for an inbox that
+// does not exist, ErrInvalid for a kind that nothing carries.
+func (r *Registry) find(kind conversation.ChannelKind, inbox conversation.InboxID) (*Channel, error) {
+	d, ok := r.drivers[kind]
+	if !ok && kind.Known() && r.bridge != "" {
+		d, ok = r.drivers[r.bridge]
+	}
+	if !ok {
+		return nil, conversation.Refuse(conversation.CodeUnknownChannel, "nothing carries this kind of channel")
+	}
+	// Only inboxes that exist get a channel, so the map is bounded by them.
+	if _, err := r.shared.inbox(inbox); err != nil {
+		return nil, fmt.Errorf("find inbox %s: %w", inbox, err)
+	}
+	return r.channel(d, inbox), nil
+}
+
+func (r *Registry) channel(d Driver, inbox conversation.InboxID) *Channel {
+	at := place{kind: d.Kind(), inbox: inbox}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c, ok := r.mu.channels[at]
+	if !ok {
+		c = newChannel(d, inbox, r.shared, r.logger)
+		r.mu.channels[at] = c
+	}
+	return c
+}

@@ -1,0 +1,194 @@
+package channels
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// patience is how long a send waits for its turn inside Send. A longer wait is
+// given back as [Limited], so that the caller can carry something else.
+const patience = 2 * time.Second
+
+// Send carries a message to the provider and gives the provider's name for it,
+// or for its first part if it had to be split. A message that fails between
+// two parts goes on at the part that failed when it is sent again; that is
+// remembered in memory only.
+//
+// Errors: [*SendError].
+func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, error) {
+	parts := c.parts(o)
+	key := conversation.MessageID(o.Conversation, o.Message)
+	done := c.progress.take(key)
+	for i := done.parts; i < len(parts); i++ {
+		id, err := c.sendPart(ctx, parts[i])
+		if err != nil {
+			c.shared.metrics.sendErrors.WithLabelValues(string(c.Kind()), string(err.Class)).Inc()
+			c.progress.keep(key, done)
+			return "", err
+		}
+		if i == 0 {
+			done.id = id
+		}
+		done.parts = i + 1
+	}
+	return done.id, nil
+}
+
+// parts renders a message for the provider.
+func (c *Channel) parts(o conversation.Outbound) []Part {
+	text := o.Text
+	if c.limits.Dialect != nil {
+		text = c.limits.Dialect(text)
+	}
+	if len(o.Buttons) > c.limits.Buttons {
+		text = withButtons(text, o.Buttons)
+		o.Buttons = nil
+	}
+	texts := Split(text, c.limits.MaxText, c.limits.Unit)
+	key := conversation.MessageID(o.Conversation, o.Message)
+	parts := make([]Part, len(texts))
+	for i, t := range texts {
+		parts[i] = Part{Outbound: o, Key: key, Last: i == len(texts)-1}
+		parts[i].Text = t
+		if i > 0 {
+			parts[i].Key = key + "-" + strconv.Itoa(i+1)
+		}
+		if !parts[i].Last {
+			parts[i].Buttons = nil
+		}
+	}
+	return parts
+}
+
+// withButtons writes the labels below the text, for providers whose messages
+// have no buttons: the visitor then types what they would have pressed.
+func withButtons(text conversation.Text, buttons []conversation.Button) conversation.Text {
+	var b strings.Builder
+	b.WriteString(string(text))
+	for i, button := range buttons {
+		if i == 0 && text != "" {
+			b.WriteString("\n")
+		}
+		b.WriteString("\n• " + button.Label)
+	}
+	return conversation.Text(strings.TrimLeft(b.String(), "\n"))
+}
+
+// sendPart waits for its turn and makes one call.
+func (c *Channel) sendPart(ctx context.Context, p Part) (string, *SendError) {
+	if err := c.waitForSlot(ctx); err != nil {
+		return "", err
+	}
+	defer func() { <-c.sends }()
+	if err := c.waitForPace(ctx, p.Peer); err != nil {
+		return "", err
+	}
+	if wait := c.breaker.allow(time.Now()); wait > 0 {
+		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait}
+	}
+	id, err := c.call(ctx, p)
+	c.judge(ctx, p, err)
+	return id, err
+}
+
+// call runs the driver under its deadline and counts.
+func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendError) {
+	m, kind := c.shared.metrics, string(c.Kind())
+	started := time.Now()
+	m.sends.WithLabelValues(kind).Inc()
+	m.inFlight.WithLabelValues(kind).Inc()
+	ctx, cancel := context.WithTimeout(ctx, c.limits.SendTimeout)
+	defer func() {
+		cancel()
+		m.inFlight.WithLabelValues(kind).Dec()
+		m.send.WithLabelValues(kind).Observe(time.Since(started).Seconds())
+		if r := recover(); r != nil {
+			c.logger.ErrorContext(ctx, "driver panicked on a send", "stack", string(debug.Stack()))
+			id, failure = "", &SendError{Class: Unknown, Code: "driver_panicked"}
+		}
+	}()
+	id, err := c.driver.Send(ctx, p)
+	return id, classified(err)
+}
+
+// judge draws the conclusions that reach beyond the message.
+func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
+	now := time.Now()
+	if err != nil && ctx.Err() != nil {
+		// The caller gave up; that says nothing about the provider.
+		c.breaker.record(&SendError{Class: Limited}, now)
+		return
+	}
+	if err != nil && err.Class == Limited {
+		wait := err.After
+		if wait <= 0 {
+			wait = unstatedHold
+		}
+		c.pace.hold(err.Scope, p.Peer, now, min(max(wait, minimumAfter), maxAfter))
+	}
+	switch c.breaker.record(err, now) {
+	case turnPaused:
+		c.shared.metrics.paused.WithLabelValues(string(c.Kind())).Inc()
+		c.logger.WarnContext(ctx, "provider keeps failing, account paused", "err", err)
+	case turnResumed:
+		c.shared.metrics.paused.WithLabelValues(string(c.Kind())).Dec()
+		c.logger.InfoContext(ctx, "provider answers again, account resumed")
+	case turnNone:
+	}
+	if err != nil && err.Class == Gone && err.Scope == ScopeAccount {
+		c.logger.ErrorContext(ctx, "provider says that the account's address is gone", "err", err)
+	}
+}
+
+// waitForSlot takes one of the account's slots.
+func (c *Channel) waitForSlot(ctx context.Context) *SendError {
+	select {
+	case c.sends <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case c.waiting <- struct{}{}:
+		defer func() { <-c.waiting }()
+	default:
+		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second}
+	}
+	select {
+	case c.sends <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return notSent(ctx)
+	}
+}
+
+// waitForPace waits until the rates allow a send, unless that takes too long.
+func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
+	deadline := time.Now().Add(patience)
+	for {
+		now := time.Now()
+		wait, scope := c.pace.take(peer, now)
+		if wait == 0 {
+			return nil
+		}
+		if now.Add(wait).After(deadline) {
+			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return notSent(ctx)
+		}
+	}
+}
+
+func notSent(ctx context.Context) *SendError {
+	return &SendError{Class: Retry, Code: "canceled", Err: fmt.Errorf("wait for a turn: %w", context.Cause(ctx))}
+}

@@ -1,0 +1,62 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// eventCreated is the type of the events that carry a message out.
+const eventCreated = "message.created"
+
+// timeForm is RFC 3339 with milliseconds, which every event has.
+const timeForm = "2006-01-02T15:04:05.000Z07:00"
+
+// event is the body of an outgoing webhook, in the envelope that Standard
+// Webhooks recommends.
+type event struct {
+	Type      string  `json:"type"`
+	Timestamp string  `json:"timestamp"` // of the message, not of the attempt
+	Data      created `json:"data"`
+}
+
+// created is a message for a visitor.
+type created struct {
+	ConversationID conversation.ConversationID `json:"conversation_id"`
+	MessageID      string                      `json:"message_id"`
+	Seq            conversation.Seq            `json:"seq"`
+	Channel        conversation.ChannelKind    `json:"channel"`
+	User           string                      `json:"user"`
+	Text           conversation.Text           `json:"text"`
+	Buttons        []conversation.Button       `json:"buttons,omitempty"`
+	InReplyTo      conversation.Seq            `json:"in_reply_to_seq,omitempty"`
+	From           conversation.Party          `json:"from"`
+}
+
+// encode gives the body for a part. It is the same at every attempt.
+func encode(p channels.Part) ([]byte, error) {
+	at := p.At.UTC().Truncate(time.Millisecond)
+	return marshal(event{
+		Type: eventCreated, Timestamp: at.Format(timeForm),
+		Data: created{
+			ConversationID: p.Conversation, MessageID: conversation.MessageID(p.Conversation, p.Message),
+			Seq: p.Message, Channel: p.Channel, User: p.Peer, Text: p.Text, Buttons: p.Buttons,
+			InReplyTo: p.InReplyTo, From: p.From,
+		},
+	})
+}
+
+// marshal writes JSON without the escapes that are meant for HTML pages.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway"
+	"github.com/colloquyhq/colloquy/persistence"
+)
+
+// setupLife is how long the one-time token is good.
+const setupLife = 24 * time.Hour
+
+// initCmd is `colloquy init`.
+type initCmd struct {
+	configFlags
+
+	Inbox string `help:"Also make a first inbox with this id, answered by the e-commerce pack, and print its ingress credential." placeholder:"ID"`
+}
+
+// Run implements the subcommand.
+func (c *initCmd) Run(t *tool) error {
+	s, err := c.openStore(t)
+	if err != nil {
+		return err
+	}
+	token, err := c.setUp(t, s)
+	if cerr := s.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(t.stdout, "One-time setup token, good for %v:\n\n  %s\n\nStart the node with `colloquy serve`, open /agent and enter it there to make the first admin.\n", setupLife, token)
+	return err
+}
+
+func (c *initCmd) setUp(t *tool, s *persistence.Store) (string, error) {
+	for _, a := range s.Agents() {
+		if a.Role == conversation.RoleAdmin {
+			return "", &failure{exitCheck, errors.New("this data directory has an admin already; nothing was changed")}
+		}
+	}
+	for _, old := range s.Credentials() {
+		if string(old.Kind) == string(gateway.CredentialSetup) {
+			if err := s.DeleteCredential(t.ctx, old.ID); err != nil {
+				return "", err
+			}
+		}
+	}
+	if c.Inbox != "" {
+		if err := c.makeInbox(t, s); err != nil {
+			return "", err
+		}
+	}
+	token := "setup_" + randomWord()
+	return token, putToken(t, s, persistence.Credential{ID: "setup", Kind: persistence.CredentialKind(gateway.CredentialSetup), ExpiresAt: time.Now().UTC().Add(setupLife)}, token)
+}
+
+func (c *initCmd) makeInbox(t *tool, s *persistence.Store) error {
+	id, err := conversation.ParseInboxID(c.Inbox)
+	if err != nil {
+		return &failure{exitUsage, err}
+	}
+	if _, err := s.PutInbox(t.ctx, conversation.Inbox{ID: id, Name: c.Inbox, Lang: "zh", Packs: []string{"ecommerce"}, Origins: []string{"self"}}); err != nil {
+		return err
+	}
+	token := "ibx_" + randomWord()
+	if err := putToken(t, s, persistence.Credential{ID: string(id) + "-ingress", Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: id}, token); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(t.stdout, "Ingress credential of inbox %s, shown once:\n\n  %s\n\n", id, token)
+	return err
+}
+
+func putToken(t *tool, s *persistence.Store, c persistence.Credential, token string) error {
+	hash := sha256.Sum256([]byte(token))
+	c.Hash, c.CreatedAt = hash[:], time.Now().UTC()
+	_, err := s.PutCredential(t.ctx, c)
+	return err
+}
+
+// openStore opens the journal for a command that works on a node at rest.
+func (f *configFlags) openStore(t *tool) (*persistence.Store, error) {
+	config, err := f.load(t, nil)
+	if err != nil {
+		return nil, err
+	}
+	s, err := persistence.Open(persistence.Options{Dir: config.DataDir})
+	if errors.Is(err, persistence.ErrLocked) {
+		return nil, fmt.Errorf("%s is in use by a running node; stop it first: %w", config.DataDir, err)
+	}
+	return s, err
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/colloquyhq/colloquy/engine"
+)
+
+// serveCmd is `colloquy serve`.
+type serveCmd struct {
+	configFlags
+
+	Listen          string `help:"Address of API, WebSockets and pages." placeholder:"HOST:PORT"`
+	OpsListen       string `help:"Address of metrics and health." placeholder:"HOST:PORT"`
+	InsecureIngress string `help:"Take POST /webhook without a credential into this inbox." placeholder:"INBOX"`
+	Demo            bool   `help:"Also set up a demo shop and school with look-ups, and print a login. For trying out, on a loopback address."`
+}
+
+// Run implements the subcommand.
+func (c *serveCmd) Run(t *tool) error {
+	config, err := c.load(t, map[string]string{
+		"listen": c.Listen, "ops_listen": c.OpsListen, "gateway.insecure_ingress": c.InsecureIngress,
+	})
+	if err != nil {
+		return err
+	}
+	options := engine.Options{Config: config, Version: buildVersion()}
+	var show *demo
+	if c.Demo {
+		if show, err = newDemo(t, &options); err != nil {
+			return &failure{exitUsage, err}
+		}
+	}
+	e, err := engine.New(options)
+	if err != nil {
+		return err
+	}
+	if show != nil {
+		if err := show.setUp(t.ctx, e); err != nil {
+			e.Close()
+			return fmt.Errorf("set up the demo: %w", err)
+		}
+		if err := show.print(t.stdout, e); err != nil {
+			e.Close()
+			return err
+		}
+	}
+	return e.Run(t.ctx)
+}

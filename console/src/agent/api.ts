@@ -1,0 +1,130 @@
+import type { Entry, Presence, Priority, Trouble, Profile, Summary } from "../sdk/frames.ts";
+import { Refused } from "../sdk/visitor.ts";
+
+/** Me is who is signed in. */
+export interface Me extends Profile {
+  presence?: Presence;
+}
+
+export interface Inbox {
+  id: string;
+  name: string;
+}
+
+/** Detail is a conversation in full. */
+export interface Detail extends Summary {
+  read_visitor?: number;
+  read_agent?: number;
+}
+
+export interface Page<T> {
+  data: T[];
+  meta?: { has_more?: boolean; next_cursor?: string };
+}
+
+const timeoutMs = 15_000;
+
+/** Api is the console's side of the HTTP interface: a cookie session with an anti-forgery header on every change. */
+export class Api {
+  private signedIn = false;
+  /** onSignedOut runs when the session turns out to be over. */
+  onSignedOut: () => void = () => undefined;
+
+  /** signIn starts a session. */
+  async signIn(email: string, password: string): Promise<Me> {
+    return this.sign(await this.request("POST", "/v1/auth/login", { email, password }));
+  }
+
+  /** setUp makes the first admin by the one-time token and signs them in. */
+  async setUp(form: { token: string; name: string; email: string; password: string }): Promise<Me> {
+    return this.sign(await this.request("POST", "/v1/auth/setup", form));
+  }
+
+  /** profile finds out who is signed in. */
+  async profile(): Promise<Me> {
+    return this.sign(await this.request("GET", "/v1/profile"));
+  }
+
+  /** signOut ends the session. */
+  async signOut(): Promise<void> {
+    this.signedIn = false;
+    await this.request("POST", "/v1/auth/logout");
+  }
+
+  /** needsSetup reports whether the server waits for its first admin. */
+  async needsSetup(): Promise<boolean> {
+    const state = await this.request<{ open?: boolean }>("GET", "/v1/auth/setup");
+    return state.open === true;
+  }
+
+  inboxes(): Promise<Page<Inbox>> {
+    return this.request("GET", "/v1/inboxes");
+  }
+
+  agents(): Promise<Page<Profile>> {
+    return this.request("GET", "/v1/agents");
+  }
+
+  /** conversations lists summaries, newest activity first. */
+  conversations(status: string, cursor?: string): Promise<Page<Summary>> {
+    const query = new URLSearchParams({ status, limit: "100" });
+    if (cursor !== undefined) query.set("cursor", cursor);
+    return this.request("GET", `/v1/conversations?${query}`);
+  }
+
+  conversation(id: string): Promise<Detail> {
+    return this.request("GET", `/v1/conversations/${id}`);
+  }
+
+  /** events fetches a part of a conversation's log. */
+  events(id: string, after: number, limit: number): Promise<Page<Entry>> {
+    return this.request("GET", `/v1/conversations/${id}/events?after_seq=${after}&limit=${limit}`);
+  }
+
+  /** act carries out a command that needs at most a few fields, such as claim or snooze. */
+  async act(id: string, action: Action, fields: Record<string, string> = {}): Promise<void> {
+    await this.request("POST", `/v1/conversations/${id}/${action}`, fields);
+  }
+
+  /** tag replaces the tags. */
+  async tag(id: string, tags: string[]): Promise<void> {
+    await this.request("PUT", `/v1/conversations/${id}/tags`, { tags });
+  }
+
+  async prioritize(id: string, priority: Priority): Promise<void> {
+    await this.request("PATCH", `/v1/conversations/${id}/priority`, { priority });
+  }
+
+  private sign(me: Me): Me {
+    this.signedIn = true;
+    return me;
+  }
+
+  private async request<T>(method: string, path: string, body?: object): Promise<T> {
+    const headers: Record<string, string> = {};
+    if (body !== undefined) headers["content-type"] = "application/json";
+    if (method !== "GET") headers["x-colloquy-csrf"] = "console"; // other sites cannot set it without asking
+    const response = await fetch(path, {
+      method, headers, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(timeoutMs),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const value: unknown = text === "" ? {} : parse(text);
+    if (response.ok) return value as T;
+    if (response.status === 401 && this.signedIn && path !== "/v1/auth/logout") {
+      this.signedIn = false;
+      this.onSignedOut();
+    }
+    throw new Refused(response.status, value as Trouble);
+  }
+}
+
+export type Action = "claim" | "assign" | "unassign" | "resolve" | "reopen" | "snooze" | "wake" | "return_to_bot";
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// addChecks registers what /readyz asks. Each says in one sentence what is
+// wrong, so that nobody has to look into the log first.
+func (e *Engine) addChecks() {
+	e.health.Add("serving", func(context.Context) error {
+		select {
+		case <-e.ready:
+			if e.stopping.Load() {
+				return errors.New("the node is going down")
+			}
+			return nil
+		default:
+			return errors.New("the node is starting")
+		}
+	})
+	e.health.Add("journal", func(ctx context.Context) error {
+		h := e.store.Health(ctx)
+		switch {
+		case h.Failed:
+			return errors.New("the disk failed; the node must be restarted, or replaced")
+		case !h.Leader:
+			return errors.New("no leader takes writes")
+		}
+		return nil
+	})
+	e.health.Add("fsync", func(ctx context.Context) error {
+		if p := e.store.Health(ctx).FsyncP99; p > e.config.Health.FsyncP99 {
+			return fmt.Errorf("the disk takes %v for a sync at the 99th percentile, the limit is %v", p, e.config.Health.FsyncP99)
+		}
+		return nil
+	})
+	e.health.Add("disk", func(ctx context.Context) error {
+		h := e.store.Health(ctx)
+		if h.DiskFreeBytes > 0 && h.DiskFreeBytes < e.config.Health.DiskFreeBytes {
+			return fmt.Errorf("%d bytes of disk are free, %d are wanted", h.DiskFreeBytes, e.config.Health.DiskFreeBytes)
+		}
+		return nil
+	})
+	e.health.Add("packs", func(context.Context) error {
+		for _, p := range e.library.Packs() {
+			if p.Err != "" {
+				return fmt.Errorf("pack %s: %s (its last good version serves)", p.Name, p.Err)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry"
+)
+
+// Config is what an operator may set, in a YAML file, by COLLOQUY_… variables
+// and by flags. Each value's doc is also what `colloquy default-config` prints.
+type Config struct {
+	DataDir       string        `yaml:"data_dir" help:"Where the journal is. One process at a time."`
+	Listen        string        `yaml:"listen" help:"Address of the API, the WebSockets and the pages. Put TLS in front of it."`
+	OpsListen     string        `yaml:"ops_listen" help:"Address of /metrics, /livez and /readyz; empty = none. Keep it private."`
+	OpsPprof      bool          `yaml:"ops_pprof" help:"Also serve /debug/pprof on the operations address."`
+	ShutdownGrace time.Duration `yaml:"shutdown_grace" help:"At SIGTERM, clients are told to come back spread over a part of this time, and everything ends within it."`
+
+	Log     LogConfig     `yaml:"log"`
+	Packs   PacksConfig   `yaml:"packs"`
+	Gateway GatewayConfig `yaml:"gateway"`
+	Egress  EgressConfig  `yaml:"egress"`
+	Turns   TurnsConfig   `yaml:"turns"`
+	Journal JournalConfig `yaml:"journal"`
+	Health  HealthConfig  `yaml:"health"`
+}
+
+// LogConfig is how the log is written.
+type LogConfig struct {
+	Format telemetry.LogFormat `yaml:"format" help:"json or text."`
+	Level  string              `yaml:"level" help:"debug, info, warn or error."`
+}
+
+// PacksConfig is where intents come from.
+type PacksConfig struct {
+	Dir string `yaml:"dir" help:"Folder with the operator's own packs, watched for changes; empty = the built-in packs only."`
+}
+
+// GatewayConfig is what the edge allows.
+type GatewayConfig struct {
+	TrustedProxies  []string `yaml:"trusted_proxies" help:"Networks whose X-Forwarded-For counts, such as 10.0.0.0/8."`
+	InsecureIngress string   `yaml:"insecure_ingress" help:"Inbox that takes POST /webhook without a credential; empty = a credential is always needed."`
+	Connections     int      `yaml:"connections" help:"Sockets this node takes."`
+	ConnectionsIP   int      `yaml:"connections_per_ip" help:"Sockets one address may have."`
+	HandshakesIP    float64  `yaml:"handshakes_per_ip" help:"New sockets one address may open in a second."`
+	SessionsIP      float64  `yaml:"sessions_per_minute" help:"New visitors one address may bring in a minute."`
+	VisitorFrames   float64  `yaml:"visitor_frames_per_second" help:"Frames a visitor may send in a second."`
+}
+
+// EgressConfig is where the server itself may connect to for flows and
+// callbacks.
+type EgressConfig struct {
+	AllowedCIDRs []string `yaml:"allowed_cidrs" help:"Private networks that flows and callbacks may reach; public addresses are always allowed."`
+}
+
+// TurnsConfig is the time a turn may take.
+type TurnsConfig struct {
+	Budget          time.Duration `yaml:"budget" help:"A message is held back for the classifier so long, so that message and reply are stored together."`
+	BehaviorTimeout time.Duration `yaml:"behavior_timeout" help:"A behavior or flow that takes longer has failed, and a human takes over."`
+	Idle            time.Duration `yaml:"idle" help:"A conversation leaves memory after so long without a message."`
+	SnapshotEvery   int           `yaml:"snapshot_every" help:"Events between stored snapshots of a conversation."`
+}
+
+// JournalConfig sizes the store.
+type JournalConfig struct {
+	CacheBytes    int64 `yaml:"cache_bytes" help:"Block cache."`
+	MemTableBytes int64 `yaml:"memtable_bytes" help:"One memtable; up to four are in memory."`
+}
+
+// HealthConfig is when a node calls itself not ready.
+type HealthConfig struct {
+	FsyncP99      time.Duration `yaml:"fsync_p99" help:"The disk is too slow above this."`
+	DiskFreeBytes uint64        `yaml:"disk_free_bytes" help:"The disk is too full below this."`
+}
+
+// DefaultConfig gives the settings of a node that nobody has configured.
+func DefaultConfig() Config {
+	return Config{
+		DataDir: "data", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", ShutdownGrace: 20 * time.Second,
+		Log:     LogConfig{Format: telemetry.LogJSON, Level: "info"},
+		Gateway: GatewayConfig{Connections: 100_000, ConnectionsIP: 256, HandshakesIP: 20, SessionsIP: 60, VisitorFrames: 20},
+		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 64},
+		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
+		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, DiskFreeBytes: 256 << 20},
+	}
+}
+
+// Validate reports everything that is wrong, at once.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	if c.DataDir == "" {
+		bad("data_dir", "a folder is needed")
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen", "%q is no host:port", c.Listen)
+	}
+	if _, _, err := net.SplitHostPort(c.OpsListen); err != nil && c.OpsListen != "" {
+		bad("ops_listen", "%q is no host:port", c.OpsListen)
+	}
+	for _, d := range []struct {
+		key string
+		is  time.Duration
+	}{
+		{"shutdown_grace", c.ShutdownGrace}, {"turns.budget", c.Turns.Budget}, {"turns.behavior_timeout", c.Turns.BehaviorTimeout},
+		{"turns.idle", c.Turns.Idle}, {"health.fsync_p99", c.Health.FsyncP99},
+	} {
+		if d.is <= 0 {
+			bad(d.key, "must be above zero, such as 5s")
+		}
+	}
+	if c.Turns.SnapshotEvery < 1 {
+		bad("turns.snapshot_every", "must be at least 1")
+	}
+	if c.Gateway.Connections < 1 || c.Gateway.ConnectionsIP < 1 || c.Gateway.HandshakesIP <= 0 || c.Gateway.SessionsIP <= 0 || c.Gateway.VisitorFrames <= 0 {
+		bad("gateway", "limits must be above zero")
+	}
+	if c.Gateway.InsecureIngress != "" {
+		if _, err := conversation.ParseInboxID(c.Gateway.InsecureIngress); err != nil {
+			bad("gateway.insecure_ingress", "%v", err)
+		}
+	}
+	if c.Journal.CacheBytes < 1<<20 || c.Journal.MemTableBytes < 1<<20 {
+		bad("journal", "cache_bytes and memtable_bytes must be at least 1 MiB")
+	}
+	if _, err := prefixes(c.Gateway.TrustedProxies); err != nil {
+		bad("gateway.trusted_proxies", "%v", err)
+	}
+	if _, err := prefixes(c.Egress.AllowedCIDRs); err != nil {
+		bad("egress.allowed_cidrs", "%v", err)
+	}
+	if _, err := telemetry.NewLogger(nil, c.Log.Format, c.Log.Level); err != nil {
+		bad("log", "%v", err)
+	}
+	return errors.Join(errs...)
+}
+
+// prefixes reads networks; a bare address is the network of that one.
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range texts {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, aerr := netip.ParseAddr(s)
+			if aerr != nil {
+				return nil, fmt.Errorf("%q is no network such as 10.0.0.0/8", s)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, unmapped(p).Masked())
+	}
+	return out, nil
+}
+
+// unmapped writes an IPv4 network that was written in IPv6 as what it is.
+// Addresses are compared in that form, so the other would never match.
+func unmapped(p netip.Prefix) netip.Prefix {
+	const mapped = 96 // bits before the IPv4 address
+	if p.Addr().Is4In6() && p.Bits() >= mapped {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+	}
+	return p
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultsAreValid(t *testing.T) {
+	t.Parallel()
+	c := DefaultConfig()
+	if err := c.Validate(); err != nil {
+		t.Fatalf("Validate() of the defaults = %v", err)
+	}
+}
+
+// Each bad value is named by its key, and all of them are named together.
+func TestValidateNamesEveryBadValue(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		key   string
+		spoil func(*Config)
+	}{
+		{"data_dir", func(c *Config) { c.DataDir = "" }},
+		{"listen", func(c *Config) { c.Listen = "" }},
+		{"ops_listen", func(c *Config) { c.OpsListen = "9090" }},
+		{"shutdown_grace", func(c *Config) { c.ShutdownGrace = 0 }},
+		{"turns.budget", func(c *Config) { c.Turns.Budget = -time.Second }},
+		{"turns.behavior_timeout", func(c *Config) { c.Turns.BehaviorTimeout = 0 }},
+		{"turns.idle", func(c *Config) { c.Turns.Idle = 0 }},
+		{"turns.snapshot_every", func(c *Config) { c.Turns.SnapshotEvery = 0 }},
+		{"gateway: limits", func(c *Config) { c.Gateway.VisitorFrames = 0 }},
+		{"gateway.insecure_ingress", func(c *Config) { c.Gateway.InsecureIngress = "Not An Inbox" }},
+		{"gateway.trusted_proxies", func(c *Config) { c.Gateway.TrustedProxies = []string{"10.0.0.0/33"} }},
+		{"egress.allowed_cidrs", func(c *Config) { c.Egress.AllowedCIDRs = []string{"localhost"} }},
+		{"journal", func(c *Config) { c.Journal.CacheBytes = 1 }},
+		{"health.fsync_p99", func(c *Config) { c.Health.FsyncP99 = 0 }},
+		{"log", func(c *Config) { c.Log.Level = "loud" }},
+	}
+	all := DefaultConfig()
+	for _, tt := range tests {
+		c := DefaultConfig()
+		tt.spoil(&c)
+		tt.spoil(&all)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), tt.key) {
+			t.Errorf("Validate() with a bad %s = %v, want an error that names it", tt.key, err)
+		}
+	}
+	err := all.Validate()
+	if err == nil {
+		t.Fatal("Validate() of a configuration in which everything is bad = nil")
+	}
+	for _, tt := range tests {
+		if !strings.Contains("\n"+err.Error(), "\n"+tt.key) {
+			t.Errorf("Validate() does not name %s among all bad values:\n%v", tt.key, err)
+		}
+	}
+}
+
+// The same mistakes are told in the same order every time.
+func TestValidateIsStable(t *testing.T) {
+	t.Parallel()
+	text := func() string {
+		c := DefaultConfig()
+		c.Listen, c.OpsListen, c.ShutdownGrace = "x", "y", 0
+		c.Turns, c.Health.FsyncP99 = TurnsConfig{}, 0
+		return c.Validate().Error()
+	}
+	first := text()
+	for range 20 {
+		if again := text(); again != first {
+			t.Fatalf("Validate() = %q, and then %q", first, again)
+		}
+	}
+}
+
+func TestPrefixes(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ in, want string }{
+		{"10.1.2.3/8", "10.0.0.0/8"},
+		{"192.168.1.1", "192.168.1.1/32"},
+		{"::1", "::1/128"},
+		{"fd00::/8", "fd00::/8"},
+		{"::ffff:10.0.0.0/104", "10.0.0.0/8"},
+		{"::ffff:10.1.2.3", "10.1.2.3/32"},
+		{"example.com", ""},
+		{"10.0.0.0/40", ""},
+		{"", ""},
+	}
+	for _, tt := range tests {
+		got, err := prefixes([]string{tt.in})
+		if tt.want == "" {
+			if err == nil {
+				t.Errorf("prefixes(%q) = %v, want an error", tt.in, got)
+			}
+			continue
+		}
+		if err != nil || got[0].String() != tt.want {
+			t.Errorf("prefixes(%q) = %v, %v, want %s", tt.in, got, err, tt.want)
+		}
+	}
+}

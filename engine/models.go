@@ -1,0 +1,40 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// modelLook is how often new combinations of packs are looked for.
+const modelLook = time.Second
+
+// prepareModels trains the models of all inboxes, so that no visitor waits for
+// it. A combination that cannot be prepared does not keep the node from serving:
+// its turns go to humans, and the packs' check says why.
+func (e *Engine) prepareModels(ctx context.Context, done map[string]bool) {
+	for _, in := range e.store.Inboxes() {
+		key := strings.Join(in.Packs, "\n")
+		if key == "" || done[key] || ctx.Err() != nil {
+			continue
+		}
+		done[key] = true
+		if err := e.library.Prepare(ctx, in.Packs); err != nil {
+			e.log.Warn("model not prepared", "inbox", string(in.ID), "err", err)
+		}
+	}
+}
+
+// watchModels prepares models for inboxes that are made while the node runs.
+func (e *Engine) watchModels(ctx context.Context, done map[string]bool) error {
+	tick := time.NewTicker(modelLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			e.prepareModels(ctx, done)
+		}
+	}
+}

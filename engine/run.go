@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/colloquyhq/colloquy/telemetry"
+)
+
+// The rhythm of starting and stopping.
+const (
+	commitBuffer  = 16_384
+	opsHeaderTime = 5 * time.Second
+	opsCloseTime  = time.Second
+)
+
+// part is something that runs as long as the node does.
+type part struct {
+	name   string
+	before func(ctx context.Context) // ends before it runs; may be nil
+	run    func(ctx context.Context) error
+	stop   func(ctx context.Context) // before its context ends; may be nil
+}
+
+// parts lists what runs, in the order in which it starts. It stops in the
+// reverse order: nothing is taken away from somebody who still uses it.
+func (e *Engine) parts() []part {
+	models := map[string]bool{}
+	out := []part{{name: "journal", run: e.store.Run}}
+	if e.opsListener != nil { // from the beginning to the end, to tell what is going on
+		out = append(out, part{name: "operations", run: e.serveOps})
+	}
+	return append(
+		out,
+		part{name: "packs", run: e.library.Run},
+		part{
+			name: "models", before: func(ctx context.Context) { e.prepareModels(ctx, models) },
+			run: func(ctx context.Context) error { return e.watchModels(ctx, models) },
+		},
+		part{name: "actors", run: e.actors.Run, stop: func(ctx context.Context) {
+			if err := e.actors.Stop(ctx); err != nil {
+				e.log.Warn("conversations not all at rest", "err", err)
+			}
+		}},
+		part{name: "stream", run: e.pump},
+		part{name: "gateway", run: e.gateway.Run, stop: func(ctx context.Context) {
+			if err := e.gateway.Drain(ctx, e.config.ShutdownGrace/4); err != nil {
+				e.log.Warn("sockets not all told to come back", "err", err)
+			}
+		}},
+		part{name: "listener", run: e.serve},
+	)
+}
+
+// Run serves until ctx ends, or until a part that must not end does. It returns
+// when everything it started has ended and the journal is closed; nil means a
+// clean stop. It may be called once.
+func (e *Engine) Run(ctx context.Context) error {
+	if !e.running.CompareAndSwap(false, true) {
+		return errors.New("engine: Run was called before")
+	}
+	defer e.Close()
+	failed := make(chan error, 1)
+	var started []running
+	for _, p := range e.parts() {
+		if p.before != nil {
+			p.before(ctx)
+		}
+		started = append(started, e.start(p, failed))
+	}
+	close(e.ready)
+	e.log.Info("serving", "address", e.Addr(), "operations", e.OpsAddr(), "version", e.opts.Version)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		e.log.Error("a part of the node ended", "err", err)
+	}
+	e.stopping.Store(true)
+	e.stopAll(started)
+	return err
+}
+
+// running is a part that has been started.
+type running struct {
+	part
+
+	cancel context.CancelFunc
+	done   <-chan struct{}
+}
+
+// start runs a part on a context of its own, so that parts can be ended one
+// after the other.
+func (e *Engine) start(p part, failed chan<- error) running {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := p.run(ctx)
+		if ctx.Err() == nil {
+			select {
+			case failed <- fmt.Errorf("%s ended: %w", p.name, orUnexpected(err)):
+			default: // one reason is enough
+			}
+		} else if err != nil {
+			e.log.Warn("part ended with an error", "part", p.name, "err", err)
+		}
+	}()
+	return running{part: p, cancel: cancel, done: done}
+}
+
+func orUnexpected(err error) error {
+	if err == nil {
+		return errors.New("unexpectedly")
+	}
+	return err
+}
+
+// stopAll ends the parts, last one first, within the grace.
+func (e *Engine) stopAll(started []running) {
+	ctx, cancel := context.WithTimeout(context.Background(), e.config.ShutdownGrace)
+	defer cancel()
+	for i := len(started) - 1; i >= 0; i-- {
+		p := started[i]
+		began := time.Now()
+		if p.stop != nil {
+			p.stop(ctx)
+		}
+		p.cancel()
+		select {
+		case <-p.done:
+			e.log.Info("stopped", "part", p.name, "took_ms", time.Since(began).Milliseconds())
+		case <-ctx.Done():
+			e.log.Warn("part did not stop within the grace", "part", p.name)
+		}
+	}
+}
+
+// pump carries committed events from the journal to the sockets and the courier.
+// When it falls behind, the sockets are told to read again what they missed.
+func (e *Engine) pump(ctx context.Context) error {
+	for {
+		sub := e.store.Watch(e.commitBuffer)
+		err := func() error {
+			defer sub.Close()
+			for {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case c, ok := <-sub.C():
+					if !ok {
+						return nil
+					}
+					e.gateway.Hub().Publish(c)
+					e.actors.Committed(c)
+				}
+			}
+		}()
+		if err != nil {
+			return nil //nolint:nilerr // the end of ctx is the end of the part
+		}
+		e.log.Warn("apply stream overrun, sockets resume from the journal")
+		e.gateway.Hub().Lost()
+		e.actors.CommitsLost()
+	}
+}
+
+// serve answers on the main listener.
+func (e *Engine) serve(ctx context.Context) error {
+	srv := e.gateway.Server()
+	srv.Handler = e.Handler()
+	return serveHTTP(ctx, srv, e.config.ShutdownGrace/4, func() error { return srv.Serve(e.listener) })
+}
+
+func (e *Engine) serveOps(ctx context.Context) error {
+	handler := telemetry.OpsHandler(e.registry, e.health)
+	if e.config.OpsPprof {
+		handler = telemetry.WithPprof(handler)
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: opsHeaderTime}
+	return serveHTTP(ctx, srv, opsCloseTime, func() error { return srv.Serve(e.opsListener) })
+}
+
+// serveHTTP serves until ctx ends, then lets requests finish within grace.
+func serveHTTP(ctx context.Context, srv *http.Server, grace time.Duration, serve func() error) error {
+	var closing sync.WaitGroup
+	stop := context.AfterFunc(ctx, func() {
+		gctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		defer closing.Done()
+		if srv.Shutdown(gctx) != nil {
+			_ = srv.Close()
+		}
+	})
+	closing.Add(1)
+	err := serve()
+	if stop() {
+		closing.Done() // serve ended by itself
+	}
+	closing.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

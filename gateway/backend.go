@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// Conversations takes messages and commands to the conversation they are for.
+type Conversations interface {
+	// Deliver hands in a visitor's message and answers when it is durable.
+	Deliver(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error)
+	// Do hands in a command and answers when what it did is durable.
+	Do(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) (conversation.Receipt, error)
+	// DeliverAsync is Deliver without a goroutine that waits. done runs once,
+	// on a goroutine of the callee, and must not block.
+	DeliverAsync(in conversation.Inbound, done func(conversation.Receipt, error))
+	// DoAsync is Do without a goroutine that waits, as DeliverAsync.
+	DoAsync(id conversation.ConversationID, cmd conversation.Command, done func(conversation.Receipt, error))
+}
+
+// Journal reads what is stored of conversations. An entry that was published
+// through [Hub.Publish] must be readable here.
+type Journal interface {
+	// Head gives the summary. Errors: class [conversation.ErrNotFound].
+	Head(ctx context.Context, id conversation.ConversationID) (conversation.Head, error)
+	// Entries gives at most limit entries that follow after, in order.
+	Entries(ctx context.Context, id conversation.ConversationID, after conversation.Seq, limit int) ([]conversation.Entry, error)
+	// List gives heads, newest activity first, and the cursor of the next page.
+	List(ctx context.Context, q ListQuery) (heads []conversation.Head, next string, err error)
+	// Load gives the folded state; one that has not started when it is unknown.
+	Load(ctx context.Context, id conversation.ConversationID) (*conversation.State, error)
+}
+
+// ListQuery chooses the conversations of a page.
+type ListQuery struct {
+	Inboxes []conversation.InboxID // empty = all
+	Status  []conversation.Status  // empty = all
+	Cursor  string
+	Limit   int
+}
+
+// Contacts finds the conversation that a contact is in.
+type Contacts interface {
+	// Current gives the zero id when there is none yet.
+	Current(ctx context.Context, key conversation.ContactKey) (conversation.ConversationID, error)
+}
+
+// Inboxes is the directory of entrances. Reads are cheap and from memory.
+type Inboxes interface {
+	Inbox(id conversation.InboxID) (conversation.Inbox, error)
+	Inboxes() []conversation.Inbox
+	// PutInbox stores an inbox if its Version is the stored one; zero creates.
+	PutInbox(ctx context.Context, in conversation.Inbox) (conversation.Inbox, error)
+}
+
+// Agents is the directory of people at the console. Reads are cheap and from
+// memory.
+type Agents interface {
+	Agent(id conversation.AgentID) (conversation.Agent, error)
+	AgentByEmail(email string) (conversation.Agent, error)
+	Agents() []conversation.Agent
+	// PutAgent stores an agent if its Version is the stored one; zero creates.
+	PutAgent(ctx context.Context, a conversation.Agent) (conversation.Agent, error)
+}
+
+// Credentials is the directory of tokens. Only hashes are stored.
+type Credentials interface {
+	// CredentialByHash finds a token. Errors: class [conversation.ErrNotFound].
+	CredentialByHash(hash [32]byte) (Credential, error)
+	Credentials() []Credential
+	// PutCredential stores a credential if its Version is the stored one; zero
+	// creates.
+	PutCredential(ctx context.Context, c Credential) error
+	DeleteCredential(ctx context.Context, id string) error
+}
+
+// CredentialKind says what a token is for.
+type CredentialKind string
+
+// The kinds of credentials.
+const (
+	CredentialInbox   CredentialKind = "ibx"   // ingress of one inbox
+	CredentialAgent   CredentialKind = "pat"   // an agent's programs
+	CredentialSetup   CredentialKind = "setup" // makes the first admin, once
+	CredentialRevoked CredentialKind = "rev"   // remembers a session that was logged out
+)
+
+// Credential is a token without the token.
+type Credential struct {
+	ID        string
+	Kind      CredentialKind
+	Hash      [32]byte // SHA-256 of the token
+	Inbox     conversation.InboxID
+	Agent     conversation.AgentID
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero = never
+	Version   uint64    // of the stored one; zero = not stored yet
+}
+
+// Secrets keeps the server's own keys.
+type Secrets interface {
+	// Secret gives n random bytes, made on first use and the same ever after.
+	Secret(ctx context.Context, name string, n int) ([]byte, error)
+}
+
+// Presence is told which agents take conversations. It must not block.
+type Presence interface {
+	SetPresence(conversation.PresenceChange)
+}
+
+// Relay carries what is worth nothing a second later to the other nodes. It
+// must not block. What arrives there goes into [Hub.Typing].
+type Relay interface {
+	Typing(TypingChange)
+}
+
+// TypingChange says that a party of a conversation started or stopped typing.
+type TypingChange struct {
+	Conversation conversation.ConversationID
+	Inbox        conversation.InboxID
+	Contact      conversation.ContactID
+	From         conversation.Party
+	Agent        conversation.AgentID // when From is an agent
+	On           bool
+}
+
+// Packs is the intent library as far as the API shows it.
+type Packs interface {
+	Predict(ctx context.Context, u *conversation.Utterance, p *conversation.Prediction) error
+	Packs() []PackInfo
+	Reload(ctx context.Context) (PackReport, error)
+}
+
+// PackInfo describes a loaded pack.
+type PackInfo struct {
+	Name      string    `json:"name"`
+	Version   string    `json:"version"`
+	Intents   int       `json:"intents"`
+	Questions int       `json:"questions"`
+	Langs     []string  `json:"langs"`
+	LoadedAt  time.Time `json:"loaded_at,omitzero"`
+	Source    string    `json:"source,omitempty"`
+	Error     string    `json:"error,omitempty"`
+}
+
+// PackReport says what a reload came to.
+type PackReport struct {
+	Loaded    []string `json:"loaded"`
+	Unchanged []string `json:"unchanged,omitempty"`
+	Failed    []string `json:"failed,omitempty"` // file, line, reason
+}

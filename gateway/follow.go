@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/wire"
+)
+
+// follow is one connection following one conversation. It sees to it that the
+// connection gets every entry once and in order, whatever comes first: the
+// commit stream, or the journal read that serves a cursor.
+//
+// It is either live, and then commits go straight to the connection; or it is
+// catching up, and then commits only raise seen and one goroutine reads the
+// journal until it has reached seen. What is published is readable, so nothing
+// can fall between the two.
+type follow struct {
+	conn *conn
+	id   conversation.ConversationID
+	key  conversation.ContactKey // who the conversation is with
+
+	mu struct {
+		sync.Mutex
+		last     conversation.Seq // newest entry dealt with
+		known    bool             // last means something; otherwise any commit may be the first
+		seen     conversation.Seq // newest entry published while catching up
+		catching bool
+		over     bool
+	}
+}
+
+// live takes a commit. It is called with a lock of the hub held and does not
+// block.
+func (f *follow) live(p *publication, frames []seqFrame) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.mu.over:
+		return
+	case f.mu.catching:
+		f.mu.seen = max(f.mu.seen, p.last())
+		return
+	case f.mu.known && p.first() > f.mu.last+1:
+		// A commit is missing from the stream. The journal has it.
+		f.mu.catching, f.mu.seen = true, p.last()
+		f.conn.gw.serving.Go(func() { f.catchUp(f.conn.gw.background(), f.conn.gw.limits.Missed) })
+		return
+	}
+	for i := range frames {
+		if !f.mu.known || frames[i].seq > f.mu.last {
+			f.conn.event(frames[i].frame)
+		}
+	}
+	f.mu.last, f.mu.known = max(f.mu.last, p.last()), true
+}
+
+// startAfter makes the follow begin behind a cursor: until catchUp has run,
+// commits wait in the journal. It must be called before the follow is
+// registered, or nothing may have been sent yet; it reports false when the
+// connection is further already, so that nothing is sent twice.
+func (f *follow) startAfter(cursor conversation.Seq) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.catching || f.mu.over || f.mu.known {
+		return false
+	}
+	f.mu.last, f.mu.seen, f.mu.known, f.mu.catching = cursor, 0, true, true
+	return true
+}
+
+// stop ends it; nothing is pushed afterwards.
+func (f *follow) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.over = true
+}
+
+// giveUp makes it live from now on, wherever the stream is.
+func (f *follow) giveUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.known, f.mu.catching = false, false
+}
+
+const (
+	// A published entry that cannot be read is a broken promise of the
+	// journal. It is asked a few times before the client is sent to reload.
+	maxEmptyReads = 5
+	emptyReadWait = 20 * time.Millisecond
+)
+
+// catchUp sends what the connection has missed, then goes live. missed bounds
+// how many entries that may be. It reports whether the connection has
+// everything now; if not, a reset has been sent.
+func (f *follow) catchUp(ctx context.Context, missed int) bool {
+	sent, empty := 0, 0
+	for !f.conn.isClosing() {
+		entries, err := f.read(ctx, missed+1) // one read tells whether it is too many
+		switch {
+		case err != nil:
+			return f.reset(wire.ResetNotAvailable)
+		case sent+len(entries) > missed:
+			return f.reset(wire.ResetTooFarBehind)
+		case len(entries) > 0:
+			f.deliver(entries)
+			sent, empty = sent+len(entries), 0
+			continue
+		case f.goLive():
+			return true
+		}
+		if empty++; empty > maxEmptyReads || !f.conn.pause(emptyReadWait) {
+			return f.reset(wire.ResetNotAvailable)
+		}
+	}
+	return false
+}
+
+func (f *follow) read(ctx context.Context, limit int) ([]conversation.Entry, error) {
+	h := f.conn.gw.hub
+	select {
+	case h.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-f.conn.out.donec:
+		return nil, nil
+	}
+	defer func() { <-h.reading }()
+	f.mu.Lock()
+	after := f.mu.last
+	f.mu.Unlock()
+	return f.conn.gw.opts.Journal.Entries(ctx, f.id, after, limit)
+}
+
+// deliver sends entries in order, waiting for room where there is none.
+func (f *follow) deliver(entries []conversation.Entry) {
+	for _, sf := range f.conn.gw.hub.encode(f.conn.side, f.id, entries) {
+		f.conn.awaitRoom()
+		f.conn.event(sf.frame)
+	}
+	f.mu.Lock()
+	f.mu.last = entries[len(entries)-1].Seq
+	f.mu.Unlock()
+}
+
+// goLive ends catching up, if nothing newer has been published meanwhile.
+func (f *follow) goLive() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.seen > f.mu.last {
+		return false
+	}
+	f.mu.catching = false
+	return true
+}
+
+func (f *follow) reset(why wire.ResetReason) bool {
+	f.giveUp()
+	f.conn.gw.metrics.resumes.WithLabelValues(string(why)).Inc()
+	f.conn.send(&wire.Reset{Reason: why, Conversation: f.id})
+	return false
+}
+
+// awaitRoom blocks while the connection's queue is long. A client that does
+// not read is closed by the sweep, which ends the wait.
+func (c *conn) awaitRoom() {
+	if room := c.out.room(); room != nil {
+		<-room
+	}
+}
+
+// pause waits; false when the connection ended first.
+func (c *conn) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.out.donec:
+		return false
+	}
+}
+
+// followOwn gives the visitor's follow of a conversation. One that the
+// connection has not heard of has begun since hello, so it is followed from
+// its start.
+func (c *conn) followOwn(id conversation.ConversationID) *follow {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.mu.follows[id]
+	if f == nil {
+		f = &follow{conn: c, id: id}
+		f.mu.known = true
+		c.remember(f)
+		c.mu.current = id
+	}
+	return f
+}
+
+// followOwnAfter makes the visitor's follow of a conversation that exists
+// already, waiting behind a cursor. It reports true when it did; then catchUp
+// is the caller's duty.
+func (c *conn) followOwnAfter(id conversation.ConversationID, cursor conversation.Seq) (*follow, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.mu.follows[id]; f != nil {
+		return f, false
+	}
+	f := &follow{conn: c, id: id}
+	f.startAfter(cursor)
+	c.remember(f)
+	return f, true
+}
+
+// remember keeps a follow of a visitor, and forgets another one when there are
+// too many. The caller holds c.mu.
+func (c *conn) remember(f *follow) {
+	for other := range c.mu.follows {
+		if len(c.mu.follows) < maxVisitorFollows {
+			break
+		}
+		delete(c.mu.follows, other)
+	}
+	c.mu.follows[f.id] = f
+}
+
+// maxVisitorFollows bounds what a connection remembers of a visitor's earlier
+// conversations.
+const maxVisitorFollows = 8

@@ -1,0 +1,316 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/wire"
+)
+
+// agentShare is how many times the connections of a visitor an agent may have.
+const agentShare = 4
+
+// onHello makes the connection somebody's.
+func (c *conn) onHello(f *wire.Hello) {
+	if f.V != wire.Version {
+		c.close(wire.CloseBadRequest)
+		return
+	}
+	who, code := c.authenticate(f.Token)
+	if code == 0 {
+		code = c.bind(who)
+	}
+	if code != 0 {
+		c.close(code)
+		return
+	}
+	c.who.Store(who)
+	ctx, cancel := context.WithTimeout(c.gw.background(), c.gw.limits.RequestTimeout)
+	defer cancel()
+	welcome := &wire.Welcome{
+		Session: c.session, Epoch: c.gw.opts.Epoch,
+		HeartbeatMS: c.gw.limits.Heartbeat.Milliseconds(), MaxFrame: c.maxFrame(),
+	}
+	c.framer.limit.Store(int64(welcome.MaxFrame))
+	if who.visitor != nil {
+		c.welcomeVisitor(ctx, who.visitor, welcome, f.Resume)
+		return
+	}
+	c.welcomeAgent(who.agent, welcome)
+	if f.Resume != nil {
+		c.resume(f.Resume, func(id conversation.ConversationID, cursor conversation.Seq) bool {
+			return c.resumeWatch(ctx, id, cursor)
+		})
+	}
+}
+
+func (c *conn) maxFrame() int {
+	if c.side == agentSide {
+		return c.gw.limits.FrameBytes
+	}
+	return c.gw.limits.VisitorFrameBytes
+}
+
+// authenticate finds out who speaks: the token in hello, else what came with
+// the upgrade.
+func (c *conn) authenticate(token string) (*identity, wire.CloseCode) {
+	now := time.Now()
+	who := c.claimed
+	var err error
+	switch {
+	case token == "" && who == nil:
+		return nil, wire.CloseInvalidToken
+	case token == "":
+	case c.side == visitorSide:
+		who = &identity{}
+		who.visitor, err = c.gw.checkVisitor(token, now)
+	default:
+		who = &identity{}
+		who.agent, err = c.gw.checkBearer(token, now)
+	}
+	if err != nil {
+		if conversation.CodeOf(err) == conversation.CodeTokenExpired {
+			return nil, wire.CloseExpired
+		}
+		return nil, wire.CloseInvalidToken
+	}
+	if who.visitor != nil && c.origin != "" && !c.originFits(who.visitor.inbox) {
+		return nil, wire.CloseForbidden
+	}
+	return who, 0
+}
+
+func (c *conn) originFits(inbox conversation.InboxID) bool {
+	in, err := c.gw.opts.Inboxes.Inbox(inbox)
+	return err == nil && allowsOrigin(&in, c.origin, c.sameOri)
+}
+
+// bind counts the connection for its owner.
+func (c *conn) bind(who *identity) wire.CloseCode {
+	limit := c.gw.limits.ConnectionsPerIdentity
+	var ok bool
+	if who.visitor != nil {
+		ok = c.gw.byContact.enter(who.visitor.key(), limit)
+	} else {
+		ok = c.gw.byAgent.enter(who.agent.agent.ID, limit*agentShare)
+	}
+	if !ok {
+		return wire.CloseConnectionLimit
+	}
+	return 0
+}
+
+// unbind undoes bind and presence.
+func (g *Gateway) unbind(c *conn) {
+	who := c.who.Load()
+	switch {
+	case who == nil:
+	case who.visitor != nil:
+		g.byContact.leave(who.visitor.key())
+	default:
+		g.byAgent.leave(who.agent.agent.ID)
+		g.presences.depart(who.agent.agent.ID, time.Now())
+	}
+}
+
+// welcomeVisitor says hello and makes the connection reachable.
+//
+// The follows are made before that, each waiting behind its cursor, or behind
+// the version that welcome tells: whatever is committed from then on comes
+// through the connection, once and in order.
+func (c *conn) welcomeVisitor(ctx context.Context, v *visitorID, w *wire.Welcome, r *wire.Resume) {
+	w.Contact = v.contact
+	head, known := c.currentHead(ctx, v)
+	if known {
+		c.setCurrent(head.ID)
+		w.Conversation = wire.VisitorHead(head, c.gw.agentName)
+	}
+	c.send(w)
+	heads := make(map[conversation.ConversationID]conversation.Head)
+	if r != nil && c.sameEpoch(r) {
+		for id, cursor := range r.Cursors {
+			if h, err := c.headOf(ctx, id); err == nil && cursor <= h.Version && len(heads) < maxVisitorFollows/2 {
+				heads[id] = h
+				_, _ = c.followOwnAfter(id, cursor)
+			}
+		}
+	}
+	var current *follow
+	if known {
+		current, _ = c.followOwnAfter(head.ID, head.Version)
+	}
+	c.gw.hub.enter(v, c)
+	if r != nil {
+		c.resume(r, func(id conversation.ConversationID, _ conversation.Seq) bool {
+			if _, ok := heads[id]; !ok {
+				return c.notAvailable(id)
+			}
+			return c.caughtUp(ctx, c.followOwn(id))
+		})
+	}
+	if _, resumed := heads[head.ID]; current != nil && !resumed {
+		current.catchUp(ctx, c.gw.limits.Missed)
+	}
+	if !known {
+		c.findBegun(ctx, v)
+	}
+}
+
+// currentHead looks up the conversation that a visitor is in.
+func (c *conn) currentHead(ctx context.Context, v *visitorID) (conversation.Head, bool) {
+	id, err := c.gw.opts.Contacts.Current(ctx, v.key())
+	if err != nil || id.IsZero() {
+		return conversation.Head{}, false
+	}
+	head, err := c.gw.opts.Journal.Head(ctx, id)
+	return head, err == nil
+}
+
+// findBegun looks again for a conversation, which may have begun after the
+// first look and before the registration.
+func (c *conn) findBegun(ctx context.Context, v *visitorID) {
+	head, ok := c.currentHead(ctx, v)
+	if !ok {
+		return
+	}
+	c.setCurrent(head.ID)
+	if f, mine := c.followOwnAfter(head.ID, 0); mine {
+		f.catchUp(ctx, c.gw.limits.Missed)
+	}
+}
+
+func (c *conn) welcomeAgent(id *agentID, w *wire.Welcome) {
+	a := id.agent
+	w.Agent = profileOf(a)
+	c.send(w)
+	if state, changed := c.gw.presences.arrive(a); changed {
+		c.gw.tellPresence(a, state)
+	}
+}
+
+func profileOf(a conversation.Agent) *wire.Profile {
+	return &wire.Profile{ID: a.ID, Name: a.Name, Email: a.Email, Role: a.Role, Inboxes: a.Inboxes, Capacity: a.Capacity}
+}
+
+func (c *conn) sameEpoch(r *wire.Resume) bool { return r.Epoch == "" || r.Epoch == c.gw.opts.Epoch }
+
+// resume serves the cursors of an earlier connection, one after the other.
+func (c *conn) resume(r *wire.Resume, one func(conversation.ConversationID, conversation.Seq) bool) {
+	if !c.sameEpoch(r) {
+		c.gw.metrics.resumes.WithLabelValues(string(wire.ResetEpochChanged)).Inc()
+		c.send(&wire.Reset{Reason: wire.ResetEpochChanged})
+		c.send(&wire.Resumed{})
+		return
+	}
+	complete := true
+	ids := slices.SortedFunc(maps.Keys(r.Cursors), func(a, b conversation.ConversationID) int {
+		return slices.Compare(a[:], b[:])
+	})
+	for _, id := range ids {
+		complete = one(id, r.Cursors[id]) && complete
+	}
+	c.send(&wire.Resumed{Complete: complete})
+}
+
+// resumeWatch makes an agent's connection follow a conversation from a cursor.
+// What the agent may not see does not exist for them.
+func (c *conn) resumeWatch(ctx context.Context, id conversation.ConversationID, cursor conversation.Seq) bool {
+	w, err := c.watch(ctx, id, &cursor)
+	if err != nil {
+		return c.notAvailable(id)
+	}
+	return c.continueBehind(ctx, w, cursor)
+}
+
+// continueBehind sends what follows a cursor. A cursor from the future is of
+// another log, or forged.
+func (c *conn) continueBehind(ctx context.Context, w watched, cursor conversation.Seq) bool {
+	switch {
+	case !w.behind: // the connection is there already
+		return true
+	case cursor > w.head.Version:
+		return w.follow.reset(wire.ResetNotAvailable)
+	}
+	return c.caughtUp(ctx, w.follow)
+}
+
+func (c *conn) notAvailable(id conversation.ConversationID) bool {
+	c.gw.metrics.resumes.WithLabelValues(string(wire.ResetNotAvailable)).Inc()
+	c.send(&wire.Reset{Reason: wire.ResetNotAvailable, Conversation: id})
+	return false
+}
+
+func (c *conn) caughtUp(ctx context.Context, f *follow) bool {
+	if !f.catchUp(ctx, c.gw.limits.Missed) {
+		return false
+	}
+	c.gw.metrics.resumes.WithLabelValues(resumeComplete).Inc()
+	return true
+}
+
+// watched is a follow with what was known when it was registered.
+type watched struct {
+	follow *follow
+	head   conversation.Head // not older than what the stream will bring
+	behind bool              // it waits behind a cursor for catchUp, which is the caller's duty
+}
+
+// watch registers an agent's connection for a conversation, behind a cursor if
+// there is one.
+func (c *conn) watch(ctx context.Context, id conversation.ConversationID, after *conversation.Seq) (watched, error) {
+	head, err := c.headOf(ctx, id)
+	if err != nil {
+		return watched{}, err
+	}
+	f, err := c.remembered(id, head)
+	if err != nil {
+		return watched{}, err
+	}
+	w := watched{follow: f, behind: after != nil && f.startAfter(*after)}
+	c.gw.hub.watcherShard(id).add(id, f)
+	if w.head, err = c.gw.opts.Journal.Head(ctx, id); err != nil {
+		f.giveUp()
+	}
+	return w, err
+}
+
+func (c *conn) remembered(id conversation.ConversationID, head conversation.Head) (*follow, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.mu.follows[id]
+	if f == nil {
+		if len(c.mu.follows) >= c.gw.limits.Subscriptions {
+			return nil, conversation.Refusef(conversation.CodeOverloaded, "a connection follows at most %d conversations", c.gw.limits.Subscriptions)
+		}
+		f = &follow{conn: c, id: id, key: conversation.ContactKey{Inbox: head.Inbox, Contact: head.Contact}}
+		c.mu.follows[id] = f
+	}
+	return f, nil
+}
+
+// headOf gives the summary of a conversation that the connection's owner may
+// see. Unknown and foreign ones are the same error.
+func (c *conn) headOf(ctx context.Context, id conversation.ConversationID) (conversation.Head, error) {
+	head, err := c.gw.opts.Journal.Head(ctx, id)
+	if err != nil {
+		return conversation.Head{}, err
+	}
+	who := c.who.Load()
+	if who.visitor != nil {
+		if head.Inbox != who.visitor.inbox || head.Contact != who.visitor.contact {
+			return conversation.Head{}, errNoConversation()
+		}
+		return head, nil
+	}
+	if !who.agent.agent.MaySee(head.Inbox) {
+		return conversation.Head{}, errNoConversation()
+	}
+	return head, nil
+}
+
+func errNoConversation() error {
+	return conversation.Refuse(conversation.CodeNotFound, "there is no such conversation")
+}

@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/colloquyhq/colloquy/gateway/wire"
+)
+
+// metrics are the series of this package. Every label value that is known is
+// made at the start, so that series begin at zero.
+type metrics struct {
+	connections *prometheus.GaugeVec
+	handshakes  *prometheus.CounterVec
+	frames      *prometheus.CounterVec
+	eventsOut   prometheus.Counter // of frames, found once because it is the hot one
+	closes      *prometheus.CounterVec
+	resumes     *prometheus.CounterVec
+	requests    *prometheus.CounterVec
+	requestTime prometheus.Histogram
+	ackTime     prometheus.Histogram
+	logins      *prometheus.CounterVec
+	webhooks    *prometheus.CounterVec
+	dropped     prometheus.Counter
+	writes      prometheus.Counter
+	panics      prometheus.Counter
+}
+
+const resumeComplete = "complete"
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "colloquy", Subsystem: "gateway", Name: name, Help: help}, labels)
+		reg.MustRegister(v)
+		return v
+	}
+	single := func(name, help string) prometheus.Counter {
+		v := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "colloquy", Subsystem: "gateway", Name: name, Help: help})
+		reg.MustRegister(v)
+		return v
+	}
+	latency := func(name, help string) prometheus.Histogram {
+		v := prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "colloquy", Subsystem: "gateway", Name: name, Help: help,
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		})
+		reg.MustRegister(v)
+		return v
+	}
+	m := &metrics{
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "colloquy", Subsystem: "gateway", Name: "connections", Help: "WebSocket connections that are open.",
+		}, []string{"role"}),
+		handshakes:  counter("handshakes_total", "WebSocket upgrades asked for, by outcome.", "outcome"),
+		frames:      counter("frames_total", "Frames of the client protocol, by direction and kind.", "direction", "type"),
+		closes:      counter("closes_total", "Connections closed by this side, by close code.", "code"),
+		resumes:     counter("resumes_total", "Cursors served, by outcome.", "outcome"),
+		requests:    counter("requests_total", "HTTP requests answered, by class of status.", "status"),
+		requestTime: latency("request_duration_seconds", "Time from the head of an HTTP request to its answer."),
+		ackTime:     latency("ack_duration_seconds", "Time from a message frame to its ack."),
+		logins:      counter("logins_total", "Logins tried, by outcome.", "outcome"),
+		webhooks:    counter("webhook_messages_total", "Messages that came in by the webhook, by outcome.", "outcome"),
+		dropped:     single("ephemera_dropped_total", "Typing, presence and queue frames dropped because a client read slowly."),
+		writes:      single("writes_total", "Writes to sockets; each carries one or more frames."),
+		panics:      single("panics_total", "Panics that were caught in connections and requests."),
+	}
+	reg.MustRegister(m.connections)
+	m.eventsOut = m.frames.WithLabelValues("out", "event")
+	m.start()
+	return m
+}
+
+func (m *metrics) start() {
+	for _, s := range []side{visitorSide, agentSide} {
+		m.connections.WithLabelValues(s.String())
+	}
+	for _, o := range []string{"upgraded", "invalid", "refused", "limited", "draining"} {
+		m.handshakes.WithLabelValues(o)
+	}
+	for _, k := range []string{"session", "message", "mark", "typing", "command", "subscribe", "presence", "ping", "invalid"} {
+		m.frames.WithLabelValues("in", k)
+	}
+	for _, k := range []string{"session", "ack", "done", "error", "event", "ephemeral", "pong"} {
+		m.frames.WithLabelValues("out", k)
+	}
+	for _, o := range []string{resumeComplete, string(wire.ResetEpochChanged), string(wire.ResetTooFarBehind), string(wire.ResetNotAvailable)} {
+		m.resumes.WithLabelValues(o)
+	}
+	for _, o := range []string{"granted", "refused", "limited"} {
+		m.logins.WithLabelValues(o)
+	}
+	for _, o := range []string{"replied", "accepted", "duplicate", "refused"} {
+		m.webhooks.WithLabelValues(o)
+	}
+	for _, s := range []string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
+		m.requests.WithLabelValues(s)
+	}
+}
+
+// frameIn counts a frame from a client, several types to a kind.
+func (m *metrics) frameIn(t string) {
+	kind := "command"
+	switch t {
+	case "hello":
+		kind = "session"
+	case "message.send", "note.add":
+		kind = "message"
+	case "read", "delivered":
+		kind = "mark"
+	case "typing", "presence", "ping", "invalid":
+		kind = t
+	case "subscribe", "unsubscribe":
+		kind = "subscribe"
+	}
+	m.frames.WithLabelValues("in", kind).Inc()
+}
+
+// frameOut counts a frame to a client, several types to a kind.
+func (m *metrics) frameOut(t string) {
+	kind := "session"
+	switch t {
+	case "ack", "done", "error", "event", "pong":
+		kind = t
+	case "typing", "presence", "queue.position":
+		kind = "ephemeral"
+	}
+	m.frames.WithLabelValues("out", kind).Inc()
+}
+
+func (m *metrics) closed(code wire.CloseCode) {
+	m.closes.WithLabelValues(strconv.Itoa(int(code))).Inc()
+}
+
+func (m *metrics) answered(status int, took time.Duration) {
+	m.requests.WithLabelValues(strconv.Itoa(status/100) + "xx").Inc()
+	m.requestTime.Observe(took.Seconds())
+}

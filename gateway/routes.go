@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// access is who may use a route. The zero value is nobody, so that a route
+// whose policy was forgotten answers no one.
+type access uint8
+
+const (
+	accessNobody  access = iota
+	accessPublic         // anybody; the handler is limited per address where that matters
+	accessOrigin         // anybody whose page is on an inbox's list
+	accessVisitor        // a visitor's token
+	accessAgent          // an agent, by cookie or token
+	accessAdmin          // an agent who is an admin
+	accessIngress        // an inbox's token or signature
+	accessSocket         // checked by the upgrade and by the hello frame
+)
+
+// caller is who a request comes from, as far as its route's policy asks.
+type caller struct {
+	agent   *agentID
+	visitor *visitorID
+	inbox   conversation.Inbox // of ingress
+	body    []byte             // of ingress: what the signature was checked over
+}
+
+// route is one line of the table.
+type route struct {
+	method string
+	path   string
+	access access
+	handle func(*Gateway, http.ResponseWriter, *http.Request, caller) error
+	body   int64 // limit in bytes; zero = Limits.BodyBytes
+}
+
+const smallBody = 16 << 10
+
+// table is every route there is, with its policy on the same line.
+func table() []route {
+	return []route{
+		{"POST", "/webhook", accessIngress, (*Gateway).webhook, 0},
+		{"GET", "/v1/ws", accessSocket, (*Gateway).serveAgentSocket, 0},
+		{"GET", "/v1/widget/ws", accessSocket, (*Gateway).serveVisitorSocket, 0},
+
+		{"POST", "/v1/auth/login", accessPublic, (*Gateway).login, smallBody},
+		{"POST", "/v1/auth/logout", accessAgent, (*Gateway).logout, smallBody},
+		{"GET", "/v1/auth/setup", accessPublic, (*Gateway).setupState, 0},
+		{"POST", "/v1/auth/setup", accessPublic, (*Gateway).firstAdmin, smallBody},
+		{"GET", "/v1/profile", accessAgent, (*Gateway).profile, 0},
+		{"POST", "/v1/profile/password", accessAgent, (*Gateway).changePassword, smallBody},
+		{"GET", "/v1/tokens", accessAgent, (*Gateway).listTokens, 0},
+		{"POST", "/v1/tokens", accessAgent, (*Gateway).createToken, smallBody},
+		{"DELETE", "/v1/tokens/{token}", accessAgent, (*Gateway).deleteToken, 0},
+
+		{"GET", "/v1/conversations", accessAgent, (*Gateway).listConversations, 0},
+		{"GET", "/v1/conversations/{id}", accessAgent, (*Gateway).showConversation, 0},
+		{"GET", "/v1/conversations/{id}/events", accessAgent, (*Gateway).listEvents, 0},
+		{"GET", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).listMessages, 0},
+		{"POST", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).postMessage, 0},
+		{"POST", "/v1/conversations/{id}/notes", accessAgent, (*Gateway).postNote, 0},
+		{"POST", "/v1/conversations/{id}/claim", accessAgent, (*Gateway).claim, smallBody},
+		{"POST", "/v1/conversations/{id}/assign", accessAgent, (*Gateway).assign, smallBody},
+		{"POST", "/v1/conversations/{id}/unassign", accessAgent, (*Gateway).unassign, smallBody},
+		{"POST", "/v1/conversations/{id}/resolve", accessAgent, (*Gateway).resolve, smallBody},
+		{"POST", "/v1/conversations/{id}/reopen", accessAgent, (*Gateway).reopen, smallBody},
+		{"POST", "/v1/conversations/{id}/close", accessAgent, (*Gateway).closeConversation, smallBody},
+		{"POST", "/v1/conversations/{id}/snooze", accessAgent, (*Gateway).snooze, smallBody},
+		{"POST", "/v1/conversations/{id}/wake", accessAgent, (*Gateway).wake, smallBody},
+		{"POST", "/v1/conversations/{id}/handover", accessAgent, (*Gateway).handover, smallBody},
+		{"POST", "/v1/conversations/{id}/return_to_bot", accessAgent, (*Gateway).returnToBot, smallBody},
+		{"POST", "/v1/conversations/{id}/read", accessAgent, (*Gateway).markRead, smallBody},
+		{"PUT", "/v1/conversations/{id}/tags", accessAgent, (*Gateway).putTags, smallBody},
+		{"PATCH", "/v1/conversations/{id}/priority", accessAgent, (*Gateway).patchPriority, smallBody},
+
+		{"GET", "/v1/inboxes", accessAgent, (*Gateway).listInboxes, 0},
+		{"POST", "/v1/inboxes", accessAdmin, (*Gateway).createInbox, 0},
+		{"GET", "/v1/inboxes/{inbox}", accessAgent, (*Gateway).showInbox, 0},
+		{"PATCH", "/v1/inboxes/{inbox}", accessAdmin, (*Gateway).patchInbox, 0},
+		{"POST", "/v1/inboxes/{inbox}/rotate_secret", accessAdmin, (*Gateway).rotateSecret, smallBody},
+		{"GET", "/v1/agents", accessAgent, (*Gateway).listAgents, 0},
+		{"POST", "/v1/agents", accessAdmin, (*Gateway).createAgent, smallBody},
+		{"PATCH", "/v1/agents/{agent}", accessAdmin, (*Gateway).patchAgent, smallBody},
+		{"GET", "/v1/packs", accessAgent, (*Gateway).listPacks, 0},
+		{"POST", "/v1/packs/reload", accessAdmin, (*Gateway).reloadPacks, smallBody},
+		{"POST", "/v1/intents/predict", accessAgent, (*Gateway).predict, 0},
+
+		{"POST", "/v1/widget/session", accessOrigin, (*Gateway).widgetSession, smallBody},
+		{"GET", "/v1/widget/config", accessOrigin, (*Gateway).widgetConfig, 0},
+		{"GET", "/v1/widget/conversations/current", accessVisitor, (*Gateway).widgetConversation, 0},
+		{"GET", "/v1/widget/conversations/current/messages", accessVisitor, (*Gateway).widgetMessages, 0},
+		{"POST", "/v1/widget/messages", accessVisitor, (*Gateway).widgetPost, 0},
+	}
+}
+
+// routes builds the handler from the table.
+func (g *Gateway) routes() http.Handler {
+	mux := http.NewServeMux()
+	byPath := make(map[string][]route)
+	for _, rt := range table() {
+		byPath[rt.path] = append(byPath[rt.path], rt)
+	}
+	for path, routes := range byPath {
+		mux.Handle(path, g.resource(routes))
+	}
+	mux.HandleFunc("/v1/", g.notFound)
+	if g.opts.Channels != nil {
+		// Each driver checks its provider's signature; see package channels.
+		mux.Handle("/v1/channels/", g.opts.Channels)
+	}
+	mux.HandleFunc("/", g.servePage)
+	return g.outermost(mux)
+}
+
+func (g *Gateway) notFound(w http.ResponseWriter, r *http.Request) {
+	g.refuse(w, r, conversation.Refuse(conversation.CodeNotFound, "there is nothing at this address"))
+}
+
+// resource serves the methods of one path.
+func (g *Gateway) resource(routes []route) http.Handler {
+	var methods []string
+	for _, rt := range routes {
+		methods = append(methods, rt.method)
+		if rt.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	methods = append(methods, http.MethodOptions)
+	slices.Sort(methods)
+	allow := strings.Join(methods, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for i := range routes {
+			rt := &routes[i]
+			if r.Method == rt.method || r.Method == http.MethodHead && rt.method == http.MethodGet {
+				g.serveRoute(w, r, rt)
+				return
+			}
+		}
+		w.Header().Set("Allow", allow)
+		if r.Method == http.MethodOptions {
+			g.preflight(w, r, routes)
+			return
+		}
+		g.refuse(w, r, errMethod())
+	})
+}
+
+// serveRoute checks the policy, then lets the handler work.
+func (g *Gateway) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) {
+	if rt.access != accessSocket { // a socket outlives its request
+		var cancel context.CancelFunc
+		r, cancel = g.bounded(w, r, rt)
+		defer cancel()
+	}
+	who, err := g.admitRequest(w, r, rt)
+	if err == nil {
+		err = rt.handle(g, w, r, who)
+	}
+	if err != nil {
+		g.refuse(w, r, err)
+	}
+}

@@ -1,0 +1,515 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/wire"
+)
+
+// TestRFC6455 breaks and keeps the rules of the protocol, one connection each.
+// Whatever one connection does, another that was open before goes on.
+func TestRFC6455(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.PartTimeout = 300 * time.Millisecond })
+	witness := h.visitor(conversation.ContactID{1}, hello)
+	witness.expect("welcome")
+	ping := func(s string) []byte { return maskedFrame(bitFin|opPing, []byte(s)) }
+	closing := func(p ...byte) []byte { return maskedFrame(bitFin|opClose, p) }
+	code := func(n uint16, reason string) []byte {
+		return closing(append(binary.BigEndian.AppendUint16(nil, n), reason...)...)
+	}
+	pong := text(`{"t":"ping","ref":"x"}`)
+	long := func(n int) []byte {
+		const head, tail = `{"t":"ping","ref":"x","pad":"`, `"}`
+		return text(head + strings.Repeat("p", n-len(head)-len(tail)) + tail)
+	}
+	crash := []byte{0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}
+	tests := []struct {
+		name string
+		send [][]byte
+		code int // zero = stays open and answers x
+	}{
+		{"text", [][]byte{pong}, 0},
+		{"text in single bytes", chop(pong, 1), 0},
+		{"two frames in one write", [][]byte{append(append([]byte(nil), ping("1")...), pong...)}, 0},
+		{"frame split over frames", [][]byte{pong[:3], append(append([]byte(nil), pong[3:]...), ping("")...)}, 0},
+		{"length 126", [][]byte{long(126)}, 0},
+		{"length 125", [][]byte{long(125)}, 0},
+		{"length 127", [][]byte{long(127)}, 0},
+		{"length 4097", [][]byte{long(4097)}, 0},
+		{"length at the limit", [][]byte{long(32 << 10)}, 0},
+		{"length over the limit", [][]byte{long(32<<10 + 1)}, 1009},
+		{"fragments", [][]byte{maskedFrame(opText, []byte(`{"t":"pi`)), maskedFrame(opContinuation, []byte(`ng","re`)), maskedFrame(bitFin|opContinuation, []byte(`f":"x"}`))}, 0},
+		{"fragments with a ping inside", [][]byte{maskedFrame(opText, []byte(`{"t":"ping"`)), ping("in"), maskedFrame(bitFin|opContinuation, []byte(`,"ref":"x"}`))}, 0},
+		{"fragments in single bytes", chop(append(maskedFrame(opText, []byte(`{"t":"ping"`)), maskedFrame(bitFin|opContinuation, []byte(`,"ref":"x"}`))...), 1), 0},
+		{"empty fragments", [][]byte{maskedFrame(opText, nil), maskedFrame(opContinuation, nil), maskedFrame(bitFin|opContinuation, []byte(`{"t":"ping","ref":"x"}`))}, 0},
+		{"fragments over the limit together", [][]byte{maskedFrame(opText, bytes.Repeat([]byte("x"), 20<<10)), maskedFrame(opContinuation, bytes.Repeat([]byte("x"), 20<<10))}, 1009},
+		{"continuation without a beginning", [][]byte{maskedFrame(bitFin|opContinuation, []byte("x"))}, 1002},
+		{"new message inside a message", [][]byte{maskedFrame(opText, []byte("x")), pong}, 1002},
+		{"ping 125", [][]byte{ping(strings.Repeat("p", 125)), pong}, 0},
+		{"ping 126", [][]byte{ping(strings.Repeat("p", 126))}, 1002},
+		{"fragmented ping", [][]byte{maskedFrame(opPing, nil)}, 1002},
+		{"unsolicited pong", [][]byte{maskedFrame(bitFin|opPong, []byte("p")), pong}, 0},
+		{"rsv1", [][]byte{maskedFrame(bitFin|0x40|opText, []byte("x"))}, 1002},
+		{"rsv2", [][]byte{maskedFrame(bitFin|0x20|opText, []byte("x"))}, 1002},
+		{"rsv3 on a ping", [][]byte{maskedFrame(bitFin|0x10|opPing, nil)}, 1002},
+		{"reserved opcode 3", [][]byte{maskedFrame(bitFin|3, nil)}, 1002},
+		{"reserved opcode 7", [][]byte{maskedFrame(bitFin|7, nil)}, 1002},
+		{"reserved opcode 11", [][]byte{maskedFrame(bitFin|11, nil)}, 1002},
+		{"reserved opcode 15", [][]byte{maskedFrame(bitFin|15, nil)}, 1002},
+		{"no mask", [][]byte{{bitFin | opText, 1, 'x'}}, 1002},
+		{"binary", [][]byte{maskedFrame(bitFin|opBinary, []byte("x"))}, 1003},
+		{"length with bit 63", [][]byte{crash}, 1003},
+		{"text length with bit 63", [][]byte{append([]byte{0x81}, crash[1:]...)}, 1002},
+		{"claimed length 1 TB", [][]byte{{0x81, 0xFF, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, 1009},
+		{"long form of a short length", [][]byte{{0x81, 0x80 | 126, 0, 1, 0, 0, 0, 0, 'x'}}, 1002},
+		{"longest form of a short length", [][]byte{{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 'x'}}, 1002},
+		{"invalid utf-8", [][]byte{maskedFrame(bitFin|opText, []byte("{\"t\":\"\xff\"}"))}, 1007},
+		{"utf-8 cut by fragments", [][]byte{maskedFrame(opText, []byte("{\"t\":\"ping\",\"ref\":\"x\",\"p\":\"\xe4\xbd")), maskedFrame(bitFin|opContinuation, []byte("\xa0\"}"))}, 0},
+		{"close", [][]byte{closing()}, 1005},
+		{"close 1000", [][]byte{code(1000, "bye")}, 1000},
+		{"close 3000", [][]byte{code(3000, "")}, 3000},
+		{"close 4999", [][]byte{code(4999, "")}, 4999},
+		{"close 999", [][]byte{code(999, "")}, 1002},
+		{"close 1005", [][]byte{code(1005, "")}, 1002},
+		{"close 1006", [][]byte{code(1006, "")}, 1002},
+		{"close 1016", [][]byte{code(1016, "")}, 1002},
+		{"close 2999", [][]byte{code(2999, "")}, 1002},
+		{"close with one byte", [][]byte{closing(3)}, 1002},
+		{"close with bad utf-8", [][]byte{code(1000, "\xff")}, 1007},
+		{"data after close", [][]byte{code(1000, ""), pong}, 1000},
+		{"frame that never ends", [][]byte{pong[:8]}, 1002},
+		{"message that never ends", [][]byte{maskedFrame(opText, []byte("x"))}, 1002},
+		{"rubbish", [][]byte{[]byte("GET / HTTP/1.1\r\n\r\n")}, 1002},
+	}
+	for i, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := dialRaw(t, h.addr, "/v1/widget/ws", "Sec-WebSocket-Protocol: colloquy.v1, t."+h.visitorToken("shop", conversation.ContactID{2, byte(i)}))
+			c.say(hello)
+			c.expect("welcome")
+			c.raw(tc.send...)
+			if tc.code != 0 {
+				if got := c.closeCode(); got != tc.code {
+					t.Errorf("closed with %d, want %d", got, tc.code)
+				}
+				c.gone()
+				return
+			}
+			if m := c.expect("pong"); m.str("ref") != "x" {
+				t.Errorf("answer %v, want pong x", m)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		witness.say(`{"t":"ping","ref":"still"}`)
+		if m := witness.expect("pong"); m.str("ref") != "still" {
+			t.Errorf("the witness got %v", m)
+		}
+	})
+}
+
+func chop(b []byte, n int) [][]byte {
+	var out [][]byte
+	for len(b) > 0 {
+		out = append(out, b[:min(n, len(b))])
+		b = b[min(n, len(b)):]
+	}
+	return out
+}
+
+// TestPingComesBack checks that a pong carries the ping's payload.
+func TestPingComesBack(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	c := h.visitor(conversation.ContactID{1}, hello)
+	c.expect("welcome")
+	for i := range 10 {
+		c.raw(maskedFrame(bitFin|opPing, fmt.Appendf(nil, "payload %d", i)))
+	}
+	for i := range 10 {
+		f, err := c.frame()
+		if err != nil || f.op != opPong || string(f.payload) != fmt.Sprintf("payload %d", i) {
+			t.Fatalf("frame %+v, %v, want the pong of %d", f, err, i)
+		}
+	}
+}
+
+func TestFramerGrowsByWhatArrives(t *testing.T) {
+	t.Parallel()
+	f := &framer{src: bytes.NewReader([]byte{0x81, 0x80 | 126, 0x7f, 0xff, 1, 2, 3, 4, 'x'}), allow: func() bool { return true }}
+	f.limit.Store(1 << 20)
+	buf := make([]byte, 64)
+	if n, err := f.Read(buf); n != 0 || err == nil {
+		t.Fatalf("Read of a beginning = %d, %v, want the end of the stream", n, err)
+	}
+	if cap(f.tail) > 64 {
+		t.Errorf("a claim of 32 KB holds %d bytes", cap(f.tail))
+	}
+}
+
+// FuzzFramer feeds any bytes in any pieces. What comes out is the front of
+// what went in, and made of whole frames.
+func FuzzFramer(f *testing.F) {
+	f.Add(text("hello"), 1)
+	f.Add([]byte{0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, 3)
+	f.Add(append(maskedFrame(opText, []byte("a")), maskedFrame(bitFin|opContinuation, []byte("b"))...), 7)
+	f.Fuzz(func(t *testing.T, data []byte, step int) {
+		step = max(1, min(step, 4096))
+		fr := &framer{src: &stepReader{data: data, step: step}, allow: func() bool { return true }}
+		fr.limit.Store(1000)
+		var out []byte
+		buf := make([]byte, 97)
+		for {
+			n, err := fr.Read(buf)
+			out = append(out, buf[:n]...)
+			if err != nil {
+				break
+			}
+		}
+		if !bytes.HasPrefix(data, out) {
+			t.Fatalf("out % x is no front of % x", out, data)
+		}
+		check := &framer{allow: func() bool { return true }}
+		check.limit.Store(1000)
+		if whole := check.split(out); whole != len(out) || check.err != nil {
+			t.Fatalf("out % x holds %d bytes of whole frames, err %v", out, whole, check.err)
+		}
+	})
+}
+
+type stepReader struct {
+	data []byte
+	step int
+}
+
+func (r *stepReader) Read(p []byte) (int, error) {
+	if len(r.data) == 0 {
+		return 0, errRefusedFrame
+	}
+	n := copy(p, r.data[:min(r.step, len(r.data))])
+	r.data = r.data[n:]
+	return n, nil
+}
+
+func TestHello(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.HelloTimeout = 200 * time.Millisecond })
+	good := h.visitorToken("shop", conversation.ContactID{9})
+	expired, err := h.gw.IssueVisitorToken("shop", conversation.ContactID{9}, time.Now().Add(-25*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, path, say string
+		code            int
+	}{
+		{"nothing", "/v1/widget/ws", "", 3502},
+		{"something else first", "/v1/widget/ws", `{"t":"ping"}`, 3501},
+		{"rubbish first", "/v1/widget/ws", `{"type":1}`, 3501},
+		{"another version", "/v1/widget/ws", `{"t":"hello","v":2,"token":"` + good + `"}`, 3501},
+		{"too long", "/v1/widget/ws", `{"t":"hello","v":1,"pad":"` + strings.Repeat("x", 5000) + `"}`, 1009},
+		{"no token", "/v1/widget/ws", hello, 3500},
+		{"forged token", "/v1/widget/ws", `{"t":"hello","v":1,"token":"` + good[:len(good)-3] + `AAA"}`, 3500},
+		{"expired token", "/v1/widget/ws", `{"t":"hello","v":1,"token":"` + expired + `"}`, 3005},
+		{"agent's token in the widget", "/v1/widget/ws", `{"t":"hello","v":1,"token":"` + h.agentToken("mei") + `"}`, 3500},
+		{"visitor's token at the console", "/v1/ws", `{"t":"hello","v":1,"token":"` + good + `"}`, 3500},
+		{"no token at the console", "/v1/ws", hello, 3500},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := dialRaw(t, h.addr, tc.path)
+			if tc.say != "" {
+				c.say(tc.say)
+			}
+			if got := c.closeCode(); got != tc.code {
+				t.Errorf("closed with %d, want %d", got, tc.code)
+			}
+		})
+	}
+}
+
+func TestHelloWithTheRequest(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	// The first frames may lie in the same packet as the request.
+	c := dialRaw(t, h.addr, "/v1/widget/ws")
+	c.raw(append(text(`{"t":"hello","v":1,"token":"`+h.visitorToken("shop", conversation.ContactID{3})+`"}`), text(`{"t":"ping","ref":"early"}`)...))
+	w := c.next()
+	if w.str("t") != "welcome" || w.num("max_frame") != 32<<10 || w.num("heartbeat_ms") != 25000 || w.str("epoch") != "e1" {
+		t.Errorf("welcome %v", w)
+	}
+	if m := c.next(); m.str("ref") != "early" {
+		t.Errorf("second answer %v, want the pong", m)
+	}
+	c.say(hello)
+	if m := c.next(); m.str("t") != "error" || m.str("problem", "code") != string(conversation.CodeBadFrame) {
+		t.Errorf("second hello = %v, want an error", m)
+	}
+}
+
+func TestUpgradeRefusals(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	tests := []struct {
+		name, path string
+		headers    []string
+		status     int
+	}{
+		{"token in the address", "/v1/widget/ws?token=x", nil, 400},
+		{"visitor id in the address", "/v1/widget/ws?visitor_id=x", nil, 400},
+		{"foreign origin", "/v1/widget/ws", []string{"Origin: https://evil.example"}, 403},
+		{"origin null", "/v1/widget/ws", []string{"Origin: null"}, 403},
+		{"origin with our name in front", "/v1/widget/ws", []string{"Origin: https://shop.example.evil"}, 403},
+		{"origin with our name at the end", "/v1/widget/ws", []string{"Origin: https://evilshop.example"}, 403},
+		{"origin with a port", "/v1/widget/ws", []string{"Origin: https://shop.example:444"}, 403},
+		{"origin of another scheme", "/v1/widget/ws", []string{"Origin: http://shop.example"}, 403},
+		{"allowed origin", "/v1/widget/ws", []string{"Origin: https://shop.example"}, 101},
+		{"own origin", "/v1/widget/ws", []string{"Origin: " + h.url}, 101},
+		{"console from a foreign origin", "/v1/ws", []string{"Origin: https://shop.example"}, 403},
+		{"console from its own", "/v1/ws", []string{"Origin: " + h.url}, 101},
+		{"bad cookie", "/v1/ws", []string{"Origin: " + h.url, "Cookie: colloquy_session=ses_x.y"}, 401},
+		{"bad token as protocol", "/v1/widget/ws", []string{"Sec-WebSocket-Protocol: colloquy.v1, t.vst_x.y"}, 401},
+		{"another protocol", "/v1/widget/ws", []string{"Sec-WebSocket-Protocol: chat"}, 400},
+		{"visitor's token at the console", "/v1/ws", []string{"Sec-WebSocket-Protocol: colloquy.v1, t." + h.visitorToken("shop", conversation.ContactID{1})}, 401},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if _, resp := tryDial(t, h.addr, tc.path, tc.headers...); resp.StatusCode != tc.status {
+				t.Errorf("status %d, want %d", resp.StatusCode, tc.status)
+			} else if p := resp.Header.Get("Sec-WebSocket-Protocol"); strings.Contains(p, "t.") {
+				t.Errorf("the token came back as %q", p)
+			}
+		})
+	}
+	for _, tc := range []struct {
+		name, header, value string
+		status              int
+	}{
+		{"no upgrade", "", "", 400},
+		{"old version", "Sec-WebSocket-Version", "8", 426},
+		{"short key", "Sec-WebSocket-Key", "YWJj", 400},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			headers := map[string]string{}
+			if tc.header != "" {
+				headers = map[string]string{
+					"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+				}
+				headers[tc.header] = tc.value
+			}
+			if a := h.do(call{method: "GET", path: "/v1/ws", headers: headers}); a.status != tc.status {
+				t.Errorf("status %d, want %d: %s", a.status, tc.status, a.body)
+			}
+		})
+	}
+}
+
+// TestOriginOfTheOtherInbox: the origin fits some inbox, but not the token's.
+func TestOriginOfTheOtherInbox(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	c := dialRaw(t, h.addr, "/v1/widget/ws", "Origin: https://shop.example")
+	c.say(`{"t":"hello","v":1,"token":"` + h.visitorToken("bank", conversation.ContactID{1}) + `"}`)
+	if got := c.closeCode(); got != int(wire.CloseForbidden) {
+		t.Errorf("closed with %d, want %d", got, wire.CloseForbidden)
+	}
+}
+
+func TestRateLimit(t *testing.T) { //nolint:tparallel // the subtests share one gateway
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.FramesPerSecond = 5 })
+	for name, flood := range map[string][]byte{
+		"text": text(`{"t":"ping"}`), "ping": maskedFrame(bitFin|opPing, nil), "pong": maskedFrame(bitFin|opPong, nil),
+		"typing": text(`{"t":"typing","on":true}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := h.visitor(conversation.ContactID{7}, hello)
+			c.expect("welcome")
+			for range 40 {
+				c.raw(flood)
+			}
+			if got := c.closeCode(); got != int(wire.CloseTooFast) {
+				t.Errorf("closed with %d, want %d", got, wire.CloseTooFast)
+			}
+		})
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.Heartbeat, o.Limits.PongTimeout = 60*time.Millisecond, 60*time.Millisecond })
+	silent := h.visitor(conversation.ContactID{1}, hello)
+	silent.expect("welcome")
+	f, err := silent.frame()
+	if err != nil || f.op != opPing {
+		t.Fatalf("frame %+v, %v, want a ping", f, err)
+	}
+	if got := silent.closeCode(); got != int(wire.CloseNoPong) {
+		t.Errorf("closed with %d, want %d", got, wire.CloseNoPong)
+	}
+	alive := h.visitor(conversation.ContactID{2}, hello)
+	alive.expect("welcome")
+	for range 4 {
+		f, err := alive.frame()
+		if err != nil || f.op != opPing {
+			t.Fatalf("frame %+v, %v, want a ping", f, err)
+		}
+		alive.raw(maskedFrame(bitFin|opPong, f.payload))
+	}
+}
+
+func TestConnectionLimits(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.ConnectionsPerIdentity, o.Limits.ConnectionsPerIP = 2, 4 })
+	for range 2 {
+		h.visitor(conversation.ContactID{1}, hello).expect("welcome")
+	}
+	third := h.visitor(conversation.ContactID{1}, hello)
+	if got := third.closeCode(); got != int(wire.CloseConnectionLimit) {
+		t.Errorf("third connection of a visitor closed with %d, want %d", got, wire.CloseConnectionLimit)
+	}
+	third.gone()
+	eventually(t, "the third is forgotten", func() bool { return len(h.gw.snapshot()) == 2 })
+	var open []*rawClient
+	for i := range 2 {
+		c := h.visitor(conversation.ContactID{2, byte(i)}, hello)
+		c.expect("welcome")
+		open = append(open, c)
+	}
+	if _, resp := tryDial(t, h.addr, "/v1/widget/ws"); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("fifth connection of an address = %d, want 429", resp.StatusCode)
+	}
+	_ = open[0].conn.Close()
+	eventually(t, "the place is free again", func() bool {
+		_, resp := tryDial(t, h.addr, "/v1/widget/ws")
+		return resp.StatusCode == http.StatusSwitchingProtocols
+	})
+}
+
+func TestHandshakeLimit(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.HandshakesPerIP = 0.1; o.Limits.HandshakesPerSecond = 3 })
+	limited := 0
+	for range 10 {
+		if _, resp := tryDial(t, h.addr, "/v1/widget/ws"); resp.StatusCode == http.StatusTooManyRequests {
+			limited++
+			if resp.Header.Get("Retry-After") == "" {
+				t.Error("429 without Retry-After")
+			}
+		}
+	}
+	if limited == 0 {
+		t.Error("ten handshakes at once passed a limit of 3")
+	}
+}
+
+// TestSlowReader: a client that does not read is closed and costs a bounded
+// amount of memory; another one at the same conversation is not held up.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.WriteTimeout = 300 * time.Millisecond })
+	id := h.store.start("shop", conversation.ContactID{1})
+	slow, quick := h.agent("mei"), h.agent("ada")
+	for _, c := range []*rawClient{slow, quick} {
+		c.say(`{"t":"subscribe","ref":"s","conversation_id":"` + id.String() + `"}`)
+		c.expect("done")
+	}
+	body := conversation.Text(strings.Repeat("x", 16<<10))
+	for i := range 800 {
+		h.store.append(id, conversation.MessageAccepted{Text: body})
+		if m := quick.expect("event"); m.num("seq") != i+2 {
+			t.Fatalf("event %d, want %d", m.num("seq"), i+2)
+		}
+		for _, c := range h.gw.snapshot() {
+			c.out.mu.Lock()
+			if c.out.mu.bytes > h.gw.limits.HardQueueBytes+1024 {
+				t.Errorf("a queue holds %d bytes", c.out.mu.bytes)
+			}
+			c.out.mu.Unlock()
+		}
+	}
+	eventually(t, "the slow one is gone", func() bool { return len(h.gw.snapshot()) == 1 })
+}
+
+// TestEphemeraAreDropped: under pressure only the newest of each topic stays.
+func TestEphemeraAreDropped(t *testing.T) {
+	t.Parallel()
+	q := outQueue{soft: 1000, hard: 2000, donec: make(chan struct{})}
+	put := func(f outFrame) pushed { return q.push(f) }
+	typing := topic{kind: topicTyping, conversation: conversation.ConversationID{1}}
+	put(outFrame{bytes: make([]byte, 1100)})
+	for range 50 {
+		if p := put(outFrame{bytes: make([]byte, 100), topic: typing}); p == pushedSlow {
+			t.Fatal("typing made the queue too long")
+		}
+	}
+	if n := len(q.mu.frames); n != 2 {
+		t.Errorf("%d frames wait, want the message and the newest typing", n)
+	}
+	if p := put(outFrame{bytes: make([]byte, 900), topic: topic{kind: topicPresence}}); p != pushedDropped {
+		t.Errorf("push beyond the limit = %d, want dropped", p)
+	}
+	if p := put(outFrame{bytes: make([]byte, 900)}); p != pushedSlow {
+		t.Errorf("push of a message beyond the limit = %d, want slow", p)
+	}
+	if p := put(outFrame{bytes: make([]byte, 900), topic: topic{kind: topicUpdated}}); p != pushedSlow {
+		t.Errorf("push of an update beyond the limit = %d, want slow", p)
+	}
+}
+
+// TestWritesAreCoalesced: many frames that wait leave in few writes.
+func TestWritesAreCoalesced(t *testing.T) {
+	t.Parallel()
+	q := outQueue{soft: 64 << 10, hard: 256 << 10, donec: make(chan struct{})}
+	for i := range 100 {
+		want := pushedQueued
+		if i == 0 {
+			want = pushedStart
+		}
+		if got := q.push(outFrame{bytes: []byte("12345678")}); got != want {
+			t.Fatalf("push %d = %d, want %d", i, got, want)
+		}
+	}
+	if b := q.take(nil); len(b) != 800 {
+		t.Errorf("one write carries %d bytes, want 800", len(b))
+	}
+	q.wrote(800)
+	if b := q.take(nil); b != nil {
+		t.Errorf("a second write of %d bytes", len(b))
+	}
+	if got := q.push(outFrame{bytes: []byte("x")}); got != pushedStart {
+		t.Errorf("push after the writer has ended = %d, want start", got)
+	}
+}
+
+func TestPanicEndsOneConnection(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	a, b := h.visitor(conversation.ContactID{1}, hello), h.visitor(conversation.ContactID{2}, hello)
+	a.expect("welcome")
+	b.expect("welcome")
+	for _, c := range h.gw.snapshot() {
+		if c.who.Load().visitor.contact == (conversation.ContactID{1}) {
+			c.framer.allow = func() bool { panic("broken invariant") }
+		}
+	}
+	a.say(`{"t":"ping"}`)
+	if got := a.closeCode(); got != int(wire.CloseInternal) {
+		t.Errorf("closed with %d, want %d", got, wire.CloseInternal)
+	}
+	b.say(`{"t":"ping","ref":"ok"}`)
+	if m := b.expect("pong"); m.str("ref") != "ok" {
+		t.Errorf("the other connection got %v", m)
+	}
+}

@@ -1,0 +1,56 @@
+package intent
+
+import "math"
+
+// analyzer turns text into features; it is read only and shared.
+type analyzer struct {
+	norm    *normalizer
+	extract *extractor
+	mean    *meanings
+}
+
+// scratch is the working memory of one prediction. It is pooled.
+type scratch struct {
+	folded  folded
+	all     []found // every value
+	found   []found // values after overlaps are resolved
+	masks   []found
+	tokens  tokens
+	grams   []uint64
+	ids     []int32
+	values  []float32
+	touched []float32 // per feature: count while looking up, always zero outside
+	margins []float32
+	softmax []float32
+	similar []float32 // per example
+	path    hanPath
+	dense   []float32 // sum of the words' vectors
+	known   int       // words in it
+}
+
+// analyze fills folded, found, tokens and grams.
+func (a *analyzer) analyze(s *scratch, text string) {
+	a.norm.fold(&s.folded, text)
+	s.all = a.extract.all(s.all[:0], &s.folded)
+	s.found = resolve(append(s.found[:0], s.all...))
+	s.masks = s.masks[:0]
+	for _, m := range s.found {
+		if a.extract.masked[m.entity] {
+			s.masks = append(s.masks, m)
+		}
+	}
+	s.tokens.split(s.folded.text, s.masks, a.extract)
+	s.grams = s.tokens.grams(s.grams[:0])
+	if s.dense == nil {
+		s.dense = make([]float32, a.mean.lexicon.Dim)
+	}
+	s.known = a.mean.sum(&s.tokens, &s.path, s.dense)
+}
+
+// sublinear damps repetitions.
+func sublinear(count int) float32 {
+	if count == 1 {
+		return 1
+	}
+	return float32(1 + math.Log(float64(count)))
+}

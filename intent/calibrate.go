@@ -1,0 +1,251 @@
+package intent
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// calibrator turns evidence into the confidence that the best class is right:
+// a logistic regression on standardized evidence, bent so that a threshold on
+// it keeps its promise without waste.
+//
+// A threshold of 0.9 on plain probabilities lets through nothing that is less
+// than 0.9 sure, so that on the whole far more than nine in ten are right, and
+// many good answers are held back. Above one half the confidence therefore
+// leans, more the higher it is, towards what holds for everything at least as
+// sure.
+type calibrator struct {
+	weights evidence
+	mean    evidence
+	scale   evidence // reciprocal standard deviation
+	above   [curvePoints]float32
+}
+
+// curvePoints is the number of steps in which above is kept: above[i] is the
+// share of right ones among all predictions of at least the probability
+// i/(curvePoints-1).
+const curvePoints = 41
+
+// minAbove is how many predictions a point of the curve has to rest on.
+const minAbove = 150
+
+// sample is one prediction on a held-out question.
+type sample struct {
+	evidence evidence
+	right    bool
+	weight   float64
+	fold     int
+}
+
+// Settings of the calibrator's training.
+const (
+	calibratorSteps = 25
+	calibratorRidge = 1.0
+	// unknownShare is the part of the calibrator's training weight that
+	// questions of left-out intents have: about the share of messages that no
+	// pack covers.
+	unknownShare = 0.25
+)
+
+// confidence gives the calibrated confidence, 0 to 1.
+func (k *calibrator) confidence(e *evidence) float32 {
+	return k.bend(k.probability(e))
+}
+
+// probability gives the plain probability.
+func (k *calibrator) probability(e *evidence) float32 {
+	return float32(1 / (1 + math.Exp(-k.logit(e))))
+}
+
+// bend leans a probability above one half towards the curve.
+func (k *calibrator) bend(p float32) float32 {
+	if p <= 0.5 || k.above[0] == 0 {
+		return p
+	}
+	x := p * (curvePoints - 1)
+	i := min(int(x), curvePoints-2)
+	part := x - float32(i)
+	above := k.above[i]*(1-part) + k.above[i+1]*part
+	lean := (p - 0.5) * 2
+	return p + lean*(above-p)
+}
+
+// learnCurve fills the curve from predictions of calibrators that have not
+// seen the samples they judge.
+func (k *calibrator) learnCurve(samples []sample) {
+	type point struct {
+		p      float32
+		weight float64
+		right  bool
+	}
+	var points []point
+	for f := range ordinaryFolds {
+		var train []sample
+		for i := range samples {
+			if samples[i].fold != f {
+				train = append(train, samples[i])
+			}
+		}
+		other := fitLogistic(train)
+		for i := range samples {
+			if s := &samples[i]; s.fold == f {
+				points = append(points, point{p: other.probability(&s.evidence), weight: s.weight, right: s.right})
+			}
+		}
+	}
+	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(b.p, a.p) })
+	all, right, at := 0.0, 0.0, 0
+	for i := curvePoints - 1; i >= 0; i-- {
+		for at < len(points) && points[at].p >= float32(i)/(curvePoints-1) {
+			all += points[at].weight
+			if points[at].right {
+				right += points[at].weight
+			}
+			at++
+		}
+		// One in the denominator for doubt.
+		k.above[i] = float32(right / (all + 1))
+		if at < minAbove {
+			k.above[i] = -1
+		}
+	}
+	for i := range k.above {
+		if i > 0 {
+			k.above[i] = max(k.above[i], k.above[i-1])
+		}
+		k.above[i] = max(k.above[i], 0)
+	}
+}
+
+func (k *calibrator) logit(e *evidence) float64 {
+	z := 0.0
+	for i := range e {
+		z += k.weights[i] * k.standard(e, i)
+	}
+	return z
+}
+
+func (k *calibrator) standard(e *evidence, i int) float64 {
+	if i == evConstant {
+		return 1
+	}
+	return (e[i] - k.mean[i]) * k.scale[i]
+}
+
+// trainCalibrator fits probabilities and the curve that bends them.
+func trainCalibrator(samples []sample) *calibrator {
+	k := fitLogistic(samples)
+	k.learnCurve(samples)
+	return k
+}
+
+// fitLogistic fits by Newton's method with a ridge on all weights but the
+// constant.
+func fitLogistic(samples []sample) *calibrator {
+	k := &calibrator{}
+	k.standardize(samples)
+	for range calibratorSteps {
+		var gradient evidence
+		var hessian [evidenceSize][evidenceSize]float64
+		for i := range samples {
+			k.accumulate(&samples[i], &gradient, &hessian)
+		}
+		for i := range evidenceSize {
+			ridge := calibratorRidge
+			if i == evConstant {
+				ridge = 1e-6
+			}
+			gradient[i] += ridge * k.weights[i]
+			hessian[i][i] += ridge
+		}
+		step := solve(&hessian, &gradient)
+		largest := 0.0
+		for i := range step {
+			k.weights[i] -= step[i]
+			largest = max(largest, math.Abs(step[i]))
+		}
+		if largest < 1e-6 {
+			break
+		}
+	}
+	return k
+}
+
+func (k *calibrator) accumulate(s *sample, gradient *evidence, hessian *[evidenceSize][evidenceSize]float64) {
+	var z evidence
+	for i := range z {
+		z[i] = k.standard(&s.evidence, i)
+	}
+	p := 1 / (1 + math.Exp(-k.logit(&s.evidence)))
+	diff := p
+	if s.right {
+		diff = p - 1
+	}
+	curve := s.weight * max(p*(1-p), 1e-6)
+	for i := range z {
+		gradient[i] += s.weight * diff * z[i]
+		for j := range i + 1 {
+			hessian[i][j] += curve * z[i] * z[j]
+			if j < i {
+				hessian[j][i] = hessian[i][j]
+			}
+		}
+	}
+}
+
+func (k *calibrator) standardize(samples []sample) {
+	total := 0.0
+	for i := range samples {
+		total += samples[i].weight
+		for j, v := range samples[i].evidence {
+			k.mean[j] += samples[i].weight * v
+		}
+	}
+	for j := range k.mean {
+		k.mean[j] /= max(total, 1e-9)
+	}
+	for i := range samples {
+		for j, v := range samples[i].evidence {
+			k.scale[j] += samples[i].weight * (v - k.mean[j]) * (v - k.mean[j])
+		}
+	}
+	for j := range k.scale {
+		k.scale[j] = 1 / math.Sqrt(k.scale[j]/max(total, 1e-9)+1e-6)
+	}
+}
+
+// solve gives the solution of a symmetric positive definite system by
+// Cholesky's method.
+func solve(a *[evidenceSize][evidenceSize]float64, b *evidence) evidence {
+	var l [evidenceSize][evidenceSize]float64
+	for i := range evidenceSize {
+		for j := range i + 1 {
+			sum := a[i][j]
+			for k := range j {
+				sum -= l[i][k] * l[j][k]
+			}
+			if i == j {
+				l[i][i] = math.Sqrt(max(sum, 1e-12))
+				continue
+			}
+			l[i][j] = sum / l[j][j]
+		}
+	}
+	var y, x evidence
+	for i := range evidenceSize {
+		y[i] = b[i]
+		for k := range i {
+			y[i] -= l[i][k] * y[k]
+		}
+		y[i] /= l[i][i]
+	}
+	for i := evidenceSize - 1; i >= 0; i-- {
+		x[i] = y[i]
+		for k := i + 1; k < evidenceSize; k++ {
+			x[i] -= l[k][i] * x[k]
+		}
+		x[i] /= l[i][i]
+	}
+	return x
+}

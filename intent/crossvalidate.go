@@ -1,0 +1,96 @@
+package intent
+
+import (
+	"context"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// CrossReport is how well packs understand their own questions.
+type CrossReport struct {
+	Folds EvalReport `json:"folds"` // every training question, predicted by a model that has not seen it
+	Test  EvalReport `json:"test"`  // the test lines, predicted by the whole model
+}
+
+// CrossValidate measures packs by what they hold: their training questions in
+// folds, with confidences of a calibrator that has not seen the fold either,
+// and their test lines. Lines of background intents count as out of scope.
+func CrossValidate(ctx context.Context, l *Library, packs []string) (CrossReport, error) {
+	if err := l.Prepare(ctx, packs); err != nil {
+		return CrossReport{}, err
+	}
+	m, err := l.model(ctx, packs)
+	if err != nil {
+		return CrossReport{}, err
+	}
+	o := defaultHeadOptions()
+	o.workers = l.options.Workers
+	held, err := crossFit(ctx, m.corpus, o)
+	if err != nil {
+		return CrossReport{}, err
+	}
+	out := CrossReport{Folds: newEvalReport(m.judgeHeld(held)), Test: newEvalReport(m.judgeTests())}
+	out.Folds.Packs, out.Folds.Model = packs, m.hash
+	out.Test.Packs, out.Test.Model = packs, m.hash
+	return out, nil
+}
+
+// judgeHeld turns held-out predictions of the ordinary folds into lines.
+func (m *model) judgeHeld(held []heldOut) []judged {
+	all := m.corpus.samples(held)
+	var out []judged
+	for f := range ordinaryFolds {
+		var train []sample
+		for _, s := range all {
+			if s.fold != f {
+				train = append(train, s)
+			}
+		}
+		k := trainCalibrator(train)
+		for i := range held {
+			if x := &held[i]; x.fold == f && !x.leftOut && x.predicted >= 0 {
+				out = append(out, m.judgeOne(x, k))
+			}
+		}
+	}
+	return out
+}
+
+func (m *model) judgeOne(x *heldOut, k *calibrator) judged {
+	ex := &m.corpus.examples[x.row]
+	t := m.bundle.topics[x.predicted]
+	r := ranking{best: x.predicted, background: x.background, evidence: x.evidence}
+	return judged{
+		text: m.corpus.questions[x.row].text, lang: ex.lang, want: m.label(ex.label), got: t.id,
+		confidence: m.settle(&r, k), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
+	}
+}
+
+// label names a class as evaluation does.
+func (m *model) label(class int32) string {
+	if m.corpus.background[class] {
+		return OutOfScope
+	}
+	return m.corpus.classes[class]
+}
+
+// judgeTests predicts the test lines.
+func (m *model) judgeTests() []judged {
+	s := &scratch{}
+	var p conversation.Prediction
+	var out []judged
+	for _, t := range m.bundle.topics {
+		for _, q := range t.test {
+			want := t.id
+			if t.background {
+				want = OutOfScope
+			}
+			p = conversation.Prediction{}
+			m.predict(s, &conversation.Utterance{Text: conversation.Text(q.text)}, &p)
+			j := judged{text: q.text, lang: q.lang, want: want}
+			j.judge(&p)
+			out = append(out, j)
+		}
+	}
+	return out
+}

@@ -1,0 +1,268 @@
+package intent
+
+import (
+	"bytes"
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// maxFound bounds how many values of one utterance are reported.
+const maxFound = 32
+
+// extractor finds the values of a bundle's entities in folded text.
+type extractor struct {
+	names    []string
+	masked   []bool
+	patterns []pattern
+	words    map[rune][]word // by first character, longest first
+}
+
+// pattern is one regular expression of an entity.
+type pattern struct {
+	entity int
+	re     *regexp.Regexp
+	need   requirement
+	group  bool // the first group is the value
+}
+
+// word is one literal value, folded.
+type word struct {
+	entity int
+	folded []rune
+	value  string // as the pack writes it
+	latin  bool   // needs word boundaries
+}
+
+// found is one value, with offsets into the folded text.
+type found struct {
+	entity     int
+	start, end int
+	span       int    // length of the whole match, the evidence for it
+	value      string // set for words: the pack's spelling
+}
+
+func newExtractor(entities []*entity, norm *normalizer) *extractor {
+	x := &extractor{words: map[rune][]word{}}
+	for i, e := range entities {
+		x.names = append(x.names, e.name)
+		x.masked = append(x.masked, e.mask)
+		for _, re := range e.regex {
+			x.patterns = append(x.patterns, pattern{
+				entity: i, re: re, need: requirementOf(re.String()), group: re.NumSubexp() > 0,
+			})
+		}
+		for _, w := range e.words {
+			x.addWord(i, w, norm)
+		}
+	}
+	for _, list := range x.words {
+		slices.SortStableFunc(list, func(a, b word) int { return cmp.Compare(len(b.folded), len(a.folded)) })
+	}
+	return x
+}
+
+func (x *extractor) addWord(entity int, value string, norm *normalizer) {
+	var f folded
+	norm.fold(&f, strings.TrimSpace(value))
+	if len(f.text) == 0 {
+		return
+	}
+	w := word{entity: entity, value: strings.TrimSpace(value)}
+	for _, r := range string(f.text) {
+		w.folded = append(w.folded, foldCase(r))
+	}
+	w.latin = wordChar(w.folded[0]) || wordChar(w.folded[len(w.folded)-1])
+	x.words[w.folded[0]] = append(x.words[w.folded[0]], w)
+}
+
+// wordChar reports characters that make words with spaces between them.
+func wordChar(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// all appends every value in f; those of one entity do not overlap.
+func (x *extractor) all(out []found, f *folded) []found {
+	for i := range x.patterns {
+		p := &x.patterns[i]
+		if len(out) < maxFound && p.need.met(&f.bloom) {
+			out = p.find(out, f.text)
+		}
+	}
+	if len(x.words) > 0 {
+		out = x.findWords(out, f.text)
+	}
+	return dropOwnOverlaps(out)
+}
+
+func (p *pattern) find(out []found, text []byte) []found {
+	if !p.group && !p.re.Match(text) {
+		return out // Match is cheaper than a search for positions
+	}
+	for _, m := range p.re.FindAllSubmatchIndex(text, maxFound) {
+		start, end := m[0], m[1]
+		if p.group && m[2] >= 0 {
+			start, end = m[2], m[3]
+		}
+		start, end = trimSpan(text, start, end)
+		if end > start && len(out) < maxFound {
+			out = append(out, found{entity: p.entity, start: start, end: end, span: m[1] - m[0]})
+		}
+	}
+	return out
+}
+
+// trimSpan takes spaces and sentence punctuation off both ends.
+func trimSpan(text []byte, start, end int) (int, int) {
+	for start < end {
+		r, n := utf8.DecodeRune(text[start:end])
+		if !trimmed(r) {
+			break
+		}
+		start += n
+	}
+	for start < end {
+		r, n := utf8.DecodeLastRune(text[start:end])
+		if !trimmed(r) && !(r == ')' && bytes.IndexByte(text[start:end], '(') < 0) {
+			break
+		}
+		end -= n
+	}
+	return start, end
+}
+
+func trimmed(r rune) bool {
+	if r < utf8.RuneSelf {
+		return strings.ContainsRune(" \t\r\n,.;:!?'\"", r)
+	}
+	return strings.ContainsRune("，。、；：！？…“”‘’「」『』《》（）【】～", r)
+}
+
+func (x *extractor) findWords(out []found, text []byte) []found {
+	prev := rune(0)
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		list := x.words[foldCase(r)]
+		if len(list) == 0 || len(out) >= maxFound {
+			prev, i = r, i+n
+			continue
+		}
+		step := n
+		for k := range list {
+			size, ok := list[k].at(text[i:], prev)
+			if !ok {
+				continue
+			}
+			out = append(out, found{entity: list[k].entity, start: i, end: i + size, span: size, value: list[k].value})
+			step = size
+			break
+		}
+		prev, _ = utf8.DecodeLastRune(text[i : i+step])
+		i += step
+	}
+	return out
+}
+
+// at reports whether the word stands at the start of text, and its length there.
+func (w *word) at(text []byte, prev rune) (int, bool) {
+	if w.latin && wordChar(w.folded[0]) && wordChar(prev) {
+		return 0, false
+	}
+	size := 0
+	for _, want := range w.folded {
+		r, n := utf8.DecodeRune(text[size:])
+		if n == 0 || foldCase(r) != want {
+			return 0, false
+		}
+		size += n
+	}
+	if w.latin && wordChar(w.folded[len(w.folded)-1]) {
+		if next, n := utf8.DecodeRune(text[size:]); n > 0 && wordChar(next) {
+			return 0, false
+		}
+	}
+	return size, true
+}
+
+// dropOwnOverlaps keeps, among overlapping values of one entity, the one with
+// the longer match, and sorts by place.
+func dropOwnOverlaps(all []found) []found {
+	return keepStrongest(all, func(a, b *found) bool { return a.entity == b.entity })
+}
+
+// resolve keeps, among overlapping values of all entities, those with the
+// longer match; on equal length the entity that stands first.
+func resolve(all []found) []found {
+	return keepStrongest(all, func(*found, *found) bool { return true })
+}
+
+func keepStrongest(all []found, rivals func(a, b *found) bool) []found {
+	if len(all) == 0 {
+		return all
+	}
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(cmp.Compare(b.span, a.span), cmp.Compare(a.entity, b.entity), cmp.Compare(a.start, b.start))
+	})
+	kept := all[:0]
+next:
+	for i := range all {
+		c := all[i]
+		for k := range kept {
+			if c.start < kept[k].end && kept[k].start < c.end && rivals(&c, &kept[k]) {
+				continue next
+			}
+		}
+		kept = append(kept, c)
+	}
+	slices.SortFunc(kept, func(a, b found) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.entity, b.entity))
+	})
+	return kept
+}
+
+// report turns findings into entities of the original text.
+func (x *extractor) report(out []conversation.Entity, all []found, f *folded) []conversation.Entity {
+	for _, m := range all {
+		value := m.value
+		if value == "" {
+			value = joinDigits(f.text[m.start:m.end])
+		}
+		out = append(out, conversation.Entity{
+			Name: x.names[m.entity], Value: value, Start: int(f.at[m.start]), End: f.originalEnd(m.end),
+		})
+	}
+	return out
+}
+
+// originalEnd maps the end of a span: behind its last character, before any
+// invisible ones that follow.
+func (f *folded) originalEnd(end int) int { return int(f.ends[end-1]) }
+
+// joinDigits takes out the spaces that people put between digits.
+func joinDigits(b []byte) string {
+	if bytes.IndexByte(b, ' ') < 0 {
+		return string(b)
+	}
+	out := make([]byte, 0, len(b))
+	for i, c := range b {
+		if c == ' ' && i > 0 && betweenDigits(b, i) {
+			continue
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}
+
+// betweenDigits reports whether only spaces stand between i and digits on both
+// sides.
+func betweenDigits(b []byte, i int) bool {
+	left := bytes.TrimRight(b[:i], " ")
+	right := bytes.TrimLeft(b[i:], " ")
+	return len(left) > 0 && len(right) > 0 &&
+		unicode.IsDigit(rune(left[len(left)-1])) && unicode.IsDigit(rune(right[0]))
+}

@@ -1,0 +1,74 @@
+package intent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// model answers for one combination of packs.
+type model struct {
+	*analyzer
+	bundle    *bundle
+	corpus    *corpus
+	head      *head
+	hash      string // of a calibrated model
+	early     string // hash while the provisional calibrator is in use
+	calibrate struct {
+		sync.Mutex
+		ready atomic.Pointer[calibrator]
+	}
+}
+
+// newModel trains the head; the calibrator follows by calibrated.
+func newModel(ctx context.Context, b *bundle, base *analyzer, workers int) (*model, error) {
+	m := &model{
+		analyzer: &analyzer{norm: base.norm, mean: base.mean, extract: newExtractor(b.entities, base.norm)}, bundle: b, hash: b.hash, early: b.hash + "-provisional",
+	}
+	m.corpus = newCorpus(b, m.analyzer)
+	o := defaultHeadOptions()
+	o.workers = workers
+	h, err := fit(ctx, m.corpus, m.corpus.rows(func(int, *example) bool { return true }), o)
+	if err != nil {
+		return nil, fmt.Errorf("train %v: %w", b.packs, err)
+	}
+	m.head = h
+	return m, nil
+}
+
+// calibrated makes sure that the calibrator is trained.
+func (m *model) calibrated(ctx context.Context, workers int) error {
+	m.calibrate.Lock()
+	defer m.calibrate.Unlock()
+	if m.calibrate.ready.Load() != nil {
+		return nil
+	}
+	o := defaultHeadOptions()
+	o.workers = workers
+	held, err := crossFit(ctx, m.corpus, o)
+	if err != nil {
+		return fmt.Errorf("calibrate %v: %w", m.bundle.packs, err)
+	}
+	k := provisional()
+	if s := m.corpus.samples(held); len(s) >= minSamples {
+		k = trainCalibrator(s)
+	}
+	m.calibrate.ready.Store(k)
+	return nil
+}
+
+// minSamples is how many held-out predictions a calibrator needs; packs with
+// fewer questions keep the provisional one.
+const minSamples = 60
+
+// provisional gives the calibrator that speaks until the packs' own is
+// trained. Its numbers are those of the built-in packs, which hardly differ
+// among themselves, shifted towards doubt.
+func provisional() *calibrator {
+	return &calibrator{
+		weights: evidence{-2.2, -2.2, 2.45, -1.1, 0.02, 0.4, -0.06, 0.08, 0.37, 0.08, 0.07, 0.42, -0.35, 1.28, 2.55, 0.7},
+		mean:    evidence{0.32, 0.87, 0.72, 1, 0.42, 0.36, 0.52, 0.21, 2.01, 0.072, -1.54, 0.337, 0.044, 0.498, 1.25, 1},
+		scale:   evidence{1.59, 1.42, 3.4, 1.01, 6.7, 5.6, 2, 5.03, 2.09, 3.86, 1.12, 6.5, 7.1, 1.26, 0.566, 1},
+	}
+}

@@ -1,0 +1,165 @@
+package intent
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxFoldBytes bounds how much of a text is looked at. Messages are at most 16
+// KiB; what an utterance is about stands well before that.
+const maxFoldBytes = 8 << 10
+
+// normalizer folds the many ways to write the same thing into one.
+type normalizer struct {
+	simplified *[simplifiedTo - simplifiedFrom + 1]uint16
+}
+
+func newNormalizer() *normalizer { return &normalizer{simplified: simplifiedTable()} }
+
+// folded is a text after folding, with the way back to the original.
+type folded struct {
+	text  []byte
+	at    []int32 // for each byte of text, where its character begins in the original
+	ends  []int32 // and where it ends
+	cut   bool    // the original was longer than maxFoldBytes
+	bloom bloom   // of the characters and pairs in text
+}
+
+// fold writes the folded form of text: full-width letters and digits become
+// half-width, traditional characters simplified, invisible characters vanish,
+// all spaces become one kind. Case, punctuation and emoji stay.
+func (m *normalizer) fold(f *folded, text string) {
+	f.text, f.at, f.ends, f.bloom, f.cut = f.text[:0], f.at[:0], f.ends[:0], bloom{}, false
+	if len(text) > maxFoldBytes {
+		text, f.cut = cutText(text, maxFoldBytes), true
+	}
+	prev := rune(0)
+	for i := 0; i < len(text); {
+		r, size := rune(text[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(text[i:])
+			r = m.foldRune(r, size)
+		} else if r < ' ' || r == 0x7f {
+			r = ' '
+		}
+		if r >= 0 {
+			before := len(f.text)
+			f.text = utf8.AppendRune(f.text, r)
+			for range len(f.text) - before {
+				f.at = append(f.at, int32(i))          //nolint:gosec // at most maxFoldBytes
+				f.ends = append(f.ends, int32(i+size)) //nolint:gosec // as above
+			}
+			low := foldCase(r)
+			f.bloom.see(prev, low)
+			prev = low
+		}
+		i += size
+	}
+}
+
+// cutText shortens s to at most n bytes without splitting a character.
+func cutText(s string, n int) string {
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// dropped marks a character that vanishes.
+const dropped = -1
+
+// foldRune folds one character beyond ASCII; size is what it took in the text.
+func (m *normalizer) foldRune(r rune, size int) rune {
+	switch {
+	case r >= simplifiedFrom && r <= simplifiedTo:
+		return rune(m.simplified[r-simplifiedFrom])
+	case r == utf8.RuneError && size <= 1:
+		return ' '
+	case r >= 0xff01 && r <= 0xff5e:
+		return foldWide(r)
+	case r == 0xffe5:
+		return '¥'
+	case r >= 0x2460 && r <= 0x2468: // ① to ⑨
+		return r - 0x2460 + '1'
+	case r == 0x2018, r == 0x2019, r == 0x02bc:
+		return '\''
+	case invisible(r):
+		return dropped
+	case r < 0xa0 || unicode.IsSpace(r):
+		return ' '
+	}
+	return r
+}
+
+// foldWide turns a full-width form into ASCII. Sentence punctuation stays as
+// it is: patterns of packs tell 中文，from 1,000.
+func foldWide(r rune) rune {
+	switch r {
+	case '，', '；', '！', '？', '（', '）':
+		return r
+	}
+	return r - 0xfee0
+}
+
+// invisible reports characters that leave no mark: joiners, direction marks,
+// variation selectors, skin tones, tags.
+func invisible(r rune) bool {
+	switch {
+	case r == 0xad, r == 0xfeff, r == 0x180e, r == 0x115f, r == 0x1160, r == 0x3164:
+		return true
+	case r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f:
+		return true
+	case r >= 0xfe00 && r <= 0xfe0f, r >= 0x1f3fb && r <= 0x1f3ff, r >= 0xe0000 && r <= 0xe0fff:
+		return true
+	}
+	return unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r)
+}
+
+// foldCase gives the lower-case form that patterns and texts are compared in.
+func foldCase(r rune) rune {
+	switch {
+	case r < utf8.RuneSelf:
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	case r >= 0x2e80 && r < 0xff00:
+		return r
+	}
+	// The smallest character of the folding orbit, so that all forms agree.
+	low := r
+	for x := unicode.SimpleFold(r); x != r; x = unicode.SimpleFold(x) {
+		low = min(low, x)
+	}
+	if low < utf8.RuneSelf && low >= 'A' && low <= 'Z' {
+		low += 'a' - 'A'
+	}
+	return low
+}
+
+// canonical gives the form in which two questions count as the same: folded,
+// lower case, only letters, digits and symbols.
+func (m *normalizer) canonical(text string) string {
+	var f folded
+	m.fold(&f, text)
+	var b strings.Builder
+	gap := false
+	for _, r := range string(f.text) {
+		switch {
+		case unicode.IsPunct(r) || unicode.IsSpace(r):
+			gap = true
+		default:
+			if gap && b.Len() > 0 && r < utf8.RuneSelf {
+				b.WriteByte(' ')
+			}
+			gap = false
+			b.WriteRune(foldCase(r))
+		}
+	}
+	if b.Len() == 0 {
+		// Questions may be all punctuation: ??? is one.
+		return strings.TrimSpace(string(f.text))
+	}
+	return b.String()
+}

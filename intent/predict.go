@@ -1,0 +1,213 @@
+package intent
+
+import (
+	"context"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+const (
+	maxCandidates = 5
+	// contextUnits is the length up to which an utterance may lean on the one
+	// before it.
+	contextUnits = 8
+	// contextShare is how much of the earlier utterance's vector is added.
+	contextShare = 0.5
+	// contextTrust is what remains of a confidence that needed the context.
+	contextTrust = 0.9
+	// contextMargin keeps such a confidence below the point of answering by itself.
+	contextMargin = 0.01
+)
+
+// Predict ranks the intents of u, best first, into p, whose slices are reused.
+//
+// Units: confidence 0–1, calibrated: of predictions that state 0.9 at least
+// nine in ten should be right, counting what no pack covers as wrong.
+// Errors: class [conversation.ErrNotFound] for a pack that is not loaded;
+// context errors as they are.
+func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *conversation.Prediction) error {
+	start := l.options.Now()
+	*p = conversation.Prediction{Candidates: p.Candidates[:0], Entities: p.Entities[:0]}
+	m, err := l.modelFor(ctx, u.Packs)
+	if err != nil {
+		l.metrics.predictions[outcomeError].Inc()
+		return err
+	}
+	s := l.borrow()
+	m.predict(s, u, p)
+	l.scratch.Put(s)
+	l.metrics.predictions[outcomeOf(p)].Inc()
+	l.metrics.seconds.Observe(l.options.Now().Sub(start).Seconds())
+	return nil
+}
+
+func (l *Library) modelFor(ctx context.Context, packs []string) (*model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(packs) == 0 {
+		return nil, conversation.Refuse(conversation.CodeNotFound, "the inbox has no packs")
+	}
+	return l.model(ctx, packs)
+}
+
+// outcomeOf says what a prediction's confidence allows.
+func outcomeOf(p *conversation.Prediction) string {
+	best := p.Best()
+	switch {
+	case best.Intent == "" || best.Confidence < p.Suggest:
+		return outcomeAbstain
+	case best.Confidence < p.Auto:
+		return outcomeSuggest
+	}
+	return outcomeAnswer
+}
+
+// predict fills p. It reads the model only.
+func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.Prediction) {
+	k, hash := m.calibrate.ready.Load(), m.hash
+	if k == nil {
+		k, hash = provisional(), m.early
+	}
+	p.Model = hash
+	m.analyze(s, string(u.Text))
+	p.Entities = m.extract.report(p.Entities, s.found, &s.folded)
+	p.Lang = s.tokens.detect(u.Lang)
+	p.Auto, p.Suggest = defaultAuto, defaultSuggest
+	if s.tokens.units == 0 && len(s.tokens.list) <= 2 {
+		return // nothing to read
+	}
+	unseen := m.weigh(s)
+	r := m.head.rank(s, m.corpus.background, unseen, s.tokens.units)
+	if r.best < 0 {
+		return
+	}
+	confidence := m.settle(&r, k)
+	t := m.bundle.topics[r.best]
+	if confidence < t.thresholds.suggest && len(u.Context) > 0 && s.tokens.units <= contextUnits {
+		r, confidence = m.withContext(s, u, r, k)
+		t = m.bundle.topics[r.best]
+	}
+	p.Auto, p.Suggest = t.thresholds.auto, t.thresholds.suggest
+	if r.nearest >= 0 {
+		p.Nearest = m.corpus.questions[r.nearest].text
+	}
+	m.candidates(s, &r, confidence, p)
+	if t.thresholds.margin > 0 && len(p.Candidates) > 1 && confidence-p.Candidates[1].Confidence < t.thresholds.margin {
+		p.Candidates[0].Confidence = min(confidence, max(p.Auto-contextMargin, p.Candidates[1].Confidence))
+	}
+}
+
+// settle gives the confidence of a ranking. What looks like none of the
+// intents is never offered.
+func (m *model) settle(r *ranking, k *calibrator) float32 {
+	confidence := k.confidence(&r.evidence)
+	if r.background {
+		confidence = min(confidence, m.bundle.topics[r.best].thresholds.suggest*0.98)
+	}
+	return confidence
+}
+
+// weigh looks up the n-grams of s and weighs them, and gives the share that
+// training has not seen.
+func (m *model) weigh(s *scratch) (unseen float32) {
+	if len(s.touched) < m.corpus.vocab.n {
+		s.touched = make([]float32, m.corpus.vocab.n)
+	}
+	s.ids = s.ids[:0]
+	missed := 0
+	for _, g := range s.grams {
+		id := m.corpus.vocab.id(g)
+		if id < 0 {
+			missed++
+			continue
+		}
+		if s.touched[id] == 0 {
+			s.ids = append(s.ids, id)
+		}
+		s.touched[id]++
+	}
+	s.values = s.values[:0]
+	for _, id := range s.ids {
+		s.values = append(s.values, sublinear(int(s.touched[id]))*m.head.idf[id])
+		s.touched[id] = 0
+	}
+	seen := len(s.ids)
+	unitLength(s.values)
+	m.head.appendDense(s, s.dense)
+	if missed+seen == 0 {
+		return 1
+	}
+	return float32(missed) / float32(missed+seen)
+}
+
+// candidates writes the best classes with their confidence: the first has the
+// calibrated one, the others share what is left in proportion, none above it.
+func (m *model) candidates(s *scratch, r *ranking, confidence float32, p *conversation.Prediction) {
+	p.Candidates = append(p.Candidates, conversation.Candidate{Intent: m.corpus.classes[r.best], Confidence: confidence})
+	top := s.softmax[r.best]
+	for len(p.Candidates) < maxCandidates {
+		next := int32(-1)
+		for k, share := range s.softmax {
+			if m.corpus.background[k] || int32(k) == r.best || share <= 0.002 || taken(p, m.corpus.classes[k]) { //nolint:gosec // at most maxIntents
+				continue
+			}
+			if next < 0 || share > s.softmax[next] {
+				next = int32(k) //nolint:gosec // at most maxIntents
+			}
+		}
+		if next < 0 {
+			return
+		}
+		share := s.softmax[next]
+		c := min(confidence*share/top, (1-confidence)*share/max(1-top, 1e-6))
+		p.Candidates = append(p.Candidates, conversation.Candidate{Intent: m.corpus.classes[next], Confidence: c})
+	}
+}
+
+func taken(p *conversation.Prediction, intent string) bool {
+	for i := range p.Candidates {
+		if p.Candidates[i].Intent == intent {
+			return true
+		}
+	}
+	return false
+}
+
+// withContext ranks again with a share of the visitor's previous utterance.
+// It may only turn silence into a suggestion, never into an answer.
+func (m *model) withContext(s *scratch, u *conversation.Utterance, alone ranking, k *calibrator) (ranking, float32) {
+	confidence := m.settle(&alone, k)
+	ids := append([]int32(nil), s.ids...)
+	values := append([]float32(nil), s.values...)
+	softmax := append([]float32(nil), s.softmax...)
+	m.analyze(s, string(u.Context[len(u.Context)-1]))
+	unseen := m.weigh(s)
+	units := s.tokens.units
+	for i, id := range ids {
+		if at := indexOf(s.ids, id); at >= 0 {
+			s.values[at] = s.values[at]*contextShare + values[i]
+			continue
+		}
+		s.ids = append(s.ids, id)
+		s.values = append(s.values, values[i])
+	}
+	unitLength(s.values)
+	r := m.head.rank(s, m.corpus.background, unseen, units)
+	limit := m.bundle.topics[r.best].thresholds.auto - contextMargin
+	joined := min(m.settle(&r, k)*contextTrust, limit)
+	if joined <= confidence {
+		s.softmax = append(s.softmax[:0], softmax...)
+		return alone, confidence
+	}
+	return r, joined
+}
+
+func indexOf(ids []int32, id int32) int {
+	for i, x := range ids {
+		if x == id {
+			return i
+		}
+	}
+	return -1
+}

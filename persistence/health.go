@@ -1,0 +1,107 @@
+package persistence
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// Health is how the journal is.
+type Health struct {
+	Leader        bool          // writes are taken here
+	Failed        bool          // the disk failed; nothing is taken any more
+	Applied       uint64        // index of the last raft entry applied
+	LogEntries    uint64        // raft entries not yet truncated
+	FsyncP99      time.Duration // of the recent syncs of the write-ahead log; zero when there were none
+	DiskFreeBytes uint64        // zero when the file system does not say
+	DiskUsedBytes uint64        // by the journal's files
+	Waiting       int           // writes in the queue
+}
+
+// Health looks at the journal. It does not write.
+func (s *Store) Health(ctx context.Context) Health {
+	h := Health{Failed: s.halt.failed()}
+	done, err := s.reading(ctx)
+	if err != nil {
+		return h
+	}
+	defer done()
+	h.Leader = s.raft.State() == raft.Leader
+	h.Applied = s.raft.AppliedIndex()
+	first, _ := s.logs.FirstIndex() // in memory
+	last, _ := s.logs.LastIndex()   // in memory
+	if first > 0 {
+		h.LogEntries = last - first + 1
+	}
+	h.Waiting = len(s.queue.c)
+	m := s.db.Metrics()
+	h.DiskUsedBytes = m.DiskSpaceUsage()
+	h.FsyncP99 = s.fsync.p99(m.LogWriter.FsyncLatency, time.Now())
+	if u, err := s.options.FS.GetDiskUsage(s.options.Dir); err == nil {
+		h.DiskFreeBytes = u.AvailBytes
+	}
+	return h
+}
+
+// observe sets the gauges that cost too much to be made on every scrape.
+func (s *Store) observe(ctx context.Context) {
+	h := s.Health(ctx)
+	s.metrics.diskFree.Set(float64(h.DiskFreeBytes))
+	s.metrics.diskUsed.Set(float64(h.DiskUsedBytes))
+	s.metrics.fsyncP99.Set(h.FsyncP99.Seconds())
+}
+
+// fsyncWindow turns the database's histogram, which counts since the start,
+// into one of recent times.
+type fsyncWindow struct {
+	mu struct {
+		sync.Mutex
+		before, now *dto.Histogram // the window starts at before
+		at          time.Time
+	}
+}
+
+// windowTime is how long a window lasts; one starts when the last has.
+const windowTime = time.Minute
+
+func (w *fsyncWindow) p99(h prometheus.Histogram, now time.Time) time.Duration {
+	if h == nil {
+		return 0
+	}
+	var sample dto.Metric
+	if err := h.Write(&sample); err != nil {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.now == nil || now.Sub(w.mu.at) >= windowTime {
+		w.mu.before, w.mu.now, w.mu.at = w.mu.now, sample.GetHistogram(), now
+	}
+	return quantile(w.mu.before, sample.GetHistogram(), 0.99)
+}
+
+// quantile gives the upper bound of the bucket that holds quantile q of what
+// came between two samples.
+func quantile(before, now *dto.Histogram, q float64) time.Duration {
+	total := now.GetSampleCount() - before.GetSampleCount()
+	if total == 0 {
+		return 0
+	}
+	rank := q * float64(total)
+	bound := 0.0
+	for i, b := range now.GetBucket() {
+		n := b.GetCumulativeCount()
+		if old := before.GetBucket(); i < len(old) {
+			n -= old[i].GetCumulativeCount()
+		}
+		bound = b.GetUpperBound()
+		if float64(n) >= rank {
+			break
+		}
+	}
+	return time.Duration(bound) // the database counts in nanoseconds
+}

@@ -1,0 +1,132 @@
+package persistence
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Defaults of [Options].
+const (
+	DefaultCacheBytes    = 128 << 20
+	DefaultMemTableBytes = 64 << 20
+	DefaultSnapshotEvery = 16 << 20
+	DefaultQueueLength   = 8192
+	DefaultRefTTL        = 8 * 24 * time.Hour
+	MaxRefTTL            = 60 * 24 * time.Hour
+	DefaultOpenTimeout   = 2 * time.Minute
+)
+
+// formatVersion is the form of the database's own files. It is set by name and
+// not as "the newest", so that an upgrade of the library cannot change what is
+// on disk by itself. From this one on a damaged write-ahead log is found at
+// open; the library's default drops what comes after the damage and says
+// nothing.
+const formatVersion = pebble.FormatValueSeparation
+
+// Options say where a store is and how it behaves. Only Dir has no default.
+type Options struct {
+	Dir        string
+	FS         vfs.FS                // nil = the disk
+	Logger     *slog.Logger          // nil = nothing is logged
+	Registerer prometheus.Registerer // nil = metrics are kept but not registered
+
+	CacheBytes    int64         // of the block cache; zero = [DefaultCacheBytes]
+	MemTableBytes int64         // of one memtable; zero = [DefaultMemTableBytes]
+	SnapshotEvery int64         // bytes of raft log after which it is truncated; zero = [DefaultSnapshotEvery]
+	QueueLength   int           // writes that may wait; more are refused; zero = [DefaultQueueLength]
+	RefTTL        time.Duration // how long senders' ids are found, to the day; zero = [DefaultRefTTL], at most [MaxRefTTL]
+	OpenTimeout   time.Duration // for the replay of the log; zero = [DefaultOpenTimeout]
+
+	// Fatal is called when the disk fails: an fsync that fails, or bytes that
+	// are not what was written. It must not return; nil ends the process with
+	// status 70. Where it does return, the store refuses everything after.
+	Fatal func(reason string)
+	// Now is the clock; nil = [time.Now]. It decides when refs expire and
+	// nothing else.
+	Now func() time.Time
+}
+
+// Validate reports everything that is wrong with the options.
+func (o *Options) Validate() error {
+	var errs []error
+	if o.Dir == "" {
+		errs = append(errs, errors.New("dir is empty"))
+	}
+	if o.CacheBytes < 0 || o.MemTableBytes < 0 || o.SnapshotEvery < 0 || o.QueueLength < 0 {
+		errs = append(errs, errors.New("a size is negative"))
+	}
+	if o.RefTTL < 0 || o.OpenTimeout < 0 {
+		errs = append(errs, errors.New("a time span is negative"))
+	}
+	if o.RefTTL > MaxRefTTL {
+		errs = append(errs, fmt.Errorf("ref TTL is over %v", MaxRefTTL))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("persistence options: %w", err)
+	}
+	return nil
+}
+
+func withDefaults(o Options) Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
+	o.MemTableBytes = orDefault(o.MemTableBytes, DefaultMemTableBytes)
+	o.SnapshotEvery = orDefault(o.SnapshotEvery, DefaultSnapshotEvery)
+	o.QueueLength = orDefault(o.QueueLength, DefaultQueueLength)
+	o.RefTTL = orDefault(o.RefTTL, DefaultRefTTL)
+	o.OpenTimeout = orDefault(o.OpenTimeout, DefaultOpenTimeout)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+func orDefault[T ~int | ~int64](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+// pebbleOptions are those of the database. What is not the library's default
+// was measured: large memtables let the raft log die before it is flushed,
+// blocks of 32 KB and light compression suit range scans of small records.
+func (o *Options) pebbleOptions(h *halt) *pebble.Options {
+	logger := pebbleLogger{logger: o.Logger, halt: h}
+	p := &pebble.Options{
+		FS:                          o.FS,
+		FormatMajorVersion:          formatVersion,
+		MemTableSize:                uint64(o.MemTableBytes), //nolint:gosec // not negative
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000,
+		CacheSize:                   o.CacheBytes,
+		WALBytesPerSync:             512 << 10,
+		Logger:                      logger,
+	}
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = 32 << 10
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	p.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) { logger.Errorf("background work: %v", err) },
+		DataCorruption:  func(i pebble.DataCorruptionInfo) { logger.Fatalf("data corruption: %v", i) },
+		DiskSlow:        func(i pebble.DiskSlowInfo) { o.Logger.Warn("disk is slow", "detail", i.String()) },
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) { o.Logger.Warn("writes are held up", "detail", i.Reason) },
+		WriteStallEnd:   func() { o.Logger.Info("writes go on") },
+	}
+	return p
+}

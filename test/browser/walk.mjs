@@ -1,0 +1,305 @@
+// One visitor and two agents go through the real pages against the real
+// server, which is killed in between.
+//   npm run walk            with ../../bin/colloquy, or the program in WALK_BIN
+//   WALK_SHOTS=dir          keeps a picture of each stage
+//   WALK_TARGET=fake        with the stand-in server, for work on the pages
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { createServer } from "node:http";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { Server } from "./server.mjs";
+import { Watch } from "./watch.mjs";
+
+const patience = 15_000;
+const shots = process.env.WALK_SHOTS ?? "";
+const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const question = "订单2023什么时候发货？";
+const greeting = "您好，我来帮您看看订单2023。";
+const secret = "仅供内部：该客户是老会员 <b>VIP</b>";
+const tricky = '<img src=x onerror="alert(1)"> javascript:alert(1) https://example.com/a';
+
+const server = await Server.make();
+const watch = new Watch();
+const steps = [];
+let browser;
+let visitor;
+let agent;
+let frame;
+
+async function shot(page, name) {
+  if (shots !== "") await page.screenshot({ path: path.join(shots, `${name}.png`) });
+}
+
+async function open(name, options, address, origin = server.base) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "zh-CN", timezoneId: "Asia/Shanghai", ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(patience);
+  await watch.follow(page, name);
+  await page.goto(origin + address);
+  return page;
+}
+
+async function signIn(page, { email, password }) {
+  await page.fill("[name=email]", email);
+  await page.fill("[name=password]", password);
+  await page.press("[name=password]", "Enter");
+  await page.waitForSelector(".presence.online");
+}
+
+/** say writes into the composer and sends with Enter. */
+async function say(root, text) {
+  await root.locator(".composer textarea").fill(text);
+  await root.locator(".composer textarea").press("Enter");
+}
+
+/** bubble finds a message by who wrote it and a part of its text. */
+const bubble = (root, who, text) => root.locator(`.row.${who} .bubble`, { hasText: text });
+
+const step = (name, run) => steps.push({ name, run });
+
+step("a visitor asks in Chinese and the bot answers", async () => {
+  visitor = await open("visitor", {}, "/demo");
+  await shot(visitor, "01-shop");
+  await visitor.getByRole("button", { name: question }).first().click();
+  frame = visitor.frameLocator("[data-colloquy] iframe");
+  await frame.locator(".composer textarea").waitFor();
+  assert.equal(await frame.locator(".composer textarea").inputValue(), question);
+  await frame.locator(".composer textarea").press("Enter");
+  await bubble(frame, "own", question).waitFor();
+  await bubble(frame, "their.bot", "2023").waitFor();
+  await frame.locator(".row.own .meta.read, .row.own .meta.stored").first().waitFor();
+  await shot(visitor, "02-bot-answers");
+});
+
+step("Enter picks a candidate while an input method composes", async () => {
+  const box = frame.locator(".composer textarea");
+  await box.fill("nihao");
+  await box.dispatchEvent("compositionstart");
+  await box.press("Enter");
+  assert.equal((await box.inputValue()).includes("nihao"), true);
+  await box.dispatchEvent("compositionend");
+  await box.fill("");
+});
+
+step("the visitor asks for a human and waits", async () => {
+  await frame.locator(".human").click();
+  await frame.locator(".mark", { hasText: "正在转接人工客服" }).waitFor();
+  await frame.locator(".status.waiting").waitFor();
+  await shot(visitor, "03-waiting");
+});
+
+step("an agent signs in and sees who waits, and why", async () => {
+  agent = await open("agent", {}, "/agent");
+  await shot(agent, "04-sign-in");
+  await agent.fill("[name=email]", server.login.email);
+  await signIn(agent, server.login);
+  await agent.locator(".conversation").first().click();
+  await bubble(agent, "their", question).waitFor();
+  await agent.locator(".side .reasons", { hasText: "访客要求人工" }).waitFor();
+  await agent.locator(".taken").first().waitFor();
+  await agent.locator(".why summary").first().click();
+  await shot(agent, "05-handover");
+});
+
+step("the agent claims, answers and leaves a note", async () => {
+  await agent.locator("[data-do=claim]").click();
+  await agent.locator(".mark", { hasText: `${server.login.name} 接手了会话` }).waitFor();
+  await frame.locator(".status.live", { hasText: server.login.name }).waitFor();
+  await agent.locator(".composer textarea").pressSequentially("您好");
+  await frame.locator(".typing:not([hidden])").waitFor();
+  await say(agent, greeting);
+  await bubble(agent, "own.agent", greeting).waitFor();
+  await bubble(frame, "their.agent", greeting).waitFor();
+  await agent.locator(".modes button").nth(1).click();
+  await say(agent, secret);
+  await bubble(agent, "own.note", secret).waitFor();
+  await agent.locator("#side-tag").fill("催发货");
+  await agent.locator("#side-tag").press("Enter");
+  await agent.locator(".side .chip.tag", { hasText: "催发货" }).waitFor();
+  await agent.locator("#side-priority").selectOption("high");
+  await agent.locator(".mark", { hasText: "优先级改为 高" }).waitFor();
+  await shot(agent, "06-answered");
+});
+
+step("markup in a message stays text on both sides", async () => {
+  await say(frame, tricky);
+  await bubble(frame, "own", tricky).waitFor();
+  await bubble(agent, "their", tricky).waitFor();
+  for (const root of [frame, agent]) {
+    assert.equal(await root.locator(".bubble img, .bubble b").count(), 0);
+    for (const href of await root.locator(".bubble a").evaluateAll((links) => links.map((a) => a.href))) assert.match(href, /^https?:/);
+  }
+  await shot(visitor, "07-visitor-sees-answer");
+});
+
+step("a note never reaches the visitor", async () => {
+  assert.equal(await frame.locator("body").getByText("仅供内部").count(), 0);
+  assert.equal(watch.heard("visitor", "仅供内部"), false, "the note came over the visitor's socket");
+  assert.equal(watch.heard("agent", "仅供内部"), true, "the check itself does not work");
+  assert.equal(watch.heard("visitor", "催发货"), false, "a tag came over the visitor's socket");
+});
+
+step("a reload shows the whole conversation again", async () => {
+  await visitor.reload();
+  await visitor.evaluate(() => new Promise((done) => (window.colloquy ? done() : addEventListener("colloquy:ready", () => done(), { once: true }))));
+  await visitor.evaluate(() => window.colloquy.open());
+  frame = visitor.frameLocator("[data-colloquy] iframe");
+  for (const [who, text] of [["own", question], ["their.bot", "2023"], ["their.agent", greeting], ["own", tricky]]) await bubble(frame, who, text).first().waitFor();
+  await frame.locator(".mark", { hasText: `${server.login.name} 加入了会话` }).waitFor();
+  assert.equal(await bubble(frame, "own", question).count(), 1);
+  await shot(visitor, "08-reloaded");
+});
+
+step("the page is honest while the server is dead, and both sides come back by themselves", async () => {
+  watch.down = true;
+  await server.kill();
+  await frame.locator(".banner:not([hidden])").waitFor();
+  await agent.locator(".banner:not([hidden])").waitFor();
+  await say(frame, "服务器重启前写下的话");
+  await bubble(frame, "own", "服务器重启前写下的话").waitFor();
+  await frame.locator(".meta.sending").waitFor();
+  await shot(visitor, "09-server-dead");
+  await server.start();
+  await frame.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 40_000 });
+  await agent.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 40_000 });
+  watch.down = false;
+  await bubble(agent, "their", "服务器重启前写下的话").waitFor();
+  await agent.locator(".modes button").nth(0).click();
+  await say(agent, "重启后我们继续。");
+  await bubble(frame, "their.agent", "重启后我们继续。").waitFor();
+  assert.equal(await bubble(frame, "own", "服务器重启前写下的话").count(), 1);
+  assert.equal(await bubble(agent, "their", "服务器重启前写下的话").count(), 1);
+  await frame.locator(".meta.sending").waitFor({ state: "detached" });
+  await shot(agent, "10-back-again");
+});
+
+step("who claims second is told who was first", async () => {
+  const colleague = await open("colleague", {}, "/agent");
+  await signIn(colleague, server.fake ? { email: "tom@example.com", password: server.login.password } : await hireColleague());
+  const phone = await open("phone", { viewport: { width: 390, height: 844 }, locale: "en-US", hasTouch: true, isMobile: true }, "/demo?lang=en");
+  await shot(phone, "11-phone-shop");
+  await phone.getByRole("button", { name: "Where is my parcel? Order 2024" }).first().click();
+  const small = phone.frameLocator("[data-colloquy] iframe");
+  await small.locator(".composer textarea").press("Enter");
+  await bubble(small, "their.bot", "2024").first().waitFor();
+  await small.locator(".human").click();
+  await small.locator(".status.waiting").waitFor();
+  await shot(phone, "12-phone-widget");
+  for (const page of [agent, colleague]) {
+    await page.locator(".tabs button").nth(0).click();
+    await page.locator(".conversation").first().click();
+    await page.locator("[data-do=claim]").waitFor();
+  }
+  let release;
+  const first = new Promise((done) => (release = done));
+  await colleague.route("**/claim", async (route) => {
+    await first;
+    await route.continue();
+  });
+  await colleague.locator("[data-do=claim]").click();
+  await agent.locator("[data-do=claim]").click();
+  await agent.locator(".mark", { hasText: `${server.login.name} 接手了会话` }).waitFor();
+  release();
+  await colleague.locator(".toast.bad", { hasText: server.login.name }).waitFor();
+  await shot(colleague, "13-too-late");
+  await agent.locator(".tabs button").nth(1).click();
+  assert.equal(await agent.locator(".conversation").count(), 2);
+});
+
+step("a shop on another origin embeds the widget, once its inbox allows it", async () => {
+  if (server.fake) return; // the stand-in serves one origin only
+  const page = '<!doctype html><html lang="zh"><title>Another shop</title><link rel="icon" href="data:,"><h1>Another shop</h1><script src="{base}/widget.js" data-inbox="demo-shop" data-lang="zh"></script>';
+  const shop = createServer((_, res) => res.setHeader("content-type", "text/html").end(page.replace("{base}", server.base)));
+  await once(shop.listen(0, "127.0.0.1"), "listening");
+  const origin = `http://127.0.0.1:${shop.address().port}`;
+  try {
+    const status = await agent.evaluate(async (origins) => {
+      const response = await fetch("/v1/inboxes/demo-shop", { method: "PATCH", headers: { "content-type": "application/json", "x-colloquy-csrf": "console" }, body: JSON.stringify({ origins }) });
+      return response.status;
+    }, ["self", origin]);
+    assert.equal(status, 200);
+    const guest = await open("guest", {}, "", origin);
+    await guest.getByRole("button", { name: "打开在线客服" }).click();
+    const inside = guest.frameLocator("[data-colloquy] iframe");
+    await say(inside, question);
+    await bubble(inside, "their.bot", "2023").first().waitFor();
+    await inside.getByRole("button", { name: "收起" }).click();
+    await guest.locator("[data-colloquy] .panel[hidden]").waitFor({ state: "attached" });
+    await shot(guest, "14-another-origin");
+  } finally {
+    shop.close();
+  }
+});
+
+step("a resolved conversation says so to the visitor", async () => {
+  await agent.locator(".conversation", { hasText: "重启后我们继续" }).click();
+  await bubble(agent, "own.agent", "重启后我们继续。").waitFor();
+  await agent.locator("[data-do=resolve]").click();
+  await frame.locator(".mark", { hasText: "会话已结束" }).waitFor();
+  await agent.locator(".tabs button").nth(3).click();
+  await agent.locator(".conversation").first().waitFor();
+  await shot(visitor, "15-resolved");
+});
+
+step("the console works on a phone, in English and in the dark", async () => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, locale: "en-US", colorScheme: "dark", hasTouch: true, isMobile: true, storageState: await agent.context().storageState() });
+  const page = await context.newPage();
+  page.setDefaultTimeout(patience);
+  await watch.follow(page, "pocket");
+  await page.goto(`${server.base}/agent?lang=en`);
+  await page.waitForSelector(".presence.online");
+  await page.getByRole("button", { name: "Mine" }).click();
+  await page.locator(".conversation").first().waitFor();
+  await shot(page, "16-phone-list");
+  await page.locator(".conversation").first().click();
+  await page.locator(".row .bubble").first().waitFor();
+  await shot(page, "17-phone-conversation");
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  assert.equal(wide, false, "the page is wider than the phone");
+  await page.getByRole("button", { name: "Back to the list" }).click();
+  await page.locator(".list").waitFor();
+});
+
+step("no page complained", () => {
+  const unexpected = watch.complaints.filter((c) => !(c.startsWith("colleague:") && c.includes("409")));
+  assert.deepEqual(unexpected, []);
+});
+
+/** hireColleague makes a second agent through the console's own session. */
+async function hireColleague() {
+  const colleague = { name: "Tom", email: "tom@colloquy.example", password: "second-agent-password" };
+  const status = await agent.evaluate(async (body) => {
+    const response = await fetch("/v1/agents", { method: "POST", headers: { "content-type": "application/json", "x-colloquy-csrf": "console" }, body: JSON.stringify(body) });
+    return response.status;
+  }, colleague);
+  assert.equal(status, 201);
+  return colleague;
+}
+
+let passed = 0;
+let failed = 0;
+try {
+  if (shots !== "") await mkdir(shots, { recursive: true });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: flags });
+  await server.start();
+  for (const { name, run } of steps) {
+    const began = Date.now();
+    await run();
+    passed++;
+    console.log(`ok   ${name} (${Date.now() - began} ms)`);
+  }
+} catch (err) {
+  failed = 1;
+  console.log(`FAIL ${steps[passed]?.name ?? "start"}\n${err.stack}`);
+  for (const c of watch.complaints) console.log(`  ${c}`);
+  if (agent !== undefined) await shot(agent, "failed-agent").catch(() => undefined);
+  if (visitor !== undefined) await shot(visitor, "failed-visitor").catch(() => undefined);
+  console.log(server.log.slice(-3000));
+} finally {
+  await browser?.close();
+  await server.remove();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed;
