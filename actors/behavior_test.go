@@ -314,10 +314,10 @@ func TestRunsAreBounded(t *testing.T) {
 				return conversation.Outcome{}, nil
 			})(o)
 		})
-		first, second := r.say2("hello", 1), r.say2("hello", 2)
+		first, second := r.sayAs("hello", 1), r.sayAs("hello", 2)
 		// Both have been given up; what they left behind still runs.
 		began := time.Now()
-		third := r.say2("hello", 3)
+		third := r.sayAs("hello", 3)
 		if d := time.Since(began); d > time.Second {
 			t.Errorf("the third turn ended after %s, want at once: there is no room for it", d)
 		}

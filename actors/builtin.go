@@ -69,7 +69,7 @@ func (b *builtin) play(t *Turn) (conversation.Outcome, *Binding) {
 func (b *builtin) settled(t *Turn, text string) conversation.Outcome {
 	p := t.Playbook
 	out := conversation.Outcome{
-		Intent: p.Intent, Replies: b.say(fillText(text, b.values(t))), Priority: p.Priority, Slots: t.Slots,
+		Intent: p.Intent, Replies: b.say(b.fillText(t, text)), Priority: p.Priority, Slots: t.Slots,
 	}
 	if len(out.Replies) > 0 {
 		out.Replies[len(out.Replies)-1].Buttons = p.Buttons
@@ -81,7 +81,7 @@ func (b *builtin) settled(t *Turn, text string) conversation.Outcome {
 }
 
 func (b *builtin) ask(t *Turn, slot conversation.Slot) conversation.Outcome {
-	question := fillText(slot.Ask, b.values(t))
+	question := b.fillText(t, slot.Ask)
 	if again := t.Phrase(phraseAskAgain); t.Conversation.Dialogue.Ask == slot.Name && again != "" {
 		question = again + "\n" + question
 	}
@@ -116,7 +116,7 @@ func (b *builtin) handover(t *Turn) conversation.Outcome {
 	if p := t.Playbook; p != nil {
 		out.Summary = p.Title
 		if t.Choice.Reason == conversation.HandoverAsked && p.Answer != "" {
-			text = fillText(p.Answer, b.values(t))
+			text = b.fillText(t, p.Answer)
 		}
 	}
 	if t.Inbox.Policy.Silent {
@@ -131,7 +131,7 @@ func (b *builtin) handover(t *Turn) conversation.Outcome {
 func (b *builtin) failed(t *Turn, reason conversation.HandoverReason) conversation.Outcome {
 	text := t.Phrase(phraseBotFailed)
 	if reason == conversation.HandoverLookup && t.Playbook != nil && t.Playbook.Flow != nil {
-		text = cmp.Or(fillText(t.Playbook.Flow.Failed, b.values(t)), text)
+		text = cmp.Or(b.fillText(t, t.Playbook.Flow.Failed), text)
 	}
 	// Without the slots: they may be what could not be stored.
 	return conversation.Outcome{
@@ -189,6 +189,20 @@ func clip(s string) string {
 		return strings.ToValidUTF8(s[:conversation.MaxSlotBytes], "")
 	}
 	return s
+}
+
+// fillText fills what the turn knows into a text: slots first, then the inbox's
+// variables, then the pack's.
+func (b *builtin) fillText(t *Turn, text string) string {
+	return expand(text, func(name string) string {
+		if v, ok := t.Slots[name]; ok {
+			return orUnknown(v)
+		}
+		if v, ok := t.Inbox.Vars[name]; ok || t.Playbook == nil {
+			return orUnknown(v)
+		}
+		return orUnknown(t.Playbook.Variables[name])
+	})
 }
 
 // variables are the pack's values, the inbox's own above them.

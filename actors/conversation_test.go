@@ -19,12 +19,14 @@ type delivery struct {
 	receipt conversation.Receipt
 	err     error
 	over    bool
+	ended   chan struct{}
 }
 
 // send delivers without waiting; look at the result after synctest.Wait.
 func (r *rig) send(in conversation.Inbound) *delivery {
-	d := &delivery{}
+	d := &delivery{ended: make(chan struct{})}
 	r.running.Go(func() {
+		defer close(d.ended)
 		d.receipt, d.err = r.engine.Deliver(context.Background(), in)
 		d.over = true
 	})
@@ -111,8 +113,10 @@ func TestSlowClassifierWithWaitCarriesTheReply(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, func() { close(release) })
 		began := time.Now()
 		synctest.Wait()
-		if d.over {
+		select {
+		case <-d.ended:
 			t.Fatal("answered before the reply was there")
+		default:
 		}
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()

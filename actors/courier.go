@@ -62,11 +62,12 @@ type courier struct {
 		settled settledRows
 		resting bool
 
-		behind   bool                    // the journal has rows that memory has not
-		reading  bool                    // refill is at work
-		late     []conversation.Outbound // offered meanwhile
-		missed   bool                    // so much came meanwhile that it has to read once more
-		nextRead time.Time               // the earliest, after a failure; the latest, with little room
+		behind  bool                    // the journal has rows that memory has not
+		reading bool                    // refill is at work
+		late    []conversation.Outbound // offered meanwhile
+		missed  bool                    // so much came meanwhile that it has to read once more
+		read    time.Time               // when refill ended last without having all
+		failed  bool                    // because of an error
 	}
 }
 
@@ -196,10 +197,13 @@ func (c *courier) readIn() time.Duration {
 	if !c.mu.behind || c.mu.resting || c.mu.rows >= c.e.o.OutboxRows {
 		return time.Hour
 	}
-	if c.mu.nextRead.IsZero() {
+	switch {
+	case c.mu.failed:
+		return time.Until(c.mu.read.Add(outboxRetry))
+	case c.mu.rows <= c.e.o.OutboxRows/2:
 		return 0
 	}
-	return time.Until(c.mu.nextRead)
+	return time.Until(c.mu.read.Add(outboxRefresh))
 }
 
 // refill reads the journal's outbox, from the oldest row on, until memory is
@@ -213,11 +217,11 @@ func (c *courier) refill(ctx context.Context) {
 		rows, next, err := c.e.o.Lists.Unsent(ctx, cursor, outboxPage)
 		if err != nil {
 			c.e.log.Warn("outbox not read", "err", err)
-			c.readEnds(time.Now().Add(outboxRetry))
+			c.broke(err)
 			return
 		}
 		if !c.addAll(rows) {
-			c.readEnds(time.Now().Add(outboxRefresh))
+			c.broke(nil)
 			return
 		}
 		if cursor = next; next == "" {
@@ -238,10 +242,11 @@ func (c *courier) addAll(rows []conversation.Outbound) bool {
 	return true
 }
 
-func (c *courier) readEnds(next time.Time) {
+// broke ends a read that did not come to the end: memory is full, or err.
+func (c *courier) broke(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.reading, c.mu.late, c.mu.nextRead = false, nil, next
+	c.mu.reading, c.mu.late, c.mu.read, c.mu.failed = false, nil, time.Now(), err != nil
 }
 
 // caughtUp adds what was offered while the journal was being read.
@@ -255,7 +260,7 @@ func (c *courier) caughtUp() {
 			break
 		}
 	}
-	c.mu.reading, c.mu.late, c.mu.nextRead = false, nil, time.Time{}
+	c.mu.reading, c.mu.late, c.mu.read, c.mu.failed = false, nil, time.Now(), false
 }
 
 // rest starts nothing new and waits until what is being sent has been recorded,
@@ -374,9 +379,7 @@ func (c *courier) next(id conversation.ConversationID) {
 	defer c.mu.Unlock()
 	l := c.mu.lines[id]
 	c.mu.settled.add(id, l.rows[0].Message, c.e.o.OutboxRows)
-	if c.mu.rows--; c.mu.behind && !c.mu.reading && c.mu.rows <= c.e.o.OutboxRows/2 && c.mu.rows+1 > c.e.o.OutboxRows/2 {
-		c.mu.nextRead = time.Time{} // there is room
-	}
+	c.mu.rows--
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
 	if l.rows = l.rows[1:]; len(l.rows) == 0 {
 		delete(c.mu.lines, id)

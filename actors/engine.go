@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -116,6 +117,7 @@ func New(o Options) (*Engine, error) {
 	if len(o.Key) < 32 {
 		return nil, conversation.Refuse(conversation.CodeInvalid, "the key for conversation ids has less than 32 bytes")
 	}
+	o.Bindings = slices.Clone(o.Bindings)
 	for i := range o.Bindings {
 		if o.Bindings[i].Timeout <= 0 {
 			o.Bindings[i].Timeout = o.BehaviorTimeout
@@ -166,16 +168,15 @@ func (e *Engine) Do(ctx context.Context, id conversation.ConversationID, cmd con
 	return await(ctx, func(done func(conversation.Receipt, error)) { e.DoAsync(id, cmd, done) })
 }
 
-// DeliverAsync is [Engine.Deliver] that calls done, once, from an actor. done
-// must not block.
+// DeliverAsync is [Engine.Deliver] that calls done once: from an actor, or at
+// once when it is refused here. done must not block.
 func (e *Engine) DeliverAsync(in conversation.Inbound, done func(conversation.Receipt, error)) {
 	e.shards.submit(in.Contact[15], &request{
 		in: &in, done: done, ends: time.Now().Add(e.o.RequestTimeout + in.Wait),
 	})
 }
 
-// DoAsync is [Engine.Do] that calls done, once, from an actor. done must not
-// block.
+// DoAsync is [Engine.Do] that calls done as [Engine.DeliverAsync] does.
 func (e *Engine) DoAsync(id conversation.ConversationID, cmd conversation.Command, done func(conversation.Receipt, error)) {
 	e.shards.submit(id[15], &request{id: id, cmd: cmd, done: done, ends: time.Now().Add(e.o.RequestTimeout)})
 }

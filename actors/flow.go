@@ -90,7 +90,7 @@ func (f *flows) Turn(ctx context.Context, t *Turn) (conversation.Outcome, error)
 // number.
 func (f *flows) notFound(t *Turn) conversation.Outcome {
 	out := conversation.Outcome{
-		Intent: t.Playbook.Intent, Slots: maps.Clone(t.Slots), Replies: f.b.say(fillText(t.Playbook.Flow.NotFound, f.b.values(t))),
+		Intent: t.Playbook.Intent, Slots: maps.Clone(t.Slots), Replies: f.b.say(f.b.fillText(t, t.Playbook.Flow.NotFound)),
 	}
 	for _, slot := range t.Playbook.Need {
 		out.Slots[slot.Name] = "" // unknown again

@@ -70,10 +70,16 @@ func (g *grain) load(ctx context.Context) error {
 	return nil
 }
 
+// stagedRoom is what a message with its turn and one reply needs.
+const stagedRoom = 4
+
 // stage gives events their place and time and folds them into the state. They
 // are not durable before flush.
 func (g *grain) stage(events []conversation.Event) {
 	now := g.now()
+	if g.staged == nil && len(events) > 0 {
+		g.staged = make([]conversation.Entry, 0, stagedRoom)
+	}
 	for _, ev := range events {
 		e := conversation.Entry{Seq: g.state.Version + 1, At: now, Event: ev}
 		g.state.Apply(e)

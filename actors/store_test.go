@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -105,22 +106,13 @@ func TestConflictAndFencingReload(t *testing.T) {
 				if again.Duplicate {
 					t.Error("the refused append was stored")
 				}
-				class, _, _ := cutName(name)
+				class, _, _ := strings.Cut(name, " ")
 				if n := r.metric("colloquy_append_failures_total", class); n != 1 {
 					t.Errorf("failures counted as %s = %v, want 1", class, n)
 				}
 			})
 		})
 	}
-}
-
-func cutName(name string) (first, rest string, ok bool) {
-	for i, c := range name {
-		if c == ' ' {
-			return name[:i], name[i+1:], true
-		}
-	}
-	return name, "", false
 }
 
 // foreignNote stores an entry behind the grain's back.
@@ -198,8 +190,7 @@ func TestIndexFailureRefuses(t *testing.T) {
 				r.do(id, conversation.Resolve{By: "eve"})
 				r.do(id, conversation.Close{By: "eve"})
 			}
-			r.engine.Gate().Passivate(conversationID(id))
-			synctest.Wait()
+			r.restart() // nothing is remembered
 			r.journal.failWith(func(at string, _ *conversation.Append) (outcome, error) {
 				if at == op {
 					return notStored, errDown
@@ -263,29 +254,20 @@ func TestPassivationUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *Options) { o.RequestTimeout = 20 * time.Second })
 	const visitors, each = 8, 60
-	var stop atomic.Bool
-	var passivating sync.WaitGroup
-	conversations := make([]atomic.Pointer[conversation.ConversationID], visitors)
-	passivating.Go(func() {
-		for !stop.Load() {
-			for i := range conversations {
-				if id := conversations[i].Load(); id != nil {
-					r.engine.Gate().Passivate(conversationID(*id))
-				}
-			}
-			<-time.After(time.Millisecond)
-		}
-	})
-	var writers sync.WaitGroup
+	var conversations [visitors]conversation.ConversationID
+	var writers, passivating sync.WaitGroup
 	for v := range visitors {
 		writers.Go(func() {
 			for n := range each {
+				if grain := conversationID(conversations[v]); n%3 == 1 {
+					passivating.Go(func() { r.engine.Gate().Passivate(grain) }) // while the message is under way
+				}
 				in := with(anna(fmt.Sprint(n)), fmt.Sprint(n), 0)
 				in.Contact[0] = byte(v + 1)
 				for {
 					got, err := r.engine.Deliver(context.Background(), in)
 					if err == nil {
-						conversations[v].Store(&got.Conversation)
+						conversations[v] = got.Conversation
 						break
 					}
 					if c := conversation.CodeOf(err); !c.Row().Retry {
@@ -297,10 +279,9 @@ func TestPassivationUnderLoadLosesNothing(t *testing.T) {
 		})
 	}
 	writers.Wait()
-	stop.Store(true)
 	passivating.Wait()
 	for v := range visitors {
-		got := r.visitorTexts(*conversations[v].Load())
+		got := r.visitorTexts(conversations[v])
 		if len(got) != each {
 			t.Fatalf("visitor %d: %d messages stored, want %d", v, len(got), each)
 		}
@@ -376,7 +357,7 @@ func TestRecoveryAnswersOpenTurns(t *testing.T) {
 			in.Contact[0] = byte(i + 1)
 			ids = append(ids, r.deliver(in).Conversation)
 		}
-		done := r.say2("hello", 77)
+		done := r.sayAs("hello", 77)
 		r.stopWhile(release)
 		r.journal.pageSize = 2
 		r.script.means("when?", "hours")
@@ -394,8 +375,8 @@ func TestRecoveryAnswersOpenTurns(t *testing.T) {
 	})
 }
 
-// say2 is say for another contact.
-func (r *rig) say2(text string, contact byte) conversation.ConversationID {
+// sayAs is say for another contact.
+func (r *rig) sayAs(text string, contact byte) conversation.ConversationID {
 	r.tb.Helper()
 	in := with(anna(text), "", time.Minute)
 	in.Contact[0] = contact
@@ -464,7 +445,7 @@ func TestStopDrains(t *testing.T) {
 		r := newRig(t, func(o *Options) { o.Budget = time.Hour; o.TurnTimeout = 2 * time.Hour })
 		release := r.script.blocks("slow", "hours")
 		for i := range 20 {
-			r.say2("hello", byte(i+1))
+			r.sayAs("hello", byte(i+1))
 		}
 		held := r.send(anna("slow")) // there may be only one scoring actor
 		synctest.Wait()

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -56,12 +57,11 @@ const unknownValue = "—"
 // fillText fills variables and slots into an answer.
 func fillText(template string, values map[string]string) string {
 	return expand(template, func(name string) string {
-		if v := values[name]; v != "" {
-			return v
-		}
-		return unknownValue
+		return orUnknown(values[name])
 	})
 }
+
+func orUnknown(v string) string { return cmp.Or(v, unknownValue) }
 
 // fillURL fills a flow's URL. A variable at the very start is the base address
 // and goes in as it is; everything else is escaped, so that a slot's value
@@ -106,10 +106,7 @@ func fillResponse(template string, values map[string]string, response any) strin
 		if path, ok := strings.CutPrefix(name, "$."); ok {
 			v = lookUp(response, path)
 		}
-		if v == "" {
-			return unknownValue
-		}
-		return v
+		return orUnknown(v)
 	})
 }
 

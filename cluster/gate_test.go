@@ -33,8 +33,10 @@ type ledger struct {
 	started int
 }
 
-type add struct{ n int }
-type boom struct{ times *atomic.Int32 }
+type (
+	add  struct{ n int }
+	boom struct{ times *atomic.Int32 }
+)
 
 func (c *counter) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {

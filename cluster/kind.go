@@ -63,7 +63,7 @@ type Internal interface{ Internal() }
 type Passivate struct{}
 
 // Parked is the answer to a message that panicked twice. It is an error.
-type Parked struct {
+type Parked struct { //nolint:errname // it is an answer first
 	Grain   GrainID
 	Message any
 	Reason  string // type and text of the panic value

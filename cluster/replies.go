@@ -9,7 +9,7 @@ import (
 
 // Undelivered is the answer for a message that could not be handed to the
 // successor of a grain that was stopping. It is an error.
-type Undelivered struct {
+type Undelivered struct { //nolint:errname // it is an answer first
 	Message any
 	Err     error
 }

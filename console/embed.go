@@ -11,7 +11,7 @@ import (
 )
 
 //go:embed dist
-var dist embed.FS //nolint:gochecknoglobals // go:embed needs a package variable; read only
+var dist embed.FS
 
 // Pages is the tree of static files as it is served: widget.js,
 // widget/frame.html, demo/index.html, agent/index.html and favicon.svg, which

@@ -107,7 +107,7 @@ func (s *State) applyReplied(ev AgentReplied, e Entry) {
 
 // firstDelivery is the delivery state that a new outbound message starts in.
 // The apply stream is the web's transport, so there a durable message is sent.
-func (s *State) firstDelivery(inline bool) Delivery {
+func (s *State) firstDelivery(inline bool) Delivery { //nolint:revive // a fact about the message, not a mode
 	if inline || s.Channel == ChannelWeb {
 		return DeliverySent
 	}

@@ -86,7 +86,7 @@ func TestEventsAreComplete(t *testing.T) {
 // older or newer nodes cannot read.
 func TestEventsOnDisk(t *testing.T) {
 	t.Parallel()
-	datadriven.RunTest(t, "testdata/events.txt", func(t *testing.T, td *datadriven.TestData) string {
+	datadriven.RunTest(t, "testdata/events.txt", func(t *testing.T, _ *datadriven.TestData) string {
 		t.Helper()
 		var b strings.Builder
 		for _, name := range declaredWith(t, "event.go", "event") {

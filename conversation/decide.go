@@ -27,7 +27,7 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 	if !s.Started() {
 		return Decision{}, Refuse(CodeNotFound, "no such conversation")
 	}
-	switch c := c.(type) {
+	switch c := c.(type) { //nolint:gochecksumtype // AcceptMessage is above
 	case CompleteTurn:
 		return decideTurn(s, c, now)
 	case ReplyAsAgent:
@@ -161,7 +161,7 @@ func decideReply(s *State, c ReplyAsAgent) (Decision, error) {
 		return Decision{}, err
 	}
 	out := takeOver(s, c.Agent, c.Agent, true)
-	return events(append(out, AgentReplied{Agent: c.Agent, Ref: c.Ref, Text: c.Text})...)
+	return events(append(out, AgentReplied(c))...)
 }
 
 // takeOver gives the events that put a conversation into an agent's hands,
@@ -262,7 +262,7 @@ const maxSnooze = 366 * 24 * time.Hour
 
 func decideStatus(s *State, c Command, now time.Time) (Decision, error) {
 	var ev StatusChanged
-	switch c := c.(type) {
+	switch c := c.(type) { //nolint:gochecksumtype // the commands that Decide sends here
 	case ReturnToBot:
 		ev = StatusChanged{To: StatusPending, Trigger: TriggerReturnBot, By: c.By}
 	case Snooze:

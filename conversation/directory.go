@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ChannelKind is a kind of transport: web, webhook, wechat, email, …
+// ChannelKind is a kind of transport: web, webhook, wechat, email, ….
 type ChannelKind string
 
 // The kinds that any inbox may be spoken to by. A provider's driver adds the

@@ -95,8 +95,9 @@ func ParseContactID(s string) (ContactID, error) {
 func NewContactID(now time.Time) ContactID {
 	var c ContactID
 	_, _ = rand.Read(c[:]) // crypto/rand.Read never fails since Go 1.24
-	ms := uint64(now.UnixMilli())
-	c[0], c[1], c[2], c[3], c[4], c[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(c[:6], ms[2:])
 	return c
 }
 

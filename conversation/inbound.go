@@ -15,7 +15,7 @@ type Inbound struct {
 	Wait     time.Duration // wait so long for the bot's reply, to carry it on the response; zero = do not
 }
 
-// Presence change of an agent, told by the sockets that hold the agent's
+// PresenceChange says whether an agent takes conversations. It is told by the sockets that hold the agent's
 // sessions.
 type PresenceChange struct {
 	Agent    AgentID

@@ -356,8 +356,8 @@ func (w *world) checkViews(t *rapid.T) {
 }
 
 func lastPublic(all []Message) int {
-	for i := len(all) - 1; i >= 0; i-- {
-		if !all[i].Note {
+	for i, a := range slices.Backward(all) {
+		if !a.Note {
 			return i
 		}
 	}

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -82,9 +83,9 @@ func (s *State) FindRef(r Ref) Seq {
 	if r == "" {
 		return 0
 	}
-	for i := len(s.Refs) - 1; i >= 0; i-- {
-		if s.Refs[i].Ref == r {
-			return s.Refs[i].Seq
+	for _, v := range slices.Backward(s.Refs) {
+		if v.Ref == r {
+			return v.Seq
 		}
 	}
 	return 0
@@ -199,9 +200,7 @@ func (s *State) Clone() *State {
 	}
 	if s.Dialogue.Slots != nil {
 		c.Dialogue.Slots = make(map[string]string, len(s.Dialogue.Slots))
-		for k, v := range s.Dialogue.Slots {
-			c.Dialogue.Slots[k] = v
-		}
+		maps.Copy(c.Dialogue.Slots, s.Dialogue.Slots)
 	}
 	return &c
 }

@@ -97,8 +97,8 @@ func TestTextLogsAsItsLength(t *testing.T) {
 	} {
 		var b bytes.Buffer
 		log := slog.New(handler(&b)).With("with", Text(secret))
-		log.Info("attribute", slog.Any("any", Text(secret)), "key", Text(secret))
-		log.WithGroup("g").Warn("group", slog.Group("inner", "text", Text(secret)))
+		log.Info("attribute", "any", Text(secret), "key", Text(secret))
+		log.WithGroup("g").Warn("group", slog.Group("inner", slog.Any("text", Text(secret))))
 		_, err := Decide(&State{}, AcceptMessage{Text: secret}, testDay())
 		log.Error("refusal", "err", err)
 		if got := b.String(); strings.Contains(got, secret) || !strings.Contains(got, "6") {

@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/colloquyhq/colloquy/actors"
@@ -144,7 +144,7 @@ func (p packs) Reload(ctx context.Context) (gateway.PackReport, error) {
 	for _, i := range r.Packs {
 		if i.Err != "" {
 			out.Failed = append(out.Failed, fmt.Sprintf("%s: %s", i.Name, i.Err))
-		} else if !strings.Contains(strings.Join(r.Changed, "\n"), i.Name) {
+		} else if !slices.Contains(r.Changed, i.Name) {
 			out.Unchanged = append(out.Unchanged, i.Name)
 		}
 	}

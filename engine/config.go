@@ -108,8 +108,11 @@ func (c *Config) Validate() error {
 		key string
 		is  time.Duration
 	}{
-		{"shutdown_grace", c.ShutdownGrace}, {"turns.budget", c.Turns.Budget}, {"turns.behavior_timeout", c.Turns.BehaviorTimeout},
-		{"turns.idle", c.Turns.Idle}, {"health.fsync_p99", c.Health.FsyncP99},
+		{"shutdown_grace", c.ShutdownGrace},
+		{"turns.budget", c.Turns.Budget},
+		{"turns.behavior_timeout", c.Turns.BehaviorTimeout},
+		{"turns.idle", c.Turns.Idle},
+		{"health.fsync_p99", c.Health.FsyncP99},
 	} {
 		if d.is <= 0 {
 			bad(d.key, "must be above zero, such as 5s")

@@ -117,8 +117,11 @@ func (e *Engine) open() error {
 		name string
 		do   func() error
 	}{
-		{"journal", e.openJournal}, {"packs", e.openPacks}, {"actors", e.openActors},
-		{"gateway", e.openGateway}, {"listeners", e.listen},
+		{"journal", e.openJournal},
+		{"packs", e.openPacks},
+		{"actors", e.openActors},
+		{"gateway", e.openGateway},
+		{"listeners", e.listen},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("open %s: %w", step.name, err)

@@ -72,13 +72,13 @@ type record struct {
 func (r *record) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.mu.Buffer.Write(b)
+	return r.mu.Write(b)
 }
 
 func (r *record) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.mu.Buffer.String()
+	return r.mu.String()
 }
 
 // eventually waits until what holds.
@@ -341,7 +341,7 @@ func TestASecondNodeOnTheSameDirectoryIsRefused(t *testing.T) {
 	if _, err := New(o); !errors.Is(err, persistence.ErrLocked) {
 		t.Errorf("New in the same process = %v, want ErrLocked", err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), dirVariable+"="+o.Config.DataDir)
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.HasPrefix(string(out), "true ") || !strings.Contains(string(out), "in use by another process") || !strings.Contains(string(out), o.Config.DataDir) {

@@ -81,7 +81,7 @@ func (s Setting) Env() string {
 
 // String gives the value as the environment would write it.
 func (s Setting) String() string {
-	if list, ok := s.value.Interface().([]string); ok {
+	if list, ok := reflect.TypeAssert[[]string](s.value); ok {
 		return strings.Join(list, ",")
 	}
 	return fmt.Sprint(s.value.Interface())

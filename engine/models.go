@@ -19,7 +19,7 @@ func (e *Engine) prepareModels(ctx context.Context, done map[string]bool) {
 			continue
 		}
 		done[key] = true
-		if err := e.library.Prepare(ctx, in.Packs); err != nil {
+		if err := e.library.Warm(ctx, in.Packs); err != nil {
 			e.log.Warn("model not prepared", "inbox", string(in.ID), "err", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -124,8 +125,8 @@ func orUnexpected(err error) error {
 func (e *Engine) stopAll(started []running) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.config.ShutdownGrace)
 	defer cancel()
-	for i := len(started) - 1; i >= 0; i-- {
-		p := started[i]
+	for _, p := range slices.Backward(started) {
+
 		began := time.Now()
 		if p.stop != nil {
 			p.stop(ctx)

@@ -88,7 +88,7 @@ func start(t *testing.T, change ...func(*Options)) *harness {
 				t.Errorf("%s does not end", name)
 			}
 		}
-		close(h.store.commits)
+		h.store.close()
 	}
 	t.Cleanup(h.stop)
 	return h

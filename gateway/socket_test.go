@@ -17,7 +17,7 @@ import (
 // Whatever one connection does, another that was open before goes on.
 func TestRFC6455(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(o *Options) { o.Limits.PartTimeout = 300 * time.Millisecond })
+	h := start(t, func(o *Options) { o.Limits.PartTimeout = 2 * time.Second })
 	witness := h.visitor(conversation.ContactID{1}, hello)
 	witness.expect("welcome")
 	ping := func(s string) []byte { return maskedFrame(bitFin|opPing, []byte(s)) }
@@ -201,7 +201,7 @@ func (r *stepReader) Read(p []byte) (int, error) {
 
 func TestHello(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(o *Options) { o.Limits.HelloTimeout = 200 * time.Millisecond })
+	h := start(t)
 	good := h.visitorToken("shop", conversation.ContactID{9})
 	expired, err := h.gw.IssueVisitorToken("shop", conversation.ContactID{9}, time.Now().Add(-25*time.Hour))
 	if err != nil {
@@ -211,7 +211,6 @@ func TestHello(t *testing.T) {
 		name, path, say string
 		code            int
 	}{
-		{"nothing", "/v1/widget/ws", "", 3502},
 		{"something else first", "/v1/widget/ws", `{"t":"ping"}`, 3501},
 		{"rubbish first", "/v1/widget/ws", `{"type":1}`, 3501},
 		{"another version", "/v1/widget/ws", `{"t":"hello","v":2,"token":"` + good + `"}`, 3501},
@@ -227,13 +226,21 @@ func TestHello(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c := dialRaw(t, h.addr, tc.path)
-			if tc.say != "" {
-				c.say(tc.say)
-			}
+			c.say(tc.say)
 			if got := c.closeCode(); got != tc.code {
 				t.Errorf("closed with %d, want %d", got, tc.code)
 			}
 		})
+	}
+}
+
+func TestNoHello(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Limits.HelloTimeout = 50 * time.Millisecond })
+	for _, path := range []string{"/v1/widget/ws", "/v1/ws"} {
+		if got := dialRaw(t, h.addr, path).closeCode(); got != int(wire.CloseNoHello) {
+			t.Errorf("%s closed with %d, want %d", path, got, wire.CloseNoHello)
+		}
 	}
 }
 
@@ -358,7 +365,8 @@ func TestHeartbeat(t *testing.T) {
 	if got := silent.closeCode(); got != int(wire.CloseNoPong) {
 		t.Errorf("closed with %d, want %d", got, wire.CloseNoPong)
 	}
-	alive := h.visitor(conversation.ContactID{2}, hello)
+	patient := start(t, func(o *Options) { o.Limits.Heartbeat = 40 * time.Millisecond })
+	alive := patient.visitor(conversation.ContactID{2}, hello)
 	alive.expect("welcome")
 	for range 4 {
 		f, err := alive.frame()
@@ -418,7 +426,7 @@ func TestHandshakeLimit(t *testing.T) {
 // amount of memory; another one at the same conversation is not held up.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	h := start(t, func(o *Options) { o.Limits.WriteTimeout = 300 * time.Millisecond })
+	h := start(t, func(o *Options) { o.Limits.WriteTimeout = 3 * time.Second })
 	id := h.store.start("shop", conversation.ContactID{1})
 	slow, quick := h.agent("mei"), h.agent("ada")
 	for _, c := range []*rawClient{slow, quick} {

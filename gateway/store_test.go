@@ -17,6 +17,7 @@ type memoryStore struct {
 	mu       sync.Mutex
 	hub      *Hub
 	commits  chan conversation.Commit
+	closed   bool
 	logs     map[conversation.ConversationID][]conversation.Entry
 	heads    map[conversation.ConversationID]conversation.Head
 	current  map[conversation.ContactKey]conversation.ConversationID
@@ -46,6 +47,14 @@ func (s *memoryStore) run() {
 	for c := range s.commits {
 		s.hub.Publish(c)
 	}
+}
+
+// close ends run; what is stored later is not published.
+func (s *memoryStore) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	close(s.commits)
 }
 
 // start makes a conversation and gives its id.
@@ -94,7 +103,9 @@ func (s *memoryStore) appendLocked(id conversation.ConversationID, events ...con
 	h.LastActivity = now()
 	s.heads[id] = h
 	s.logs[id] = append(s.logs[id], entries...)
-	s.commits <- conversation.Commit{ID: id, Entries: entries, Head: h}
+	if !s.closed {
+		s.commits <- conversation.Commit{ID: id, Entries: entries, Head: h}
+	}
 	return h.Version
 }
 

@@ -1,13 +1,25 @@
 package intent
 
 import (
-	"io/fs"
+	"sync"
 	"testing"
-
-	"github.com/colloquyhq/colloquy/intent/packs"
 )
 
-func builtinPacks() fs.FS { return packs.FS() }
+// builtin is a library of the built-in packs that the tests share, because
+// training takes its time.
+var builtin = sync.OnceValues(func() (*Library, error) { return Open(Options{}) })
+
+func openBuiltin(t testing.TB) *Library {
+	t.Helper()
+	if raceDetector {
+		t.Skip("training the built-in packs takes too long with the race detector")
+	}
+	l, err := builtin()
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return l
+}
 
 // TestBuiltinPacksAreHonest holds the built-in packs to what a stated
 // confidence promises, on questions the models have not seen.
@@ -16,7 +28,7 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 		t.Skip("trains every built-in pack several times")
 	}
 	t.Parallel()
-	l := openSmall(t, Options{Builtin: builtinPacks()})
+	l := openBuiltin(t)
 	for _, tc := range []struct {
 		pack               string
 		accuracy, coverage float64 // of the folds, somewhat below what is measured
@@ -55,7 +67,7 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 // mistake.
 func TestBuiltinPacksDoNotClaimEachOthersQuestions(t *testing.T) {
 	t.Parallel()
-	l := openSmall(t, Options{Builtin: builtinPacks()})
+	l := openBuiltin(t)
 	c := l.now.Load().catalog
 	for _, name := range []string{"ecommerce", "education"} {
 		owner := map[string]string{}
@@ -77,7 +89,7 @@ func TestBuiltinPacksDoNotClaimEachOthersQuestions(t *testing.T) {
 
 func TestBuiltinTitlesAreUnderstood(t *testing.T) {
 	t.Parallel()
-	l := openSmall(t, Options{Builtin: builtinPacks()})
+	l := openBuiltin(t)
 	for _, name := range []string{"ecommerce", "education"} {
 		b := l.bundle([]string{name})
 		for _, topic := range b.topics {
@@ -95,7 +107,7 @@ func TestBuiltinTitlesAreUnderstood(t *testing.T) {
 
 func TestBuiltinPhrasesAreComplete(t *testing.T) {
 	t.Parallel()
-	l := openSmall(t, Options{Builtin: builtinPacks()})
+	l := openBuiltin(t)
 	for _, name := range PhraseNames() {
 		for _, lang := range []string{"zh", "en"} {
 			if l.Phrase([]string{"education"}, name, lang) == "" {

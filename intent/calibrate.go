@@ -43,9 +43,9 @@ const (
 	calibratorSteps = 25
 	calibratorRidge = 1.0
 	// unknownShare is the part of the calibrator's training weight that
-	// questions of left-out intents have: about the share of messages that no
-	// pack covers.
-	unknownShare = 0.25
+	// questions of left-out intents have. It is on the high side of the share
+	// of messages that no pack covers.
+	unknownShare = 0.3
 )
 
 // confidence gives the calibrated confidence, 0 to 1.

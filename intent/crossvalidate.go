@@ -16,9 +16,6 @@ type CrossReport struct {
 // folds, with confidences of a calibrator that has not seen the fold either,
 // and their test lines. Lines of background intents count as out of scope.
 func CrossValidate(ctx context.Context, l *Library, packs []string) (CrossReport, error) {
-	if err := l.Prepare(ctx, packs); err != nil {
-		return CrossReport{}, err
-	}
 	m, err := l.model(ctx, packs)
 	if err != nil {
 		return CrossReport{}, err
@@ -29,6 +26,7 @@ func CrossValidate(ctx context.Context, l *Library, packs []string) (CrossReport
 	if err != nil {
 		return CrossReport{}, err
 	}
+	m.calibrate.ready.CompareAndSwap(nil, m.learn(held))
 	out := CrossReport{Folds: newEvalReport(m.judgeHeld(held)), Test: newEvalReport(m.judgeTests())}
 	out.Folds.Packs, out.Folds.Model = packs, m.hash
 	out.Test.Packs, out.Test.Model = packs, m.hash

@@ -49,7 +49,7 @@ func TestExtract(t *testing.T) {
 		{"en number sign", "Order #4711, please", []string{"order_no=4711"}, "4711"},
 		{"phone with spaces", "我的电话 138 1234 5678", []string{"phone=13812345678"}, "138 1234 5678"},
 		{"phone with dashes", "138-1234-5678", []string{"phone=138-1234-5678"}, "138-1234-5678"},
-		{"both", "订单2023，电话13812345678", []string{"order_no=2023", "phone=13812345678"}, "2023"},
+		{"both", "订单2023，电话+86 13812345678", []string{"order_no=2023", "phone=13812345678"}, "2023"},
 		{"the first entity wins a tie", "13812345678", []string{"order_no=13812345678"}, "13812345678"},
 		{"word", "有大号的吗", []string{"size=大号"}, "大号"},
 		{"latin word in any case", "do you have extra Large", []string{"size=extra large"}, "extra Large"},
@@ -94,7 +94,7 @@ func TestMaskedValuesDoNotChangeIntent(t *testing.T) {
 
 func TestBuiltinEntities(t *testing.T) {
 	t.Parallel()
-	l := openSmall(t, Options{Builtin: builtinPacks()})
+	l := openBuiltin(t)
 	for _, tc := range []struct {
 		pack, text string
 		want       string // among the values
@@ -117,7 +117,7 @@ func TestBuiltinEntities(t *testing.T) {
 // filter on the packs' own questions.
 func TestPrefilterIsSound(t *testing.T) {
 	t.Parallel()
-	l := openSmall(t, Options{Builtin: builtinPacks()})
+	l := openBuiltin(t)
 	b := l.bundle([]string{"ecommerce", "education"})
 	x := newExtractor(b.entities, l.base.norm)
 	skipped := 0

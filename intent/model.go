@@ -50,12 +50,17 @@ func (m *model) calibrated(ctx context.Context, workers int) error {
 	if err != nil {
 		return fmt.Errorf("calibrate %v: %w", m.bundle.packs, err)
 	}
-	k := provisional()
-	if s := m.corpus.samples(held); len(s) >= minSamples {
-		k = trainCalibrator(s)
-	}
-	m.calibrate.ready.Store(k)
+	m.calibrate.ready.Store(m.learn(held))
 	return nil
+}
+
+// learn trains a calibrator from held-out predictions, where there are enough.
+func (m *model) learn(held []heldOut) *calibrator {
+	s := m.corpus.samples(held)
+	if len(s) < minSamples {
+		return provisional()
+	}
+	return trainCalibrator(s)
 }
 
 // minSamples is how many held-out predictions a calibrator needs; packs with

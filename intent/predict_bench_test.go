@@ -18,12 +18,9 @@ func utterances() []conversation.Text {
 }
 
 func BenchmarkPredict(b *testing.B) {
-	l, err := Open(Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	l := openBuiltin(b)
 	packs := []string{"ecommerce", "education"}
-	if _, err := l.model(b.Context(), packs); err != nil {
+	if err := l.Prepare(b.Context(), packs); err != nil {
 		b.Fatal(err)
 	}
 	texts := utterances()

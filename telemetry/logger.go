@@ -18,13 +18,13 @@ const (
 // NewLogger makes a logger that writes to w. Errors: an unknown level (debug,
 // info, warn, error) or format.
 func NewLogger(w io.Writer, format LogFormat, level string) (*slog.Logger, error) {
-	var min slog.Level
+	var least slog.Level
 	if level != "" {
-		if err := min.UnmarshalText([]byte(level)); err != nil {
+		if err := least.UnmarshalText([]byte(level)); err != nil {
 			return nil, fmt.Errorf("log level %q: use debug, info, warn or error", level)
 		}
 	}
-	o := &slog.HandlerOptions{Level: min}
+	o := &slog.HandlerOptions{Level: least}
 	switch format {
 	case LogJSON, "":
 		return slog.New(slog.NewJSONHandler(w, o)), nil

@@ -17,12 +17,22 @@ import (
 
 // benchTurnsCmd is `colloquy bench turns`.
 type benchTurnsCmd struct {
+	botFlags
+
 	Visitors int           `help:"Visitors, each with one message in flight." default:"64"`
 	Duration time.Duration `help:"How long to measure, after the warm-up." default:"10s"`
 	Warmup   time.Duration `help:"How long to run before." default:"2s"`
 	Dir      string        `help:"Where to put the data directory, which is removed afterwards; default: the system's temporary folder." type:"path"`
 	Profile  string        `help:"Also write a processor profile of the node to this file." type:"path"`
 	JSON     bool          `help:"Print JSON."`
+}
+
+// Validate implements kong's check of flags.
+func (c *benchTurnsCmd) Validate() error {
+	if c.Visitors < 1 || c.Duration <= 0 || c.Warmup < 0 {
+		return errors.New("--visitors and --duration must be above zero, --warmup not below")
+	}
+	return nil
 }
 
 // turnsResult is what the benchmark prints. CPU is of the node's process only;
@@ -55,10 +65,10 @@ func (c *benchTurnsCmd) Run(t *tool) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := prepareDir(t.ctx, dir); err != nil {
+	if err := c.prepareDir(t.ctx, dir); err != nil {
 		return err
 	}
-	more := []string{"--log-level", "info"}
+	more := c.flags()
 	if c.Profile != "" {
 		more = append(more, "--set", "ops_pprof=true")
 	}

@@ -16,6 +16,8 @@ import (
 
 // chaosSingleCmd is `colloquy chaos single`.
 type chaosSingleCmd struct {
+	botFlags
+
 	Visitors int           `help:"Visitors who write at random." default:"200"`
 	Kills    int           `help:"How often the node is killed with signal 9." default:"10"`
 	Up       time.Duration `help:"How long the node lives between kills, give or take half." default:"2s"`
@@ -23,6 +25,14 @@ type chaosSingleCmd struct {
 	Seed     uint64        `help:"Of the random choices; 0 means one from the clock." default:"0"`
 	Dir      string        `help:"Where to put the data directory, which is removed when nothing was lost." type:"path"`
 	JSON     bool          `help:"Print JSON."`
+}
+
+// Validate implements kong's check of flags.
+func (c *chaosSingleCmd) Validate() error {
+	if c.Visitors < 1 || c.Kills < 0 || c.Up <= 0 || c.Think <= 0 {
+		return errors.New("--visitors, --up and --think must be above zero, --kills not below")
+	}
+	return nil
 }
 
 // chaosResult is the ledger of a run. A run passes when lost, duplicated,
@@ -55,7 +65,7 @@ func (c *chaosSingleCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	if err := prepareDir(t.ctx, filepath.Join(dir, "data")); err != nil {
+	if err := c.prepareDir(t.ctx, filepath.Join(dir, "data")); err != nil {
 		return err
 	}
 	result, err := c.storm(t, filepath.Join(dir, "data"))
@@ -84,7 +94,7 @@ func (c *chaosSingleCmd) storm(t *tool, dir string) (*chaosResult, error) {
 	}
 	began := time.Now()
 	random := rand.New(rand.NewPCG(c.Seed, 1)) //nolint:gosec // repeatable choices, not secrets
-	n, err := startNode(t.ctx, dir, "127.0.0.1:0")
+	n, err := startNode(t.ctx, dir, "127.0.0.1:0", c.flags()...)
 	if err != nil {
 		return nil, err
 	}
@@ -102,15 +112,15 @@ func (c *chaosSingleCmd) storm(t *tool, dir string) (*chaosResult, error) {
 	}
 	result := &chaosResult{Visitors: c.Visitors, Kills: c.Kills, Seed: c.Seed}
 	for range c.Kills {
-		time.Sleep(c.Up/2 + time.Duration(random.Int64N(int64(c.Up))))
+		pause(t.ctx, c.Up/2+time.Duration(random.Int64N(int64(c.Up))))
 		n.kill()
 		at := time.Now()
-		if n, err = startNode(t.ctx, dir, n.addr); err != nil {
+		if n, err = startNode(t.ctx, dir, n.addr, c.flags()...); err != nil {
 			return nil, err
 		}
 		result.RecoveryMS = append(result.RecoveryMS, time.Since(at).Milliseconds())
 	}
-	time.Sleep(c.Up)
+	pause(t.ctx, c.Up)
 	close(quiet)
 	err = waitAll(&all, chatters)
 	cancel()

@@ -133,7 +133,9 @@ func (v *chatter) take(f *incoming) {
 	switch f.T {
 	case "welcome":
 		v.mu.epoch = f.Epoch
-		var c struct{ ID string }
+		var c struct {
+			ID string `json:"id"`
+		}
 		if v.mu.id == "" && json.Unmarshal(f.Conversation, &c) == nil && c.ID != "" {
 			// The first ack was lost with the node: read the conversation from
 			// its beginning.

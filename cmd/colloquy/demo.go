@@ -26,7 +26,7 @@ const (
 	demoSchool     conversation.InboxID = "demo-school"
 	demoAgent      conversation.AgentID = "demo"
 	demoEmail                           = "demo@colloquy.example"
-	demoCredential                      = "demo-shop-ingress"
+	demoCredential                      = "demo-shop-ingress" //nolint:gosec // the name of a credential, not its secret
 )
 
 // demo makes a node that can be tried out at once. Its password and credential
@@ -83,9 +83,6 @@ func (d *demo) setUp(ctx context.Context, e *engine.Engine) error {
 		{ID: demoSchool, Name: "晨曦课堂 Daybreak School", Lang: "zh", Packs: []string{"education"}, Origins: []string{"self"}, Vars: map[string]string{"school_api": base}},
 	} {
 		if err := putInbox(ctx, e.Store(), in); err != nil {
-			return err
-		}
-		if err := e.Library().Prepare(ctx, in.Packs); err != nil {
 			return err
 		}
 	}

@@ -44,13 +44,6 @@ func (c *initCmd) setUp(t *tool, s *persistence.Store) (string, error) {
 			return "", &failure{exitCheck, errors.New("this data directory has an admin already; nothing was changed")}
 		}
 	}
-	for _, old := range s.Credentials() {
-		if string(old.Kind) == string(gateway.CredentialSetup) {
-			if err := s.DeleteCredential(t.ctx, old.ID); err != nil {
-				return "", err
-			}
-		}
-	}
 	if c.Inbox != "" {
 		if err := c.makeInbox(t, s); err != nil {
 			return "", err
@@ -65,18 +58,29 @@ func (c *initCmd) makeInbox(t *tool, s *persistence.Store) error {
 	if err != nil {
 		return &failure{exitUsage, err}
 	}
-	if _, err := s.PutInbox(t.ctx, conversation.Inbox{ID: id, Name: c.Inbox, Lang: "zh", Packs: []string{"ecommerce"}, Origins: []string{"self"}}); err != nil {
+	if _, err := s.Inbox(id); errors.Is(err, conversation.ErrNotFound) {
+		in := conversation.Inbox{ID: id, Name: c.Inbox, Lang: "zh", Packs: []string{"ecommerce"}, Origins: []string{"self"}}
+		if _, err := s.PutInbox(t.ctx, in); err != nil {
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
 	token := "ibx_" + randomWord()
 	if err := putToken(t, s, persistence.Credential{ID: string(id) + "-ingress", Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: id}, token); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(t.stdout, "Ingress credential of inbox %s, shown once:\n\n  %s\n\n", id, token)
+	_, err = fmt.Fprintf(t.stdout, "Ingress credential of inbox %s, shown once; one that was printed before is void:\n\n  %s\n\n", id, token)
 	return err
 }
 
+// putToken stores the hash of a token, in place of an older one of the same id.
 func putToken(t *tool, s *persistence.Store, c persistence.Credential, token string) error {
+	for _, old := range s.Credentials() {
+		if old.ID == c.ID {
+			c.Version = old.Version
+		}
+	}
 	hash := sha256.Sum256([]byte(token))
 	c.Hash, c.CreatedAt = hash[:], time.Now().UTC()
 	_, err := s.PutCredential(t.ctx, c)

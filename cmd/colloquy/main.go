@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -25,7 +26,7 @@ const (
 )
 
 // version is set by the build.
-var version = "" //nolint:gochecknoglobals // -ldflags -X needs a variable
+var version = ""
 
 // cli is the command line: one field and one file a subcommand.
 type cli struct {
@@ -78,17 +79,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	ended := -1
 	parser, err := kong.New(&cli{}, kong.Name("colloquy"),
 		kong.Description("A self-hosted, omni-channel customer-service engine."),
-		kong.Writers(stdout, stderr), kong.UsageOnError(), kong.Exit(func(code int) { ended = code }), kong.Bind(t))
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(t))
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "colloquy:", err)
 		return exitFailed
+	}
+	if len(args) == 1 && args[0] == "help" {
+		args = []string{"--help"}
 	}
 	command, err := parser.Parse(args)
 	switch {
 	case ended >= 0: // --help
 		return ended
 	case err != nil:
-		_, _ = fmt.Fprintln(stderr, "colloquy:", err)
+		_, _ = fmt.Fprintf(stderr, "colloquy: %v\nTry `colloquy --help`, or --help after a subcommand.\n", err)
 		return exitUsage
 	}
 	if err := command.Run(t); err != nil {
@@ -106,7 +110,7 @@ func buildVersion() string {
 	if version != "" {
 		return version
 	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
 	return "dev"
@@ -114,7 +118,7 @@ func buildVersion() string {
 
 // configFlags are the flags of everything that reads the configuration.
 type configFlags struct {
-	Config   string   `help:"Configuration file (YAML)." env:"COLLOQUY_CONFIG" type:"path" placeholder:"FILE"`
+	Config   string   `help:"Configuration file (YAML)." env:"COLLOQUY_CONFIG" placeholder:"FILE"`
 	DataDir  string   `help:"Where the journal is." placeholder:"DIR"`
 	PacksDir string   `help:"Folder with own packs." placeholder:"DIR"`
 	LogLevel string   `help:"debug, info, warn or error." placeholder:"LEVEL"`
@@ -128,9 +132,7 @@ func (f *configFlags) load(t *tool, more map[string]string) (engine.Config, erro
 		return c, &failure{exitUsage, err}
 	}
 	values := map[string]string{"data_dir": f.DataDir, "packs.dir": f.PacksDir, "log.level": f.LogLevel}
-	for k, v := range more {
-		values[k] = v
-	}
+	maps.Copy(values, more)
 	if err := setFlags(&c, values, f.Set); err != nil {
 		return c, &failure{exitUsage, err}
 	}

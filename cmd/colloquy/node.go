@@ -37,17 +37,29 @@ type node struct {
 	log       *tail
 }
 
-// benchInbox is the inbox of the nodes under test: a bot with the e-commerce
-// pack and no look-ups.
+// benchInbox is the inbox of the nodes under test: a bot without look-ups.
 const benchInbox conversation.InboxID = "bench"
 
+// botFlags choose the bot of a node under test.
+type botFlags struct {
+	Pack     string `help:"Pack that answers." default:"ecommerce" placeholder:"NAME"`
+	PacksDir string `help:"Folder with own packs; one named as a built-in pack takes its place." type:"path" placeholder:"DIR"`
+}
+
+func (f *botFlags) flags() []string {
+	if f.PacksDir == "" {
+		return nil
+	}
+	return []string{"--packs-dir", f.PacksDir}
+}
+
 // prepareDir makes a data directory with the inbox in it.
-func prepareDir(ctx context.Context, dir string) error {
+func (f *botFlags) prepareDir(ctx context.Context, dir string) error {
 	s, err := persistence.Open(persistence.Options{Dir: dir})
 	if err != nil {
 		return err
 	}
-	_, err = s.PutInbox(ctx, conversation.Inbox{ID: benchInbox, Name: "bench", Lang: "zh", Packs: []string{"ecommerce"}, Origins: []string{"self"}})
+	_, err = s.PutInbox(ctx, conversation.Inbox{ID: benchInbox, Name: "bench", Lang: "zh", Packs: []string{f.Pack}, Origins: []string{"self"}})
 	return errors.Join(err, s.Close())
 }
 
@@ -106,7 +118,11 @@ func (n *node) follow(r io.Reader, serving chan<- [2]string) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		n.log.add(lines.Text())
-		var rec struct{ Msg, Address, Operations string }
+		var rec struct {
+			Msg        string `json:"msg"`
+			Address    string `json:"address"`
+			Operations string `json:"operations"`
+		}
 		if json.Unmarshal(lines.Bytes(), &rec) == nil && rec.Msg == "serving" {
 			select {
 			case serving <- [2]string{rec.Address, rec.Operations}:

@@ -50,20 +50,22 @@ func visitorToken(ctx context.Context, addr string, inbox conversation.InboxID) 
 
 // incoming is a frame from the server, as far as these tools read it.
 type incoming struct {
-	T            string                `json:"t"`
-	Epoch        string                `json:"epoch"`
-	ClientID     string                `json:"client_id"`
-	Conversation json.RawMessage       `json:"conversation"`
-	ID           string                `json:"conversation_id"`
-	Seq          conversation.Seq      `json:"seq"`
-	Kind         string                `json:"type"`
-	Duplicate    bool                  `json:"duplicate"`
-	Durable      bool                  `json:"durable"`
-	Complete     bool                  `json:"complete"`
-	Reason       string                `json:"reason"`
-	Ref          string                `json:"ref"`
-	Problem      struct{ Code string } `json:"problem"`
-	Data         struct {
+	T            string           `json:"t"`
+	Epoch        string           `json:"epoch"`
+	ClientID     string           `json:"client_id"`
+	Conversation json.RawMessage  `json:"conversation"`
+	ID           string           `json:"conversation_id"`
+	Seq          conversation.Seq `json:"seq"`
+	Kind         string           `json:"type"`
+	Duplicate    bool             `json:"duplicate"`
+	Durable      bool             `json:"durable"`
+	Complete     bool             `json:"complete"`
+	Reason       string           `json:"reason"`
+	Ref          string           `json:"ref"`
+	Problem      struct {
+		Code string `json:"code"`
+	} `json:"problem"`
+	Data struct {
 		InReplyTo conversation.Seq   `json:"in_reply_to_seq"`
 		From      conversation.Party `json:"from"`
 		Text      string             `json:"text"`
@@ -85,11 +87,12 @@ const dialTimeout = 5 * time.Second
 // time.
 func dialVisitor(ctx context.Context, addr, token string, resume any, frames func(*incoming)) (*link, error) {
 	l := &link{frames: frames, lost: make(chan struct{})}
-	conn, _, err := gws.NewClient(l, &gws.ClientOption{
-		Addr: "ws://" + addr + "/v1/widget/ws", HandshakeTimeout: dialTimeout,
-		RequestHeader: http.Header{"Origin": {"http://" + addr}},
-		NewDialer:     func() (gws.Dialer, error) { return contextDialer{ctx}, nil },
-	})
+	conn, _, err := gws.NewClient(l, //nolint:bodyclose // the body is the connection
+		&gws.ClientOption{
+			Addr: "ws://" + addr + "/v1/widget/ws", HandshakeTimeout: dialTimeout,
+			RequestHeader: http.Header{"Origin": {"http://" + addr}},
+			NewDialer:     func() (gws.Dialer, error) { return contextDialer{ctx}, nil },
+		})
 	if err != nil {
 		return nil, err
 	}
