@@ -99,15 +99,40 @@ func escapeEverything(s string) string {
 }
 
 // fillResponse fills a flow's reply: {$.a.b} reads the JSON response, other
-// names are variables and slots.
+// names are variables and slots. A part in double brackets is said only if
+// everything in it is known: an order that is being packed has no waybill yet.
 func fillResponse(template string, values map[string]string, response any) string {
-	return expand(template, func(name string) string {
-		v := values[name]
+	value := func(name string) string {
 		if path, ok := strings.CutPrefix(name, "$."); ok {
-			v = lookUp(response, path)
+			return lookUp(response, path)
 		}
-		return orUnknown(v)
-	})
+		return values[name]
+	}
+	return expand(keepKnown(template, value), func(name string) string { return orUnknown(value(name)) })
+}
+
+// keepKnown takes the brackets off the optional parts of a template whose names
+// all have a value, and drops the others.
+func keepKnown(template string, value func(name string) string) string {
+	var b strings.Builder
+	for {
+		before, rest, open := strings.Cut(template, "[[")
+		part, after, closed := strings.Cut(rest, "]]")
+		if !open || !closed {
+			b.WriteString(template)
+			return b.String()
+		}
+		known := true
+		expand(part, func(name string) string {
+			known = known && value(name) != ""
+			return ""
+		})
+		b.WriteString(before)
+		if known {
+			b.WriteString(part)
+		}
+		template = after
+	}
 }
 
 // lookUp follows a path such as items.0.name or items[0].name through decoded

@@ -121,3 +121,22 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+func TestOptionalPartsAreSaidWhenKnown(t *testing.T) {
+	t.Parallel()
+	const template = "Order {order_no}[[, tracking number {$.waybill}]][[ by {$.carrier} on {$.eta}]]. [[no names]] [[open"
+	for name, c := range map[string]struct {
+		response any
+		want     string
+	}{
+		"nothing":  {nil, "Order 7. no names [[open"},
+		"one":      {map[string]any{"waybill": "SF1"}, "Order 7, tracking number SF1. no names [[open"},
+		"half":     {map[string]any{"carrier": "SF"}, "Order 7. no names [[open"},
+		"all":      {map[string]any{"waybill": "SF1", "carrier": "SF", "eta": "11-26"}, "Order 7, tracking number SF1 by SF on 11-26. no names [[open"},
+		"brackets": {map[string]any{"waybill": "[[x]]"}, "Order 7, tracking number [[x]]. no names [[open"},
+	} {
+		if got := fillResponse(template, map[string]string{"order_no": "7"}, c.response); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

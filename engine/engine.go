@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -39,7 +40,8 @@ type Options struct {
 	Routes     map[string]http.Handler                      // own paths on the main listener, in [http.ServeMux] patterns
 	Pages      fs.FS                                        // own console and widget; nil = the built-in ones
 	Version    string                                       // shown in metrics and logs; empty = "dev"
-	Logger     *slog.Logger                                 // nil = as Config.Log says, on standard error
+	Logger     *slog.Logger                                 // nil = as Config.Log says
+	LogTo      io.Writer                                    // where that one writes; nil = standard error
 	Registry   *prometheus.Registry                         // nil = a new one
 }
 
@@ -101,8 +103,11 @@ func (o *Options) fillIn() error {
 	if o.Registry == nil {
 		o.Registry = telemetry.NewRegistry(o.Version)
 	}
+	if o.LogTo == nil {
+		o.LogTo = os.Stderr
+	}
 	if o.Logger == nil {
-		log, err := telemetry.NewLogger(os.Stderr, o.Config.Log.Format, o.Config.Log.Level)
+		log, err := telemetry.NewLogger(o.LogTo, o.Config.Log.Format, o.Config.Log.Level)
 		if err != nil {
 			return err
 		}

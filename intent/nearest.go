@@ -12,7 +12,7 @@ type nearest struct {
 
 // commonShare is the share of questions above which a feature is left out:
 // it says little and its list is long.
-const commonShare = 0.08
+const commonShare = 0.02
 
 func newNearest(c *corpus, rows []int32, x *sparse, features int) *nearest {
 	n := &nearest{start: make([]int32, features+1), rows: len(rows)}

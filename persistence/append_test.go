@@ -257,6 +257,12 @@ func TestContactOutboxAndDueFollowTheAppend(t *testing.T) {
 	}
 	diff(t, "due", []conversation.ConversationID{conv(4), conv(3)}, due(7*time.Minute, 0))
 	diff(t, "due, one", []conversation.ConversationID{conv(4)}, due(7*time.Minute, 1))
+	late := step(conv(2), 3, 1)
+	late.Contact, late.NextDue = key, testStart.Add(8*time.Minute)
+	mustAppend(t, s, late)
+	if id, err := s.Current(t.Context(), key); err != nil || id != conv(4) {
+		t.Errorf("Current after a late entry of an older conversation = %s, %v, want %s", id, err, conv(4))
+	}
 	settle := step(conv(4), 3, 1)
 	settle.Settled = []conversation.Seq{1, 3}
 	mustAppend(t, s, settle) // and its timer is gone

@@ -79,7 +79,9 @@ func (e *encoders) encodeAppend(b []byte, a *conversation.Append) ([]byte, error
 		return b, fmt.Errorf("encode head: %w", err)
 	}
 	var flags byte
-	if !a.Contact.Contact.IsZero() {
+	// Only the first entry, or a late word of an old conversation would take the
+	// contact away from its successor.
+	if a.Expect == 0 && !a.Contact.Contact.IsZero() {
 		flags |= appendContact
 	}
 	if a.State != nil {

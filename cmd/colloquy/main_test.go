@@ -146,7 +146,7 @@ func TestRunHeedsItsContext(t *testing.T) {
 	code := run(ctx, []string{
 		"serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
 	}, nil, &stdout, &stderr)
-	if code != exitOK {
+	if code != exitOK || !strings.Contains(stderr.String(), `"msg":"stopped"`) {
 		t.Errorf("serve with an ended context exits with %d: %s", code, stderr.String())
 	}
 }

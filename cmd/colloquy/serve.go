@@ -24,7 +24,7 @@ func (c *serveCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	options := engine.Options{Config: config, Version: buildVersion()}
+	options := engine.Options{Config: config, Version: buildVersion(), LogTo: t.stderr}
 	var show *demo
 	if c.Demo {
 		if show, err = newDemo(t, &options); err != nil {
