@@ -48,7 +48,7 @@ type Options struct {
 	BehaviorTimeout time.Duration // a behavior that takes longer has failed; default 10 s
 	AppendTimeout   time.Duration // one journal operation; default 5 s
 	RequestTimeout  time.Duration // an entrance waits so long for a conversation, besides Inbound.Wait; default 10 s
-	SnapshotEvery   int           // entries between stored snapshots; default 64
+	SnapshotEvery   int           // entries between stored snapshots; default 128
 	AgentGrace      time.Duration // an agent who is gone for so long gives up what automatic assignment gave; default 2 min
 	Idle            time.Duration // a conversation is passivated after so long; default 5 min
 	Requests        int           // requests that may wait for conversations on this node; default 65,536
@@ -76,7 +76,7 @@ func (o Options) withDefaults() Options {
 		at  *int
 		def int
 	}{
-		{&o.SnapshotEvery, 64}, {&o.Requests, 65_536}, {&o.ScoringQueue, 4_096}, {&o.BehaviorRuns, 1_024},
+		{&o.SnapshotEvery, 128}, {&o.Requests, 65_536}, {&o.ScoringQueue, 4_096}, {&o.BehaviorRuns, 1_024},
 		{&o.OutboxRows, 10_000}, {&o.Sends, 64},
 	}
 	for _, c := range counts {

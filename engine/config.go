@@ -83,7 +83,7 @@ func DefaultConfig() Config {
 		DataDir: "data", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", ShutdownGrace: 20 * time.Second,
 		Log:     LogConfig{Format: telemetry.LogJSON, Level: "info"},
 		Gateway: GatewayConfig{Connections: 100_000, ConnectionsIP: 256, HandshakesIP: 20, SessionsIP: 60, VisitorFrames: 20},
-		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 64},
+		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
 		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, DiskFreeBytes: 256 << 20},
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -100,9 +101,7 @@ func (l *layering) put(k *pack) {
 	for name, v := range k.variables {
 		b.variables[name] = v.over(b.variables[name])
 	}
-	for name, f := range k.flows {
-		b.flows[name] = f
-	}
+	maps.Copy(b.flows, k.flows)
 	for name, t := range k.phrases {
 		b.phrases[name] = t.over(b.phrases[name])
 	}
@@ -126,12 +125,8 @@ func (t texts) over(below texts) texts {
 		return t
 	}
 	out := make(texts, len(t)+len(below))
-	for lang, s := range below {
-		out[lang] = s
-	}
-	for lang, s := range t {
-		out[lang] = s
-	}
+	maps.Copy(out, below)
+	maps.Copy(out, t)
 	return out
 }
 
@@ -231,10 +226,10 @@ func (l *layering) fileRanks() map[string]int {
 func (l *layering) applyThresholds(within func(*pack) map[*pack]bool) {
 	for _, id := range l.order {
 		x := l.intents[id]
-		for i := len(l.layers) - 1; i >= 0; i-- {
-			holds := within(l.layers[i])
+		for _, layer := range slices.Backward(l.layers) {
+			holds := within(layer)
 			if slices.ContainsFunc(x.from, func(k *pack) bool { return holds[k] }) {
-				x.topic.thresholds.fill(l.layers[i].thresholds)
+				x.topic.thresholds.fill(layer.thresholds)
 			}
 		}
 		x.topic.thresholds.fill(thresholds{auto: defaultAuto, suggest: defaultSuggest, margin: 0})

@@ -33,9 +33,9 @@ type loader struct {
 func (l *loader) load(before *catalog, now time.Time) (*catalog, error) {
 	var sources []*source
 	for _, dir := range []struct {
-		fs      fs.FS
-		builtin bool
-	}{{l.builtin, true}, {l.operator, false}} {
+		fs     fs.FS
+		origin origin
+	}{{l.builtin, originBuiltin}, {l.operator, originOperator}} {
 		if dir.fs == nil {
 			continue
 		}
@@ -44,7 +44,7 @@ func (l *loader) load(before *catalog, now time.Time) (*catalog, error) {
 			return before, err
 		}
 		for _, name := range names {
-			s := readSource(dir.fs, before.source(name, dir.builtin), source{name: name, builtin: dir.builtin}, files[name], l.norm)
+			s := readSource(dir.fs, before.source(name, dir.origin), source{name: name, origin: dir.origin}, files[name], l.norm)
 			if s.loaded.IsZero() {
 				s.loaded = now
 			}
@@ -54,12 +54,12 @@ func (l *loader) load(before *catalog, now time.Time) (*catalog, error) {
 	return l.settle(before, sources)
 }
 
-func (c *catalog) source(name string, builtin bool) *source {
+func (c *catalog) source(name string, from origin) *source {
 	if c == nil {
 		return nil
 	}
 	for _, s := range c.sources {
-		if s.name == name && s.builtin == builtin {
+		if s.name == name && s.origin == from {
 			return s
 		}
 	}
@@ -95,7 +95,7 @@ func (c *catalog) index() {
 			continue
 		}
 		into := c.operator
-		if s.builtin {
+		if s.origin == originBuiltin {
 			into = c.builtin
 		}
 		if first, ok := into[s.pack.name]; ok {
@@ -128,12 +128,16 @@ func revert(before *catalog, sources []*source, bad map[string]error) bool {
 		if s.pack == nil || bad[s.pack.name] == nil {
 			continue
 		}
-		old := before.source(s.name, s.builtin)
-		if old == nil || old.pack == nil || old.pack == s.pack {
-			continue
+		old := before.source(s.name, s.origin)
+		switch {
+		case before == nil, old != nil && old.pack == s.pack:
+		case old == nil || old.pack == nil:
+			// New, and bad from the start.
+			s.err, s.pack, changed = bad[s.pack.name], nil, true
+		default:
+			s.err = bad[s.pack.name]
+			s.pack, s.loaded, changed = old.pack, old.loaded, true
 		}
-		s.err = bad[s.pack.name]
-		s.pack, s.loaded, changed = old.pack, old.loaded, true
 	}
 	return changed
 }

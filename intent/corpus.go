@@ -39,7 +39,7 @@ func newVocabulary(capacity int) *vocabulary {
 	for size < capacity*2 {
 		size *= 2
 	}
-	return &vocabulary{keys: make([]uint64, size), ids: make([]int32, size), mask: uint64(size - 1)}
+	return &vocabulary{keys: make([]uint64, size), ids: make([]int32, size), mask: uint64(size) - 1}
 }
 
 // id finds a feature, or -1.
@@ -107,18 +107,18 @@ func newCorpus(b *bundle, a *analyzer) *corpus {
 		c.classes = append(c.classes, t.id)
 		c.background = append(c.background, t.background)
 		for _, q := range t.ask {
-			c.add(a, s, q, int32(label), false) //nolint:gosec // at most maxIntents
+			c.add(a, s, q, int32(label), false)
 		}
 		for _, lang := range langs(t.title) {
 			// Titles come back as messages when their button is pressed.
 			q := question{text: t.title[lang], lang: lang, at: t.at}
 			if key := a.norm.canonical(q.text); !t.background && !asked[key] {
 				asked[key] = true
-				c.add(a, s, q, int32(label), false) //nolint:gosec // at most maxIntents
+				c.add(a, s, q, int32(label), false)
 			}
 		}
 		for _, q := range t.not {
-			c.add(a, s, q, int32(label), true) //nolint:gosec // at most maxIntents
+			c.add(a, s, q, int32(label), true)
 		}
 	}
 	return c
@@ -147,7 +147,7 @@ func (c *corpus) rows(keep func(i int, ex *example) bool) []int32 {
 	var out []int32
 	for i := range c.examples {
 		if keep(i, &c.examples[i]) {
-			out = append(out, int32(i)) //nolint:gosec // at most maxQuestions
+			out = append(out, int32(i))
 		}
 	}
 	return out

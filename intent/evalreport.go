@@ -25,10 +25,10 @@ type EvalReport struct {
 
 	MicrosPerUtterance float64 `json:"us_per_utterance"`
 
-	Langs      []LangScore    `json:"langs"`
-	Intents    []IntentScore  `json:"intents"`
-	Confusions []Confusion    `json:"confusions"` // worst first
-	Curve      []CurvePoint   `json:"curve"`
+	Langs      []LangScore   `json:"langs"`
+	Intents    []IntentScore `json:"intents"`
+	Confusions []Confusion   `json:"confusions"` // worst first
+	Curve      []CurvePoint  `json:"curve"`
 }
 
 // LangScore is the accuracy for one language.

@@ -17,10 +17,10 @@ const (
 	evLength            // logarithm of the length
 	evShort             // one or two units
 	evBackground        // highest margin of a background class
-	evCentroid   // cosine of the meaning with the mean one of the best class
-	evLead       // by how much that is above every other class
-	evSquare     // margin squared, so that confidence can bend
-	evGapSquare  // gap squared
+	evCentroid          // cosine of the meaning with the mean one of the best class
+	evLead              // by how much that is above every other class
+	evSquare            // margin squared, so that confidence can bend
+	evGapSquare         // gap squared
 	evConstant
 	evidenceSize
 )
@@ -49,9 +49,9 @@ func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ra
 		}
 		switch {
 		case r.best < 0 || m > s.margins[r.best]:
-			r.best, r.second = int32(k), r.best //nolint:gosec // at most maxIntents
+			r.best, r.second = int32(k), r.best
 		case r.second < 0 || m > s.margins[r.second]:
-			r.second = int32(k) //nolint:gosec // at most maxIntents
+			r.second = int32(k)
 		}
 	}
 	if r.best < 0 {
@@ -95,7 +95,7 @@ func (h *head) centroid(s *scratch, class int32) (own, other float32) {
 		for d, v := range dense {
 			sum += v * c[d]
 		}
-		if int32(k) == class { //nolint:gosec // at most maxIntents
+		if int32(k) == class {
 			own = sum
 			continue
 		}

@@ -128,7 +128,7 @@ func trimSpan(text []byte, start, end int) (int, int) {
 	}
 	for start < end {
 		r, n := utf8.DecodeLastRune(text[start:end])
-		if !trimmed(r) && !(r == ')' && bytes.IndexByte(text[start:end], '(') < 0) {
+		if !trimmed(r) && (r != ')' || bytes.IndexByte(text[start:end], '(') >= 0) {
 			break
 		}
 		end -= n

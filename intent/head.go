@@ -17,8 +17,8 @@ type head struct {
 	near    *nearest
 
 	centroids []float32 // classes × dense: the mean direction of each class's dense parts
-	labels  []int32 // per row of near, ascending
-	first   []int32 // per label its first row; one more for the end
+	labels    []int32   // per row of near, ascending
+	first     []int32   // per label its first row; one more for the end
 }
 
 // trainerVersion changes when the same packs would give another model.
@@ -38,6 +38,14 @@ func defaultHeadOptions() headOptions {
 	return headOptions{cost: 0.7, balance: 0.2, dense: 1, tolerance: 0.1, epochs: 40}
 }
 
+// drill is what the classes of one head are trained on.
+type drill struct {
+	corpus  *corpus
+	rows    []int32
+	matrix  *sparse // of rows
+	options headOptions
+}
+
 // fit trains a head on some rows of a corpus.
 func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, error) {
 	h := &head{classes: len(c.classes), idf: c.inverseFrequencies(rows), mean: c.denseMean(rows), share: o.dense}
@@ -47,9 +55,10 @@ func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, er
 	h.near = newNearest(c, rows, x, len(h.idf))
 	h.indexLabels(c, rows)
 	h.addCentroids(c, rows, x)
+	d := &drill{corpus: c, rows: rows, matrix: x, options: o}
 	err := spread(ctx, h.classes, o.workers, func() func(class int) {
 		m := &machine{weights: make([]float32, len(h.idf)+c.dim+1)}
-		return func(class int) { h.trainClass(m, c, rows, x, class, o) }
+		return func(class int) { h.trainClass(m, d, class) }
 	})
 	return h, err
 }
@@ -87,7 +96,8 @@ func (h *head) indexLabels(c *corpus, rows []int32) {
 }
 
 // trainClass trains one class against the rest.
-func (h *head) trainClass(m *machine, c *corpus, rows []int32, x *sparse, class int, o headOptions) {
+func (h *head) trainClass(m *machine, d *drill, class int) {
+	c, rows, o := d.corpus, d.rows, d.options
 	var use []int32 // positions in rows
 	positives := 0
 	for i, r := range rows {
@@ -99,14 +109,14 @@ func (h *head) trainClass(m *machine, c *corpus, rows []int32, x *sparse, class 
 		if mine && !ex.not {
 			positives++
 		}
-		use = append(use, int32(i)) //nolint:gosec // at most maxQuestions
+		use = append(use, int32(i))
 	}
 	if positives == 0 {
 		h.bias[class] = -1
 		return
 	}
 	ratio := float64(len(use)-positives) / float64(positives)
-	m.train(x, use, func(i int32) bool {
+	m.train(d.matrix, use, func(i int32) bool {
 		ex := &c.examples[rows[i]]
 		return !ex.not && ex.label == int32(class) //nolint:gosec // at most maxIntents
 	}, svmOptions{

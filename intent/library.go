@@ -103,7 +103,7 @@ func (l *Library) Packs() []PackInfo {
 	var out []PackInfo
 	for _, s := range c.sources {
 		info := PackInfo{Name: strings.TrimSuffix(s.name, ".yaml"), Source: s.name, LoadedAt: s.loaded}
-		if s.builtin {
+		if s.origin == originBuiltin {
 			info.Source = "built-in"
 		}
 		if s.err != nil {
@@ -316,13 +316,13 @@ func (l *Library) retrain(ctx context.Context, c *catalog, m *model) (*model, er
 func (c *catalog) changed(before *catalog) []string {
 	out := map[string]bool{}
 	for _, s := range c.sources {
-		old := before.source(s.name, s.builtin)
+		old := before.source(s.name, s.origin)
 		if s.pack != nil && (old == nil || old.pack != s.pack) {
 			out[s.pack.name] = true
 		}
 	}
 	for _, s := range before.sources {
-		if s.pack != nil && c.source(s.name, s.builtin) == nil {
+		if s.pack != nil && c.source(s.name, s.origin) == nil {
 			out[s.pack.name] = true
 		}
 	}

@@ -103,7 +103,7 @@ func (m *meanings) sumRun(run []token, p *hanPath, out []float32) (known int) {
 				score = p.score[i] + m.lexicon.LogP[row]
 			}
 			if score > p.score[i+n] {
-				p.score[i+n], p.from[i+n], p.row[i+n] = score, int16(i), row //nolint:gosec // at most maxTokens
+				p.score[i+n], p.from[i+n], p.row[i+n] = score, int16(i), row
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 )
 
@@ -61,9 +62,7 @@ func (k *pack) add(part *pack, file string, p *problems) {
 	}
 	k.thresholds.fill(part.thresholds)
 	k.addDeclarations(part, p)
-	for _, in := range part.intents {
-		k.intents = append(k.intents, in)
-	}
+	k.intents = append(k.intents, part.intents...)
 	if len(k.intents) > maxIntents {
 		p.add(start, "the pack has %d intents, the limit is %d", len(k.intents), maxIntents)
 	}
@@ -95,9 +94,7 @@ func (k *pack) addDeclarations(part *pack, p *problems) {
 		}
 		k.flows[name] = f
 	}
-	for name, t := range part.phrases {
-		k.phrases[name] = t
-	}
+	maps.Copy(k.phrases, part.phrases)
 }
 
 // fill takes over what t leaves open.

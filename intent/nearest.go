@@ -41,7 +41,7 @@ func newNearest(c *corpus, rows []int32, x *sparse, features int) *nearest {
 			if int(f) >= features || count[f] < 0 {
 				continue
 			}
-			n.row[fill[f]], n.value[fill[f]] = int32(i), x.value[k] //nolint:gosec // at most maxQuestions
+			n.row[fill[f]], n.value[fill[f]] = int32(i), x.value[k]
 			fill[f]++
 		}
 	}

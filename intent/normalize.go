@@ -47,7 +47,7 @@ func (m *normalizer) fold(f *folded, text string) {
 			before := len(f.text)
 			f.text = utf8.AppendRune(f.text, r)
 			for range len(f.text) - before {
-				f.at = append(f.at, int32(i))          //nolint:gosec // at most maxFoldBytes
+				f.at = append(f.at, int32(i))
 				f.ends = append(f.ends, int32(i+size)) //nolint:gosec // as above
 			}
 			low := foldCase(r)

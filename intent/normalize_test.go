@@ -94,8 +94,13 @@ func TestTokensIgnoreNoise(t *testing.T) {
 		return b.String()
 	}
 	for _, pair := range [][2]string{
-		{"查 物流", "查物流"}, {"help!!!!!", "help!"}, {"soooooo slow", "soo slow"}, {"哈哈哈哈哈", "哈哈"},
-		{"don't", "dont"}, {"订单12345678", "订单23456789"}, {"HELLO", "hello"},
+		{"查 物流", "查物流"},
+		{"help!!!!!", "help!"},
+		{"soooooo slow", "soo slow"},
+		{"哈哈哈哈哈", "哈哈"},
+		{"don't", "dont"},
+		{"订单12345678", "订单23456789"},
+		{"HELLO", "hello"},
 	} {
 		if grams(pair[0]) != grams(pair[1]) {
 			t.Errorf("%q and %q give different tokens", pair[0], pair[1])
@@ -110,8 +115,14 @@ func TestDetect(t *testing.T) {
 	t.Parallel()
 	a := testAnalyzer(t)
 	for _, tc := range []struct{ text, hint, want string }{
-		{"我的快递呢", "", "zh"}, {"where is it", "", "en"}, {"这个course难不难", "en", "zh"}, {"订单 when will it ship please", "", "en"},
-		{"2023", "en", "en"}, {"???", "zh", "zh"}, {"👍", "", ""}, {"IELTS多少钱", "", "zh"},
+		{"我的快递呢", "", "zh"},
+		{"where is it", "", "en"},
+		{"这个course难不难", "en", "zh"},
+		{"订单 when will it ship please", "", "en"},
+		{"2023", "en", "en"},
+		{"???", "zh", "zh"},
+		{"👍", "", ""},
+		{"IELTS多少钱", "", "zh"},
 	} {
 		s := &scratch{}
 		a.analyze(s, tc.text)

@@ -149,11 +149,11 @@ func (m *model) candidates(s *scratch, r *ranking, confidence float32, p *conver
 	for len(p.Candidates) < maxCandidates {
 		next := int32(-1)
 		for k, share := range s.softmax {
-			if m.corpus.background[k] || int32(k) == r.best || share <= 0.002 || taken(p, m.corpus.classes[k]) { //nolint:gosec // at most maxIntents
+			if m.corpus.background[k] || int32(k) == r.best || share <= 0.002 || taken(p, m.corpus.classes[k]) {
 				continue
 			}
 			if next < 0 || share > s.softmax[next] {
-				next = int32(k) //nolint:gosec // at most maxIntents
+				next = int32(k)
 			}
 		}
 		if next < 0 {

@@ -101,14 +101,14 @@ func need(re *syntax.Regexp) requirement {
 		}
 		return all
 	case syntax.OpAlternate:
-		var any requirement
+		var either requirement
 		for _, sub := range re.Sub {
-			any = append(any, need(sub)...)
+			either = append(either, need(sub)...)
 		}
-		if len(any) > maxAlternatives {
+		if len(either) > maxAlternatives {
 			return always()
 		}
-		return any
+		return either
 	case syntax.OpNoMatch, syntax.OpEmptyMatch, syntax.OpAnyCharNotNL, syntax.OpAnyChar, syntax.OpBeginLine,
 		syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary,
 		syntax.OpStar, syntax.OpQuest:

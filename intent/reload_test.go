@@ -119,6 +119,32 @@ func TestReloadOfABaseThatBreaksAnother(t *testing.T) {
 	}
 }
 
+func TestReloadOfANewBadPackSparesTheOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "mine.yaml"), mineHead)
+	l := openSmall(t, Options{Dir: dir})
+	write(t, filepath.Join(dir, "mine.yaml"), mineGift)
+	write(t, filepath.Join(dir, "new.yaml"), "colloquy: 1\npack: new\nextends: [later]\n")
+	if _, err := l.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "new.yaml:3") {
+		t.Errorf("Reload: %v", err)
+	}
+	if got := bestOf(t, l, "有礼盒吗"); got != "gift_wrap" {
+		t.Errorf("the good pack was not taken up: %s", got)
+	}
+	listed := false
+	for _, p := range l.Packs() {
+		listed = listed || p.Source == "new.yaml" && strings.Contains(p.Err, "extends later")
+	}
+	if !listed {
+		t.Errorf("the bad pack is not listed: %+v", l.Packs())
+	}
+	write(t, filepath.Join(dir, "later.yaml"), "colloquy: 1\npack: later\n")
+	if _, err := l.Reload(t.Context()); err != nil {
+		t.Errorf("Reload after the missing pack came: %v", err)
+	}
+}
+
 func TestOperatorOverridesByName(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

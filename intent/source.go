@@ -14,14 +14,22 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
+// origin says whose pack it is.
+type origin uint8
+
+const (
+	originBuiltin origin = iota
+	originOperator
+)
+
 // source is one folder or single file that holds a pack.
 type source struct {
-	name    string // folder or file, as problems name it
-	builtin bool
-	stamp   [sha256.Size]byte // of the content last read
-	pack    *pack             // the newest that was good; nil if none ever was
-	err     error             // why the newest content is not in use
-	loaded  time.Time         // when pack was read
+	name   string // folder or file, as problems name it
+	origin origin
+	stamp  [sha256.Size]byte // of the content last read
+	pack   *pack             // the newest that was good; nil if none ever was
+	err    error             // why the newest content is not in use
+	loaded time.Time         // when pack was read
 }
 
 // isPackFile reports files that are read; hidden ones and editors' left-overs
@@ -110,7 +118,8 @@ func reasonOf(err error) string {
 }
 
 // readSource reads one source. Where the content is what was read before,
-// the earlier outcome stands; where it is bad, the earlier pack stays.
+// and good,
+// nothing is done; where it is bad, the earlier pack stays.
 func readSource(dir fs.FS, before *source, next source, files []string, norm *normalizer) *source {
 	if before != nil {
 		next.pack, next.loaded = before.pack, before.loaded
@@ -121,8 +130,8 @@ func readSource(dir fs.FS, before *source, next source, files []string, norm *no
 		next.err = err
 		return &next
 	}
-	if before != nil && before.stamp == stamp {
-		next.stamp, next.err = stamp, before.err
+	if before != nil && before.stamp == stamp && before.err == nil {
+		next.stamp = stamp
 		return &next
 	}
 	next.stamp = stamp
@@ -132,7 +141,7 @@ func readSource(dir fs.FS, before *source, next source, files []string, norm *no
 		return &next
 	}
 	k.source = next.name
-	if next.builtin {
+	if next.origin == originBuiltin {
 		k.source = "built-in"
 	}
 	next.pack, next.loaded = k, time.Time{}

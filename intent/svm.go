@@ -39,7 +39,7 @@ func (m *machine) train(x *sparse, rows []int32, positive func(row int32) bool, 
 	sign := make([]float32, len(rows))
 	diag := make([]float32, len(rows))
 	for i, r := range rows {
-		m.order = append(m.order, int32(i)) //nolint:gosec // at most maxQuestions
+		m.order = append(m.order, int32(i))
 		sign[i], diag[i] = -1, float32(0.5/o.other)
 		if positive(r) {
 			sign[i], diag[i] = 1, float32(0.5/o.cost)

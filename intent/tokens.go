@@ -173,7 +173,7 @@ func (t *tokens) word(text []byte, broken bool) int {
 	}
 	t.latin += total - digits
 	if digits == total && digits >= 3 {
-		t.letters = append(t.letters[:begin], '#', byte('0'+min(digits, 20)/4)) //nolint:gosec // at most '5'
+		t.letters = append(t.letters[:begin], '#', byte('0'+min(digits, 20)/4))
 	}
 	k := token{kind: tokenWord, broken: broken, start: int32(begin), end: int32(len(t.letters))} //nolint:gosec // bounded
 	k.hash = hashBytes(hashSeed, t.letters[begin:])

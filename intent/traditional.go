@@ -35,7 +35,7 @@ const (
 func simplifiedTable() *[simplifiedTo - simplifiedFrom + 1]uint16 {
 	var t [simplifiedTo - simplifiedFrom + 1]uint16
 	for i := range t {
-		t[i] = uint16(simplifiedFrom + i) //nolint:gosec // the block ends below 1<<16
+		t[i] = uint16(simplifiedFrom + i)
 	}
 	from := rune(-1)
 	for _, r := range traditionalPairs {

@@ -110,7 +110,7 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		FormatMajorVersion:          formatVersion,
 		MemTableSize:                uint64(o.MemTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
 		CacheSize:                   o.CacheBytes,
 		WALBytesPerSync:             512 << 10,
@@ -120,7 +120,7 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		p.Levels[i].BlockSize = 32 << 10
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	p.EventListener = &pebble.EventListener{
 		BackgroundError: func(err error) { logger.Errorf("background work: %v", err) },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { logger.Fatalf("data corruption: %v", i) },

@@ -21,7 +21,7 @@ type benchTurnsCmd struct {
 
 	Visitors int           `help:"Visitors, each with one message in flight." default:"64"`
 	Duration time.Duration `help:"How long to measure, after the warm-up." default:"10s"`
-	Warmup   time.Duration `help:"How long to run before." default:"2s"`
+	Warmup   time.Duration `help:"How long to run before; the node also calibrates its models in this time." default:"12s"`
 	Dir      string        `help:"Where to put the data directory, which is removed afterwards; default: the system's temporary folder." type:"path"`
 	Profile  string        `help:"Also write a processor profile of the node to this file." type:"path"`
 	JSON     bool          `help:"Print JSON."`

@@ -195,4 +195,3 @@ func TestPacksAreTakenUpWhileServing(t *testing.T) {
 			strings.Contains(n.answerTo(t, "u1", "when are you open"), "nine to five")
 	})
 }
-

@@ -17,10 +17,10 @@ import (
 )
 
 //go:embed words.txt
-var words string //nolint:gochecknoglobals // embed needs a package variable
+var words string
 
 //go:embed vectors.bin
-var vectors []byte //nolint:gochecknoglobals // embed needs a package variable
+var vectors []byte
 
 // ErrBroken means that the two files do not fit together.
 var ErrBroken = errors.New("lexicon: words and vectors do not fit together")
