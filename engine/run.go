@@ -126,7 +126,6 @@ func (e *Engine) stopAll(started []running) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.config.ShutdownGrace)
 	defer cancel()
 	for _, p := range slices.Backward(started) {
-
 		began := time.Now()
 		if p.stop != nil {
 			p.stop(ctx)

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,7 +20,7 @@ const (
 )
 
 // The demo is started once; what is tried on it is apart from each other.
-func TestDemo(t *testing.T) {
+func TestDemo(t *testing.T) { //nolint:tparallel // what is tried shares the node
 	t.Parallel()
 	d := serveProgram(t, []string{"COLLOQUY_DEMO_PASSWORD=" + testPassword, "COLLOQUY_DEMO_TOKEN=" + testToken},
 		"--demo", "--data-dir", filepath.Join(t.TempDir(), "data"), "--set", "shutdown_grace=8s")
@@ -38,8 +36,13 @@ func TestDemo(t *testing.T) {
 			t.Errorf("healthcheck: %d\n%s", code, out)
 		}
 	})
+	b := openBrowser(t, d)
+	b.waitFor(t, "welcome", func(f *incoming) bool { return f.T == "welcome" })
 	if code := d.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("exit status after SIGTERM = %d:\n%s", code, d.log)
+	}
+	if !b.has(func(f *incoming) bool { return f.T == "reconnect" }) {
+		t.Error("an open page was not told to come back before the node went down")
 	}
 	for _, secret := range []string{testPassword, testToken, "订单"} {
 		if strings.Contains(d.log.String(), secret) {
@@ -67,32 +70,33 @@ func demoPages(t *testing.T, d *served) {
 }
 
 // The command that the README shows, and the one that the demo prints, work as
-// they stand.
+// they stand: curl sends what is quoted, as a form unless a header says
+// otherwise.
 func readmeCommand(t *testing.T, d *served) {
 	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("curl is not installed")
-	}
 	raw, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := regexp.MustCompile("(?s)```sh\n(curl .*?/webhook.*?)\n```")
-	shown := command.FindSubmatch(raw)
-	if shown == nil {
-		t.Fatal("the README shows no command for the webhook")
-	}
-	readme := strings.NewReplacer("http://127.0.0.1:8080", d.addr, "ibx_…", testToken).Replace(string(shown[1]))
-	_, printed, ok := strings.Cut(d.stdout.String(), "webhook   ")
-	if !ok {
-		t.Fatalf("the demo prints no command:\n%s", d.stdout)
-	}
-	printed, _, _ = strings.Cut(printed, "metrics  ")
-	for name, line := range map[string]string{"readme": readme, "printed": printed} {
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.TrimSpace(line)+" -s").Output() //nolint:gosec // our own text
+	command := regexp.MustCompile(`(?s)curl (-X POST \S+/webhook.*?-d '[^']*')`)
+	for name, text := range map[string]string{
+		"README": strings.NewReplacer("http://127.0.0.1:8080", d.addr, "ibx_…", testToken).Replace(string(raw)),
+		"demo":   d.stdout.String(),
+	} {
+		line := command.FindString(text)
+		body := regexp.MustCompile("-d '([^']*)'").FindStringSubmatch(line)
+		if body == nil {
+			t.Errorf("%s shows no command for the webhook", name)
+			continue
+		}
+		headers := []string{"Content-Type", "application/x-www-form-urlencoded"}
+		for _, h := range regexp.MustCompile("-H '([^:]*): ([^']*)'").FindAllStringSubmatch(line, -1) {
+			headers = append(headers, h[1], h[2])
+		}
+		r := send(t, "POST", regexp.MustCompile(`http://\S+`).FindString(line), body[1], headers...)
 		var got received
-		if err != nil || json.Unmarshal(out, &got) != nil || got.Reply == nil || !strings.Contains(got.Reply.Text, "2023") {
-			t.Errorf("%s: %v\n%s\nanswers %s", name, err, line, out)
+		if r.into(t, &got); r.status != http.StatusOK || got.Reply == nil || !strings.Contains(got.Reply.Text, "2023") {
+			t.Errorf("%s: %s\nanswers %d %s", name, line, r.status, r.body)
 		}
 	}
 }
@@ -166,7 +170,10 @@ func noCredential(t *testing.T, d *served) {
 	before := agent.do(t, "GET", "/v1/conversations?limit=200", "").is(t, http.StatusOK).body
 	body := `{"user":"stranger","text":"hello","metadata":{}}`
 	for _, headers := range [][]string{
-		{}, {"Authorization", "Bearer ibx_wrong"}, {"Authorization", "Basic eDp5"}, {"Authorization", "Bearer"},
+		{},
+		{"Authorization", "Bearer ibx_wrong"},
+		{"Authorization", "Basic eDp5"},
+		{"Authorization", "Bearer"},
 		{"X-Hub-Signature-256", "sha256=00", "X-Inbox-Id", "demo-shop"},
 		{"X-Hub-Signature-256", "sha256=" + strings.Repeat("0", 64), "X-Inbox-Id", "demo-shop"},
 	} {
@@ -299,7 +306,7 @@ func visitorAndAgent(t *testing.T, d *served) {
 	agent.do(t, "POST", at+"/resolve", `{"reason":"done"}`).is(t, http.StatusOK)
 	b.waitFor(t, "the end", func(f *incoming) bool { return f.T == "event" && f.Kind == (conversation.StatusChanged{}).Kind() })
 
-	checkNoteStaysInside(t, d, agent, b, id, note)
+	checkNoteStaysInside(t, agent, b, id, note)
 	other := openBrowser(t, d)
 	for _, path := range []string{"/v1/widget/conversations/current/messages", "/v1/widget/conversations/current"} {
 		if r := send(t, "GET", d.addr+path, "", "Authorization", "Bearer "+other.token); strings.Contains(r.body, id) {
@@ -309,7 +316,7 @@ func visitorAndAgent(t *testing.T, d *served) {
 	send(t, "GET", d.addr+at, "", "Authorization", "Bearer "+b.token).is(t, http.StatusUnauthorized)
 }
 
-func checkNoteStaysInside(t *testing.T, d *served, agent *staff, b *browser, id, note string) {
+func checkNoteStaysInside(t *testing.T, agent *staff, b *browser, id, note string) {
 	t.Helper()
 	inside := false
 	for _, m := range agent.messages(t, id) {
@@ -318,14 +325,14 @@ func checkNoteStaysInside(t *testing.T, d *served, agent *staff, b *browser, id,
 	if !inside {
 		t.Error("the agents do not see the note")
 	}
-	outside := send(t, "GET", d.addr+"/v1/widget/conversations/current/messages", "", "Authorization", "Bearer "+b.token).is(t, http.StatusOK).body
+	outside := send(t, "GET", agent.at+"/v1/widget/conversations/current/messages", "", "Authorization", "Bearer "+b.token).is(t, http.StatusOK).body
 	if strings.Contains(outside, note) || !strings.Contains(outside, "我来帮您") || strings.Contains(outside, "confidence") {
 		t.Errorf("the visitor reads %s", outside)
 	}
 	again := &browser{token: b.token}
 	var err error
 	resume := map[string]any{"cursors": map[string]int{id: 0}}
-	again.link, err = dialVisitor(t.Context(), strings.TrimPrefix(d.addr, "http://"), b.token, resume, func(f *incoming) {
+	again.link, err = dialVisitor(t.Context(), strings.TrimPrefix(agent.at, "http://"), b.token, resume, func(f *incoming) {
 		again.mu.Lock()
 		defer again.mu.Unlock()
 		again.mu.frames = append(again.mu.frames, *f)

@@ -68,7 +68,7 @@ func TestScripts(t *testing.T) {
 }
 
 // exits runs a command and checks its exit status: exits 3 colloquy check-config.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
+func exits(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the signature is testscript's
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS COMMAND ...")
 	}
@@ -89,7 +89,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // sameExport compares exports without their first lines, which say when and
 // where they were made.
-func sameExport(ts *testscript.TestScript, neg bool, args []string) {
+func sameExport(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the signature is testscript's
 	if len(args) != 2 {
 		ts.Fatalf("usage: sameexport FILE")
 	}
@@ -107,7 +107,7 @@ func sameExport(ts *testscript.TestScript, neg bool, args []string) {
 
 // keep puts the first word of the last output that begins with a prefix into a
 // variable: keep TOKEN ibx_.
-func keep(ts *testscript.TestScript, neg bool, args []string) {
+func keep(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the signature is testscript's
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: keep VARIABLE PREFIX")
 	}
@@ -121,7 +121,7 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // spoil flips a bit in the middle of the first file that a pattern names.
-func spoil(ts *testscript.TestScript, neg bool, args []string) {
+func spoil(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the signature is testscript's
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: spoil PATTERN")
 	}

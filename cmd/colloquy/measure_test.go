@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
 // The benchmark gives plausible figures, and every turn is answered.
 func TestBenchTurns(t *testing.T) {
 	t.Parallel()
-	out, code := runProgram(t, "bench", "turns", "--json", "--duration", "2s", "--warmup", "500ms", "--visitors", "8",
+	profile := filepath.Join(t.TempDir(), "cpu.pprof")
+	out, code := runProgram(t, "bench", "turns", "--json", "--duration", "2s", "--warmup", "500ms", "--visitors", "8", "--profile", profile,
 		"--pack", "counter", "--packs-dir", testPacks(t), "--dir", t.TempDir())
 	var r turnsResult
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
@@ -17,6 +21,9 @@ func TestBenchTurns(t *testing.T) {
 	if r.Visitors != 8 || r.Seconds < 1.9 || r.Turns < 20 || r.TurnsPerS < 10 || r.CPUMicros == 0 || r.P50 <= 0 || r.P99 < r.P50 || r.Max < r.P99 ||
 		r.Unanswered != 0 || r.Errors != 0 || r.CPUs < 1 || r.Version != "1.2.3-test" {
 		t.Errorf("result %+v", r)
+	}
+	if raw, err := os.ReadFile(profile); err != nil || !bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) {
+		t.Errorf("the profile: %d bytes, %v, want gzip", len(raw), err)
 	}
 	checkFields(t, out, "visitors", "seconds", "turns", "turns_per_s", "cpu_us_per_turn", "p50_ms", "p99_ms", "max_ms", "unanswered", "errors", "cpus", "version")
 }

@@ -34,7 +34,7 @@ func serveProgram(t *testing.T, environ []string, args ...string) *served {
 	t.Helper()
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)
 	s := &served{stdout: &tail{}, log: &tail{}, ended: make(chan struct{})}
-	s.cmd = exec.CommandContext(t.Context(), os.Getenv(builtProgram), args...) //nolint:gosec // what TestMain has built
+	s.cmd = exec.CommandContext(t.Context(), os.Getenv(builtProgram), args...)
 	s.cmd.Env = append(cleanEnviron(os.Environ()), environ...)
 	stdout, err1 := s.cmd.StdoutPipe()
 	stderr, err2 := s.cmd.StderrPipe()
@@ -96,10 +96,10 @@ func (s *served) end(t *testing.T, sig syscall.Signal) int {
 	}
 }
 
-// tool runs the built program to its end.
+// runProgram runs the built program to its end.
 func runProgram(t *testing.T, args ...string) (stdout string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Getenv(builtProgram), args...) //nolint:gosec // what TestMain has built
+	cmd := exec.CommandContext(t.Context(), os.Getenv(builtProgram), args...)
 	cmd.Env = cleanEnviron(os.Environ())
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems

@@ -100,7 +100,7 @@ export interface Button {
   text: string;
 }
 
-/** ChannelKind is a kind of transport: web, webhook, wechat, email, … */
+/** ChannelKind is a kind of transport: web, webhook, wechat, email, …. */
 export type ChannelKind =
   | "web"
   | "webhook"
