@@ -132,7 +132,7 @@ func newBehaviors(bindings []Binding) (*behaviors, error) {
 		if x.Behavior == nil || x.Name == "" {
 			return nil, conversation.Refuse(conversation.CodeInvalid, "a behavior binding needs a name and a behavior")
 		}
-		taken := false
+		var taken bool
 		switch {
 		case x.Inbox != "" && x.Intent != "":
 			key := inboxIntent{x.Inbox, x.Intent}

@@ -185,7 +185,7 @@ func (g *grain) acceptCommand(m *deliver) conversation.AcceptMessage {
 func (g *grain) endsPending(events []conversation.Event) bool {
 	status := g.state.Status
 	for _, e := range events {
-		switch e := e.(type) {
+		switch e := e.(type) { //nolint:gochecksumtype // the events that set a status
 		case conversation.ConversationStarted:
 			status = e.Status
 		case conversation.StatusChanged:
@@ -232,7 +232,7 @@ func (g *grain) onDo(m *do, sender *actor.PID) {
 // last staged entry.
 func (g *grain) messageSeq() conversation.Seq {
 	for _, e := range g.staged {
-		switch e.Event.(type) {
+		switch e.Event.(type) { //nolint:gochecksumtype // the messages of agents
 		case conversation.AgentReplied, conversation.NoteAdded:
 			return e.Seq
 		}

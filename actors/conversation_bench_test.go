@@ -30,7 +30,7 @@ func BenchmarkTurn(b *testing.B) {
 	for _, conversations := range []int{1, 64} {
 		b.Run(fmt.Sprintf("conversations=%d", conversations), func(b *testing.B) {
 			r := newRig(b, func(o *Options) {
-				o.Journal = journalThatForgets{o.Journal.(*memory)}
+				o.Journal = journalThatForgets{o.Journal.(*memory)} //nolint:forcetypeassert // the rig made it
 				o.Budget = time.Second
 				o.Classifier = alwaysHours{}
 			})

@@ -304,9 +304,9 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 		if l.attempt++; l.attempt == 1 {
 			l.first = now
 		}
-		row, attempt, first, done := l.rows[0], l.attempt, l.first, l.outcome
+		s := sending{row: l.rows[0], attempt: l.attempt, first: l.first, done: l.outcome}
 		sends.Go(func() {
-			c.send(ctx, id, row, attempt, first, done)
+			c.send(ctx, id, s)
 			<-c.places
 			c.nudge()
 		})
@@ -314,12 +314,21 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 	return wait
 }
 
+// sending is what one attempt needs to know.
+type sending struct {
+	row     conversation.Outbound
+	attempt int
+	first   time.Time
+	done    *Attempt // final already, and only not recorded
+}
+
 // send makes one attempt, and records it when it is final. A row is only
 // settled by its record; if that fails, the record is repeated, not the send.
-func (c *courier) send(ctx context.Context, id conversation.ConversationID, row conversation.Outbound, attempt int, first time.Time, done *Attempt) {
+func (c *courier) send(ctx context.Context, id conversation.ConversationID, s sending) {
+	row, done := s.row, s.done
 	if done == nil {
 		sctx, cancel := context.WithTimeout(ctx, sendTimeout)
-		a := c.attempt(sctx, row, attempt, first)
+		a := c.attempt(sctx, row, s.attempt, s.first)
 		cancel()
 		if a.Result == conversation.DeliveryPending {
 			c.e.metrics.deliveries.WithLabelValues("retry").Inc()

@@ -63,8 +63,12 @@ func (o Options) withDefaults() Options {
 		at  *time.Duration
 		def time.Duration
 	}{
-		{&o.Budget, 5 * time.Millisecond}, {&o.TurnTimeout, 2 * time.Second}, {&o.BehaviorTimeout, 10 * time.Second},
-		{&o.AppendTimeout, 5 * time.Second}, {&o.RequestTimeout, 10 * time.Second}, {&o.Idle, 5 * time.Minute},
+		{&o.Budget, 5 * time.Millisecond},
+		{&o.TurnTimeout, 2 * time.Second},
+		{&o.BehaviorTimeout, 10 * time.Second},
+		{&o.AppendTimeout, 5 * time.Second},
+		{&o.RequestTimeout, 10 * time.Second},
+		{&o.Idle, 5 * time.Minute},
 		{&o.AgentGrace, 2 * time.Minute},
 	}
 	for _, d := range durations {
@@ -76,8 +80,12 @@ func (o Options) withDefaults() Options {
 		at  *int
 		def int
 	}{
-		{&o.SnapshotEvery, 128}, {&o.Requests, 65_536}, {&o.ScoringQueue, 4_096}, {&o.BehaviorRuns, 1_024},
-		{&o.OutboxRows, 10_000}, {&o.Sends, 64},
+		{&o.SnapshotEvery, 128},
+		{&o.Requests, 65_536},
+		{&o.ScoringQueue, 4_096},
+		{&o.BehaviorRuns, 1_024},
+		{&o.OutboxRows, 10_000},
+		{&o.Sends, 64},
 	}
 	for _, c := range counts {
 		if *c.at == 0 {

@@ -206,21 +206,6 @@ func (r *rig) metric(name string, labels ...string) float64 {
 	return total
 }
 
-// eventually polls on real time; for tests that cannot run in a bubble.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			tb.Fatalf("%s: not within 10 s", what)
-		}
-	}
-}
-
 // script is a classifier that knows what each text means.
 type script struct {
 	mu     sync.Mutex
@@ -265,18 +250,6 @@ func (s *script) blocks(text, intent string) chan struct{} {
 	c := make(chan struct{})
 	s.scenes[conversation.Text(text)].release = c
 	return c
-}
-
-func (s *script) times(text string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, u := range s.asked {
-		if string(u.Text) == text {
-			n++
-		}
-	}
-	return n
 }
 
 // Predict implements [Classifier].

@@ -123,7 +123,7 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 		Contact: conversation.ContactKey{Inbox: g.state.Inbox, Contact: g.state.Contact},
 	}
 	for _, e := range entries {
-		switch ev := e.Event.(type) {
+		switch ev := e.Event.(type) { //nolint:gochecksumtype // the events with rows of their own
 		case conversation.MessageAccepted:
 			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
 		case conversation.MessageSent:
@@ -135,7 +135,7 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 			a.Outbox = append(a.Outbox, out.Message)
 		}
 	}
-	if g.state.Version-g.saved >= conversation.Seq(g.e.o.SnapshotEvery) {
+	if g.state.Version-g.saved >= conversation.Seq(g.e.o.SnapshotEvery) { //nolint:gosec // a count
 		a.State = g.state
 	}
 	return a

@@ -224,7 +224,7 @@ func TestSnapshots(t *testing.T) {
 		})
 		r.script.means("when?", "hours")
 		for range 9 {
-			id = r.say("when?").Conversation
+			r.say("when?")
 		}
 		id = r.say("hello").Conversation
 		version := int(r.journal.state(t, id).Version)
