@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,7 @@ type Engine struct {
 	health   *telemetry.Health
 
 	store    *persistence.Store
+	stream   *persistence.Subscription // of Run's time, made before its parts start
 	library  *intent.Library
 	system   *actor.ActorSystem
 	actors   *actors.Engine
@@ -147,7 +149,8 @@ func (e *Engine) openJournal() error {
 
 func (e *Engine) openPacks() error {
 	var err error
-	e.library, err = intent.Open(intent.Options{Dir: e.config.Packs.Dir, Logger: e.opts.Logger, Registerer: e.registry})
+	e.library, err = intent.Open(intent.Options{
+		Dir: e.config.Packs.Dir, Cache: filepath.Join(e.config.DataDir, "models"), Logger: e.opts.Logger, Registerer: e.registry})
 	return err
 }
 

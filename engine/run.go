@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/colloquyhq/colloquy/persistence"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
 
@@ -65,6 +66,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		return errors.New("engine: Run was called before")
 	}
 	defer e.Close()
+	// Before anything reads the journal: what is committed after a part's first
+	// look must come through the stream.
+	e.stream = e.store.Watch(e.commitBuffer)
 	failed := make(chan error, 1)
 	var started []running
 	for _, p := range e.parts() {
@@ -143,29 +147,34 @@ func (e *Engine) stopAll(started []running) {
 // pump carries committed events from the journal to the sockets and the courier.
 // When it falls behind, the sockets are told to read again what they missed.
 func (e *Engine) pump(ctx context.Context) error {
-	for {
-		sub := e.store.Watch(e.commitBuffer)
-		err := func() error {
-			defer sub.Close()
-			for {
-				select {
-				case <-ctx.Done():
-					return ctx.Err()
-				case c, ok := <-sub.C():
-					if !ok {
-						return nil
-					}
-					e.gateway.Hub().Publish(c)
-					e.actors.Committed(c)
-				}
-			}
-		}()
-		if err != nil {
-			return nil //nolint:nilerr // the end of ctx is the end of the part
-		}
+	sub := e.stream
+	for e.follow(ctx, sub) {
+		sub.Close()
+		// The new stream begins before anybody is told to read again, so that
+		// nothing falls between the two.
+		sub = e.store.Watch(e.commitBuffer)
 		e.log.Warn("apply stream overrun, sockets resume from the journal")
 		e.gateway.Hub().Lost()
 		e.actors.CommitsLost()
+	}
+	sub.Close()
+	return nil
+}
+
+// follow hands on what a stream brings. It reports true when the stream was
+// overrun, false when ctx ended.
+func (e *Engine) follow(ctx context.Context, sub *persistence.Subscription) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case c, ok := <-sub.C():
+			if !ok {
+				return true
+			}
+			e.gateway.Hub().Publish(c)
+			e.actors.Committed(c)
+		}
 	}
 }
 

@@ -158,7 +158,7 @@ func (l *Library) model(ctx context.Context, packs []string) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newModel(ctx, b, l.base, l.options.Workers)
+	m, err := l.train(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +171,17 @@ func (l *Library) model(ctx context.Context, packs []string) (*model, error) {
 	case l.wake <- struct{}{}:
 	default:
 	}
+	return m, nil
+}
+
+// train makes a model, with the calibrator of an earlier run if there is one.
+func (l *Library) train(ctx context.Context, b *bundle) (*model, error) {
+	m, err := newModel(ctx, b, l.base, l.options.Workers)
+	if err != nil {
+		return nil, err
+	}
+	m.cache = l.options.Cache
+	m.recall()
 	return m, nil
 }
 
@@ -304,7 +315,7 @@ func (l *Library) retrain(ctx context.Context, c *catalog, m *model) (*model, er
 	if b.hash == m.bundle.hash {
 		return m, nil
 	}
-	next, err := newModel(ctx, b, l.base, l.options.Workers)
+	next, err := l.train(ctx, b)
 	if err != nil {
 		return m, err
 	}

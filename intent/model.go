@@ -15,6 +15,7 @@ type model struct {
 	head      *head
 	hash      string // of a calibrated model
 	early     string // hash while the provisional calibrator is in use
+	cache     string // folder of stored calibrators; empty = none
 	calibrate struct {
 		sync.Mutex
 		ready atomic.Pointer[calibrator]
@@ -41,7 +42,7 @@ func newModel(ctx context.Context, b *bundle, base *analyzer, workers int) (*mod
 func (m *model) calibrated(ctx context.Context, workers int) error {
 	m.calibrate.Lock()
 	defer m.calibrate.Unlock()
-	if m.calibrate.ready.Load() != nil {
+	if m.calibrate.ready.Load() != nil || m.recall() {
 		return nil
 	}
 	o := defaultHeadOptions()
@@ -50,7 +51,11 @@ func (m *model) calibrated(ctx context.Context, workers int) error {
 	if err != nil {
 		return fmt.Errorf("calibrate %v: %w", m.bundle.packs, err)
 	}
-	m.calibrate.ready.Store(m.learn(held))
+	k := m.learn(held)
+	m.calibrate.ready.Store(k)
+	if err := m.keep(k); err != nil {
+		return fmt.Errorf("keep the calibrator of %v: %w", m.bundle.packs, err)
+	}
 	return nil
 }
 

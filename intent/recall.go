@@ -1,0 +1,78 @@
+package intent
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+)
+
+// storedCalibrator is a calibrator on disk. It belongs to exactly one model: the
+// file is named for the model's hash.
+type storedCalibrator struct {
+	Weights evidence `json:"weights"`
+	Mean    evidence `json:"mean"`
+	Scale   evidence `json:"scale"`
+
+	Above [curvePoints]float32 `json:"above"`
+}
+
+// recall takes up the calibrator that an earlier run has trained for the same
+// model, so that a restart is as sure of itself as before. It reports whether
+// there was one; a file that does not fit counts as none.
+func (m *model) recall() bool {
+	if m.cache == "" {
+		return false
+	}
+	raw, err := os.ReadFile(m.calibratorFile())
+	var s storedCalibrator
+	if err != nil || json.Unmarshal(raw, &s) != nil || !s.usable() {
+		return false
+	}
+	m.calibrate.ready.Store(&calibrator{weights: s.Weights, mean: s.Mean, scale: s.Scale, above: s.Above})
+	return true
+}
+
+// usable refuses what no training gives, such as a file of zeros.
+func (s *storedCalibrator) usable() bool {
+	sum := 0.0
+	for i := range s.Weights {
+		sum += math.Abs(s.Weights[i]) + math.Abs(s.Mean[i]) + math.Abs(s.Scale[i])
+	}
+	return sum > 0 && !math.IsInf(sum, 0) && !math.IsNaN(sum) && s.Scale != evidence{}
+}
+
+// keep stores the calibrator for the next run. Errors only cost that run the
+// training, so they are for the log.
+func (m *model) keep(k *calibrator) error {
+	if m.cache == "" {
+		return nil
+	}
+	raw, err := json.Marshal(storedCalibrator{Weights: k.weights, Mean: k.mean, Scale: k.scale, Above: k.above})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(m.cache, 0o700); err != nil {
+		return err
+	}
+	// Written beside and moved over, so that a crash leaves the old file or none.
+	f, err := os.CreateTemp(m.cache, "calibrator-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), m.calibratorFile())
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+func (m *model) calibratorFile() string {
+	return filepath.Join(m.cache, filepath.Base(m.hash)+".calibrator.json")
+}
