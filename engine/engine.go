@@ -150,7 +150,8 @@ func (e *Engine) openJournal() error {
 func (e *Engine) openPacks() error {
 	var err error
 	e.library, err = intent.Open(intent.Options{
-		Dir: e.config.Packs.Dir, Cache: filepath.Join(e.config.DataDir, "models"), Logger: e.opts.Logger, Registerer: e.registry})
+		Dir: e.config.Packs.Dir, Cache: filepath.Join(e.config.DataDir, "models"), Logger: e.opts.Logger, Registerer: e.registry,
+	})
 	return err
 }
 
