@@ -43,7 +43,7 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 		g.finish(t, "builtin", out)
 		return
 	}
-	if b == nil && pred == nil && g.e.botNeedsPrediction(&work.Inbox) {
+	if b == nil && pred == nil {
 		g.finish(t, "builtin", g.e.builtin.failed(work, conversation.HandoverBotFailed))
 		return
 	}
@@ -177,10 +177,4 @@ func (g *grain) newWork(t *turn) *Turn {
 		w.Playbook, _ = g.e.o.Library.Playbook(inbox.Packs, w.Choice.Intent, w.Lang)
 	}
 	return w
-}
-
-// botNeedsPrediction reports whether the inbox's bot is the packs', which can do
-// nothing without a prediction.
-func (e *Engine) botNeedsPrediction(inbox *conversation.Inbox) bool {
-	return inbox.ServesBot() && !e.behaviors.serves(inbox.ID)
 }

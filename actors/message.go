@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"context"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -97,6 +95,3 @@ type waiter struct {
 	token  uint64
 	replay bool // a repeated delivery
 }
-
-// cancelled releases a context's resources when a turn is over.
-type cancelled = context.CancelFunc

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -24,7 +25,7 @@ type turn struct {
 	pred    *conversation.Prediction
 	waiting []waiter // get the reply on their response
 	clock   *time.Timer
-	cancel  cancelled
+	cancel  context.CancelFunc
 }
 
 // beginHeld opens a turn for a message that is not stored yet.

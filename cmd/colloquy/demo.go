@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/engine"
@@ -55,7 +53,7 @@ func newDemo(t *tool, o *engine.Options) (*demo, error) {
 	}
 	return &demo{
 		password: variable(t.environ, "COLLOQUY_DEMO_PASSWORD", randomWord),
-		token:    variable(t.environ, "COLLOQUY_DEMO_TOKEN", func() string { return "ibx_" + randomWord() }),
+		token:    variable(t.environ, "COLLOQUY_DEMO_TOKEN", func() string { return newToken(gateway.CredentialInbox) }),
 	}, nil
 }
 
@@ -119,17 +117,9 @@ func (d *demo) putAgent(ctx context.Context, s *persistence.Store) error {
 }
 
 func (d *demo) putCredential(ctx context.Context, s *persistence.Store) error {
-	hash := sha256.Sum256([]byte(d.token))
-	c := persistence.Credential{
-		ID: demoCredential, Kind: persistence.CredentialKind(gateway.CredentialInbox), Hash: hash[:], Inbox: demoShop, CreatedAt: time.Now().UTC(),
-	}
-	for _, old := range s.Credentials() {
-		if old.ID == c.ID {
-			c.Version = old.Version
-		}
-	}
-	_, err := s.PutCredential(ctx, c)
-	return err
+	return putToken(ctx, s, persistence.Credential{
+		ID: demoCredential, Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: demoShop,
+	}, d.token)
 }
 
 func (d *demo) print(w io.Writer, e *engine.Engine) error {

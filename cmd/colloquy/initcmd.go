@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -49,8 +50,8 @@ func (c *initCmd) setUp(t *tool, s *persistence.Store) (string, error) {
 			return "", err
 		}
 	}
-	token := "setup_" + randomWord()
-	return token, putToken(t, s, persistence.Credential{ID: "setup", Kind: persistence.CredentialKind(gateway.CredentialSetup), ExpiresAt: time.Now().UTC().Add(setupLife)}, token)
+	token := newToken(gateway.CredentialSetup)
+	return token, putToken(t.ctx, s, persistence.Credential{ID: "setup", Kind: persistence.CredentialKind(gateway.CredentialSetup), ExpiresAt: time.Now().UTC().Add(setupLife)}, token)
 }
 
 func (c *initCmd) makeInbox(t *tool, s *persistence.Store) error {
@@ -66,16 +67,22 @@ func (c *initCmd) makeInbox(t *tool, s *persistence.Store) error {
 	} else if err != nil {
 		return err
 	}
-	token := "ibx_" + randomWord()
-	if err := putToken(t, s, persistence.Credential{ID: string(id) + "-ingress", Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: id}, token); err != nil {
+	token := newToken(gateway.CredentialInbox)
+	if err := putToken(t.ctx, s, persistence.Credential{ID: string(id) + "-ingress", Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: id}, token); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(t.stdout, "Ingress credential of inbox %s, shown once; one that was printed before is void:\n\n  %s\n\n", id, token)
 	return err
 }
 
+// newToken makes the text of a token as the running node would.
+func newToken(kind gateway.CredentialKind) string {
+	token, _ := gateway.NewToken(kind, time.Now())
+	return token
+}
+
 // putToken stores the hash of a token, in place of an older one of the same id.
-func putToken(t *tool, s *persistence.Store, c persistence.Credential, token string) error {
+func putToken(ctx context.Context, s *persistence.Store, c persistence.Credential, token string) error {
 	for _, old := range s.Credentials() {
 		if old.ID == c.ID {
 			c.Version = old.Version
@@ -83,7 +90,7 @@ func putToken(t *tool, s *persistence.Store, c persistence.Credential, token str
 	}
 	hash := sha256.Sum256([]byte(token))
 	c.Hash, c.CreatedAt = hash[:], time.Now().UTC()
-	_, err := s.PutCredential(t.ctx, c)
+	_, err := s.PutCredential(ctx, c)
 	return err
 }
 
