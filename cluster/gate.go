@@ -49,6 +49,8 @@ type Gate struct {
 	metrics  *metrics
 	replies  *replies
 	onParked func(*Parked)
+	watchers []func(before, now *View)                    // set before Run
+	topics   map[string]func(from NodeID, payload []byte) // set before Run
 
 	activations atomic.Uint64
 
@@ -82,6 +84,7 @@ func NewGate(o Options) (*Gate, error) {
 	g := &Gate{
 		system: o.System, kinds: map[string]*hosting{}, log: o.Logger.With("component", "cluster"),
 		onParked: o.OnParked, replies: newReplies(o.System),
+		topics: map[string]func(NodeID, []byte){},
 	}
 	for _, k := range o.Kinds {
 		if err := k.validate(); err != nil {
@@ -161,27 +164,6 @@ func (g *Gate) send(c *cell, msg any, sender *actor.PID) {
 	g.system.Root.RequestWithCustomSender(c.pid, msg, sender)
 }
 
-// Request is [Gate.Tell] that waits for the answer, which may be an error.
-//
-// Errors: those of Tell, those the grain answers, and class outcome unknown when ctx
-// ends first.
-func (g *Gate) Request(ctx context.Context, id GrainID, msg any) (any, error) {
-	pid, answer := g.replies.expect()
-	defer g.replies.forget(pid.RequestId)
-	if err := g.Tell(id, msg, pid); err != nil {
-		return nil, err
-	}
-	select {
-	case a := <-answer:
-		if err, ok := a.(error); ok {
-			return nil, err
-		}
-		return a, nil
-	case <-ctx.Done():
-		return nil, &conversation.Error{Code: conversation.CodeUnknownOutcome, Detail: "no answer in time", Err: ctx.Err()}
-	}
-}
-
 func (g *Gate) shard(id GrainID) *shard { return &g.cells[mix(hash(id.ID))%shards] }
 
 // spawn starts a grain. The shard is locked.
@@ -213,6 +195,7 @@ func (g *Gate) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			g.clock.Store(now.Unix())
 			g.sweep(now)
+			g.replies.expire(now)
 		}
 	}
 }

@@ -30,6 +30,17 @@ type Kind struct {
 	New     func(id string) actor.Actor // makes a fresh instance; it rebuilds its state by itself
 	Mailbox int                         // messages that may wait for or be in one grain; zero means 256
 	Idle    time.Duration               // passivated when nothing came for so long; zero means 5 minutes, negative means never
+	Codec   Codec                       // for messages from and answers to other nodes; nil = the kind can be asked on its own node only
+}
+
+// Codec turns the messages of a kind, and its answers, into bytes for the way
+// between nodes, and back. Errors need no place in it: the gate carries them.
+//
+// Decode copies what it keeps. It must take what an older or newer minor
+// version wrote, and answer anything else with an error of class invalid.
+type Codec interface {
+	Encode(msg any) ([]byte, error)
+	Decode(data []byte) (any, error)
 }
 
 func (k Kind) validate() error {

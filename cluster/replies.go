@@ -3,8 +3,11 @@ package cluster
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/colloquyhq/colloquy/conversation"
 )
 
 // Undelivered is the answer for a message that could not be handed to the
@@ -20,49 +23,73 @@ func (u *Undelivered) Error() string { return "not delivered: " + u.Err.Error() 
 // Unwrap gives the cause.
 func (u *Undelivered) Unwrap() error { return u.Err }
 
-// replies is a process that turns answers into values on a channel. It is
-// cheaper than a future each, and has no race between a late answer and the
-// one who stopped waiting.
+// replies is a process that hands answers to whoever waits for them. It is
+// cheaper than a future each, and has no race between a late answer and the one
+// who stopped waiting.
 type replies struct {
 	pid  *actor.PID
 	next atomic.Uint32
 	mu   struct {
 		sync.Mutex
-		waiting map[uint32]chan any
+		waiting map[uint32]waiting
 	}
+}
+
+type waiting struct {
+	deadline time.Time
+	take     func(answer any)
 }
 
 func newReplies(system *actor.ActorSystem) *replies {
 	r := &replies{}
-	r.mu.waiting = map[uint32]chan any{}
+	r.mu.waiting = map[uint32]waiting{}
 	r.pid, _ = system.ProcessRegistry.Add(r, "colloquy-replies")
 	return r
 }
 
-func (r *replies) expect() (*actor.PID, <-chan any) {
+// expect gives the address for one answer, which take gets.
+func (r *replies) expect(deadline time.Time, take func(answer any)) *actor.PID {
 	id := r.next.Add(1)
-	c := make(chan any, 1)
 	r.mu.Lock()
-	r.mu.waiting[id] = c
+	r.mu.waiting[id] = waiting{deadline: deadline, take: take}
 	r.mu.Unlock()
-	return &actor.PID{Address: r.pid.Address, Id: r.pid.Id, RequestId: id}, c
+	return &actor.PID{Address: r.pid.Address, Id: r.pid.Id, RequestId: id}
 }
 
-func (r *replies) forget(id uint32) {
+// forget ends the wait for an answer, and reports whether it was still on.
+func (r *replies) forget(id uint32) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, on := r.mu.waiting[id]
 	delete(r.mu.waiting, id)
+	return on
+}
+
+// expire ends the waits whose time is over.
+func (r *replies) expire(now time.Time) {
+	var late []waiting
+	r.mu.Lock()
+	for id, w := range r.mu.waiting {
+		if now.After(w.deadline) {
+			late = append(late, w)
+			delete(r.mu.waiting, id)
+		}
+	}
 	r.mu.Unlock()
+	for _, w := range late {
+		w.take(conversation.Refuse(conversation.CodeUnknownOutcome, "no answer in time; send it again with the same id"))
+	}
 }
 
 // SendUserMessage implements [actor.Process].
 func (r *replies) SendUserMessage(pid *actor.PID, message any) {
 	_, msg, _ := actor.UnwrapEnvelope(message)
 	r.mu.Lock()
-	c := r.mu.waiting[pid.RequestId]
+	w, on := r.mu.waiting[pid.RequestId]
 	delete(r.mu.waiting, pid.RequestId)
 	r.mu.Unlock()
-	if c != nil {
-		c <- msg // has room for the one answer
+	if on {
+		w.take(msg)
 	}
 }
 
