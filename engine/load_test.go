@@ -150,8 +150,12 @@ func TestEverySettingTakesText(t *testing.T) {
 		if err := s.Set(text); err != nil {
 			t.Errorf("%s.Set(%q) = %v", s.Key, text, err)
 		}
-		if got := s.String(); got != text || got == before {
-			t.Errorf("%s = %q after Set(%q), was %q", s.Key, got, text, before)
+		want := text
+		if s.secret {
+			want = "(set)"
+		}
+		if got := s.String(); got != want || got == before {
+			t.Errorf("%s = %q after Set(%q), was %q, want %q", s.Key, got, text, before, want)
 		}
 	}
 	d := DefaultConfig()
