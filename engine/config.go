@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -201,11 +202,11 @@ func (c *ClusterConfig) validate(bad func(key, format string, args ...any)) {
 	if c.Expect < 0 || c.Expect > maxExpect {
 		bad("cluster.expect", "must be 0 to %d", maxExpect)
 	}
-	if c.Voters < 1 || c.Voters > maxVoters {
-		bad("cluster.voters", "must be 1 to %d", maxVoters)
+	if c.Voters < 1 || c.Voters > maxVoters || c.Voters%2 == 0 {
+		bad("cluster.voters", "must be an odd number up to %d", maxVoters)
 	}
-	if c.RemoveDead <= 0 {
-		bad("cluster.remove_dead", "must be above zero, such as 10m")
+	if c.RemoveDead < minRemoveDead {
+		bad("cluster.remove_dead", "must be at least %v", minRemoveDead)
 	}
 	if given := []string{c.CertFile, c.CertKeyFile, c.CAFile}; slices.Contains(given, "") && slices.ContainsFunc(given, func(s string) bool { return s != "" }) {
 		bad("cluster.cert_file", "cert_file, cert_key_file and ca_file are given together or not at all")
@@ -221,11 +222,20 @@ func (c *ClusterConfig) validate(bad func(key, format string, args ...any)) {
 	}
 }
 
-// The limits of a cluster's size in the configuration.
+// The limits of a cluster in the configuration.
 const (
-	maxExpect = 9
-	maxVoters = 9
+	maxExpect     = 9
+	maxVoters     = 7
+	minRemoveDead = 10 * time.Second
 )
+
+// Seeds gives the file with further addresses to join by.
+func (c *ClusterConfig) Seeds(dataDir string) string {
+	if c.SeedsFile != "" {
+		return c.SeedsFile
+	}
+	return filepath.Join(dataDir, "cluster.seeds")
+}
 
 // prefixes reads networks; a bare address is the network of that one.
 func prefixes(texts []string) ([]netip.Prefix, error) {

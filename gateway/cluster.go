@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -86,45 +87,66 @@ func errNoCluster() error {
 	return conversation.Refuse(conversation.CodeUnavailable, "this server does not know its cluster")
 }
 
-func (g *Gateway) clusterStatus(w http.ResponseWriter, r *http.Request, _ caller) error {
-	if g.opts.Cluster == nil {
-		return errNoCluster()
+// Operators serves the cluster routes to whoever comes, on a way that only
+// operators have: the link between the nodes.
+func (g *Gateway) Operators() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range table() {
+		if !strings.HasPrefix(rt.path, clusterPath) {
+			continue
+		}
+		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
+			r.Body = http.MaxBytesReader(w, r.Body, smallBody)
+			if err := rt.handle(g, w, r, caller{}); err != nil {
+				g.refuse(w, r, err)
+			}
+		})
 	}
+	return mux
+}
+
+const clusterPath = "/v1/cluster"
+
+// forOperators makes a route of a cluster's handler.
+func forOperators(handle func(Cluster, http.ResponseWriter, *http.Request) error) func(*Gateway, http.ResponseWriter, *http.Request, caller) error {
+	return func(g *Gateway, w http.ResponseWriter, r *http.Request, _ caller) error {
+		if g.opts.Cluster == nil {
+			return errNoCluster()
+		}
+		return handle(g.opts.Cluster, w, r)
+	}
+}
+
+func clusterStatus(c Cluster, w http.ResponseWriter, r *http.Request) error {
 	how := StatusPlain
 	if r.URL.Query().Has("state_hash") {
 		how = StatusWithHash
 	}
-	s, err := g.opts.Cluster.Status(r.Context(), how)
+	s, err := c.Status(r.Context(), how)
 	if err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, s)
 }
 
-func (g *Gateway) drainNode(w http.ResponseWriter, r *http.Request, _ caller) error {
+func drainNode(c Cluster, w http.ResponseWriter, r *http.Request) error {
 	var b struct {
 		Node string `json:"node"`
-	}
-	if g.opts.Cluster == nil {
-		return errNoCluster()
 	}
 	if err := optionalBody(r, &b); err != nil {
 		return err
 	}
-	if err := g.opts.Cluster.Drain(r.Context(), b.Node); err != nil {
+	if err := c.Drain(r.Context(), b.Node); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
 
-func (g *Gateway) removeNode(w http.ResponseWriter, r *http.Request, _ caller) error {
+func removeNode(c Cluster, w http.ResponseWriter, r *http.Request) error {
 	var b struct {
 		Node  string `json:"node"`
 		Force bool   `json:"force"`
-	}
-	if g.opts.Cluster == nil {
-		return errNoCluster()
 	}
 	if err := decodeBody(r, &b); err != nil {
 		return err
@@ -136,9 +158,8 @@ func (g *Gateway) removeNode(w http.ResponseWriter, r *http.Request, _ caller) e
 	if b.Force {
 		how = RemoveAnyway
 	}
-	if err := g.opts.Cluster.Remove(r.Context(), b.Node, how); err != nil {
+	if err := c.Remove(r.Context(), b.Node, how); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return noContent(w)
 }
