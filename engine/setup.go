@@ -28,7 +28,7 @@ func SetUp(ctx context.Context, s *persistence.Store, inbox string) (Setup, erro
 	var out Setup
 	for _, a := range s.Agents() {
 		if a.Role == conversation.RoleAdmin {
-			return out, conversation.Refuse(conversation.CodeConflict, "there is an admin already; nothing was changed")
+			return out, conversation.Refuse(conversation.CodeConflict, "it has an admin already; nothing was changed")
 		}
 	}
 	var err error

@@ -54,7 +54,7 @@ func newDemo(t *tool, o *engine.Options) (*demo, error) {
 	}
 	return &demo{
 		password: variable(t.environ, "COLLOQUY_DEMO_PASSWORD", randomWord),
-		token:    variable(t.environ, "COLLOQUY_DEMO_TOKEN", func() string {
+		token: variable(t.environ, "COLLOQUY_DEMO_TOKEN", func() string {
 			token, _ := gateway.NewToken(gateway.CredentialInbox, time.Now())
 			return token
 		}),
