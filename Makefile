@@ -24,7 +24,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples chaos-single deadcode ci clean
+	generate docs verify console browser examples chaos-single deadcode chart ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +104,12 @@ examples: ## Run the example programs
 
 chaos-single: build ## Kill the server under load and look for acknowledged messages
 	./bin/colloquy chaos single --json $(CHAOS)
+
+HELM := go run helm.sh/helm/v3/cmd/helm@v3.22.0
+
+chart: ## Check the Kubernetes chart (builds helm first, which takes minutes)
+	$(HELM) lint --strict deploy/helm/colloquy
+	$(HELM) template demo deploy/helm/colloquy --kube-version 1.31.0 --set ingress.enabled=true --set serviceMonitor.enabled=true > bin/chart.yaml
 
 ci: ## What the merge gate runs
 	./.ci/run
