@@ -108,6 +108,7 @@ chaos-single: build ## Kill the server under load and look for acknowledged mess
 HELM := go run helm.sh/helm/v3/cmd/helm@v3.22.0
 
 chart: ## Check the Kubernetes chart (builds helm first, which takes minutes)
+	@mkdir -p bin
 	$(HELM) lint --strict deploy/helm/colloquy
 	$(HELM) template demo deploy/helm/colloquy --kube-version 1.31.0 --set ingress.enabled=true --set serviceMonitor.enabled=true > bin/chart.yaml
 
