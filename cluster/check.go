@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -35,23 +34,29 @@ func (n *Node) look(ctx context.Context, m Member) verdict {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var gossip, link error
-	var both sync.WaitGroup
-	both.Go(func() { gossip = n.knock(ctx, m.Gossip) })
-	both.Go(func() { link = n.knock(ctx, m.Address) })
-	both.Wait()
-	if errors.Is(gossip, syscall.ECONNREFUSED) && errors.Is(link, syscall.ECONNREFUSED) {
-		return verdict{m.ID, stateGone}
+	ports := make(chan error, 2)
+	for _, address := range []string{m.Gossip, m.Address} {
+		n.ended.Go(func() { ports <- n.knock(ctx, address) })
 	}
-	if ip, port, ok := peerAddr(m.Gossip); ok {
-		if _, err := n.list.Ping(string(m.ID), &net.UDPAddr{IP: ip, Port: int(port)}); err == nil {
-			return verdict{m.ID, stateAnswers}
+	signs := make(chan error, 2)
+	n.ended.Go(func() { signs <- n.ping(m) })
+	n.ended.Go(func() { signs <- n.link.ping(ctx, m.Address) })
+	refused, silent := 0, 0
+	for silent < cap(signs) {
+		select {
+		case err := <-ports:
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				refused++
+			}
+			if refused == cap(ports) {
+				return verdict{m.ID, stateGone}
+			}
+		case err := <-signs:
+			if err == nil {
+				return verdict{m.ID, stateAnswers}
+			}
+			silent++
 		}
-	}
-	again, cancel2 := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel2()
-	if n.link.ping(again, m.Address) == nil {
-		return verdict{m.ID, stateAnswers}
 	}
 	return verdict{m.ID, stateSilent}
 }
@@ -62,4 +67,14 @@ func (n *Node) knock(ctx context.Context, address string) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// ping asks by the gossip's own packets.
+func (n *Node) ping(m Member) error {
+	ip, port, ok := peerAddr(m.Gossip)
+	if !ok {
+		return errors.New("no address")
+	}
+	_, err := n.list.Ping(string(m.ID), &net.UDPAddr{IP: ip, Port: int(port)})
+	return err
 }

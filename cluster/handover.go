@@ -107,17 +107,28 @@ func (g *Gate) formerOwners(id GrainID) []Member {
 	view := g.view.Load()
 	now := time.Now()
 	var out []Member
+	add := func(m Member) {
+		if m.ID != view.Self() && !slices.ContainsFunc(out, func(o Member) bool { return o.ID == m.ID }) {
+			out = append(out, m)
+		}
+	}
 	for _, v := range p.views {
 		if now.Sub(v.until) >= pastAge {
 			break
 		}
 		owner, ok := v.view.Owner(id)
-		if !ok || owner.ID == view.Self() {
+		if m, there := view.Member(owner.ID); ok && there {
+			add(m)
+		}
+		if v.view.takesGrains() {
 			continue
 		}
-		m, there := view.Member(owner.ID)
-		if there && !slices.ContainsFunc(out, func(o Member) bool { return o.ID == m.ID }) {
-			out = append(out, m)
+		// This node was not among the owners then. It may have learned of the
+		// others one by one, so that its own past views say nothing.
+		for _, m := range view.Members() {
+			if !m.Suspect {
+				add(m)
+			}
 		}
 	}
 	return out

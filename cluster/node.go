@@ -128,6 +128,7 @@ type Node struct {
 	view    atomic.Pointer[View]
 	evicted chan struct{}
 	steward *steward
+	watches *watches
 	herald  chan struct{} // cap 1: what the node says about itself has changed
 	stop    context.CancelFunc
 	ended   sync.WaitGroup
@@ -166,10 +167,15 @@ func Open(o NodeOptions) (*Node, error) {
 	if err := n.bind(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
+	watched, err := n.link.Listen(watchProtocol)
+	if err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
 	n.steward.kick()
 	n.ended.Go(func() { n.steward.run(ctx) })
 	n.ended.Go(func() { n.announce(ctx) })
 	n.ended.Go(func() { n.seek(ctx) })
+	n.ended.Go(func() { n.watches.answer(watched) })
 	n.log.Info("cluster joined the network", "gossip", n.gossip, "link", n.LinkAddress(), "grains", n.GrainsAddress())
 	return n, nil
 }
@@ -200,7 +206,7 @@ func (n *Node) bind(ctx context.Context) error {
 		Version: n.o.Version,
 		Started: time.Now().UnixMilli(),
 	}
-	n.steward = newSteward(n)
+	n.steward, n.watches = newSteward(n), newWatches(n)
 	if err := n.openCarrier(host.IP); err != nil {
 		_ = transport.Shutdown()
 		return err
@@ -381,16 +387,20 @@ func (n *Node) Leave(ctx context.Context) error {
 func (n *Node) Close() error {
 	var err error
 	n.closing.Do(func() {
-		n.stop()
+		// The ports first: who notices the end of a connection looks at them.
+		if n.link != nil {
+			err = n.link.Close()
+		}
 		if n.list != nil {
-			err = n.list.Shutdown()
+			err = errors.Join(err, n.list.Shutdown())
 		}
 		if n.carrier != nil {
 			n.carrier.Stop()
 		}
-		if n.link != nil {
-			err = errors.Join(err, n.link.Close())
+		if n.watches != nil {
+			n.watches.close()
 		}
+		n.stop()
 		n.ended.Wait()
 	})
 	return err

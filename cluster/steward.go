@@ -11,11 +11,13 @@ import (
 
 // The paces of the steward.
 const (
-	stewardEvery = 200 * time.Millisecond
-	newsBacklog  = 1024        // messages of members that may wait
-	checkAgain   = time.Second // a member that stays silent is looked at again after so long
-	checkPause   = 50 * time.Millisecond
-	zombiePause  = 500 * time.Millisecond // a buried run that still speaks is told so at most this often
+	stewardEvery   = 200 * time.Millisecond
+	newsBacklog    = 1024        // messages of members that may wait
+	checkAgain     = time.Second // a member that stays silent is looked at again after so long
+	checkPause     = 20 * time.Millisecond
+	suspicionLooks = 4
+	suspicionPause = 15 * time.Millisecond  // doubled with each look
+	zombiePause    = 500 * time.Millisecond // a buried run that still speaks is told so at most this often
 )
 
 // sighting is what the gossip says of another run.
@@ -36,7 +38,7 @@ type steward struct {
 	kicked  chan struct{} // cap 1
 	news    chan news
 	results chan verdict
-	asked   chan NodeID // members that somebody suspects
+	asked   chan suspicion // of anybody
 	lost    atomic.Int64
 
 	mu struct {
@@ -59,7 +61,7 @@ type steward struct {
 func newSteward(n *Node) *steward {
 	s := &steward{
 		node: n, kicked: make(chan struct{}, 1), news: make(chan news, newsBacklog),
-		results: make(chan verdict, newsBacklog), asked: make(chan NodeID, newsBacklog),
+		results: make(chan verdict, newsBacklog), asked: make(chan suspicion, newsBacklog),
 		ballots: newBallots(), checking: map[NodeID]bool{}, checked: map[NodeID]time.Time{}, told: map[NodeID]time.Time{},
 	}
 	s.mu.seen = map[NodeID]sighting{}
@@ -76,11 +78,28 @@ func (s *steward) kick() {
 	}
 }
 
+// suspicion says that somebody lost a connection to a member.
+type suspicion struct {
+	id    NodeID
+	looks int // that have been taken for it
+}
+
 // suspect has a member looked at. It never blocks.
-func (s *steward) suspect(id NodeID) {
+func (s *steward) suspect(id NodeID) { s.ask(suspicion{id: id}) }
+
+func (s *steward) ask(of suspicion) {
 	select {
-	case s.asked <- id:
+	case s.asked <- of:
 	default: // a look is due with the next tick anyway if the gossip misses it too
+	}
+}
+
+// onSuspicion looks at a member, and again a little later: a process does not
+// close all its ports at the same instant.
+func (s *steward) onSuspicion(ctx context.Context, of suspicion) {
+	s.check(ctx, of.id)
+	if of.looks++; of.looks < suspicionLooks {
+		time.AfterFunc(suspicionPause<<of.looks, func() { s.ask(of) })
 	}
 }
 
@@ -105,8 +124,8 @@ func (s *steward) run(ctx context.Context) {
 		case <-s.kicked:
 		case n := <-s.news:
 			s.onNews(ctx, n)
-		case id := <-s.asked:
-			s.check(ctx, id)
+		case of := <-s.asked:
+			s.onSuspicion(ctx, of)
 		case v := <-s.results:
 			s.onVerdict(v)
 		case now = <-tick.C:
@@ -114,6 +133,7 @@ func (s *steward) run(ctx context.Context) {
 			s.recheck(ctx, now)
 		}
 		s.settle(now)
+		s.node.watches.follow(ctx, s.node.View())
 	}
 }
 
@@ -341,7 +361,9 @@ func (n *Node) publish(members []Member) {
 	n.metrics.show(now)
 	n.logChange(before, now)
 	for _, m := range before.Members() {
-		if _, still := now.Member(m.ID); !still {
+		_, still := now.Member(m.ID)
+		again := slices.ContainsFunc(now.Members(), func(o Member) bool { return o.Grains == m.Grains })
+		if !still && !again {
 			n.carrier.Forget(m.Grains)
 		}
 	}

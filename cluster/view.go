@@ -94,6 +94,12 @@ func (v *View) owns(g GrainID) bool {
 	return i >= 0 && v.members[i].ID == v.self
 }
 
+// takesGrains reports whether this node was ready for grains together with
+// others.
+func (v *View) takesGrains() bool {
+	return len(v.owners) > 1 && slices.ContainsFunc(v.owners, func(i int) bool { return v.members[i].ID == v.self })
+}
+
 // owner gives the place of a grain's owner among the members, or -1.
 func (v *View) owner(g GrainID) int {
 	if len(v.owners) == 1 {
