@@ -54,33 +54,30 @@ func (r *recovery) take() func(conversation.ConversationID) bool {
 // it gains whenever the view changes. A node's copy of the journal may be a
 // moment behind when it hears of a change, so each look is followed by another.
 func (e *Engine) recover(ctx context.Context) {
-	gained := func(conversation.ConversationID) bool { return true }
+	all := func(conversation.ConversationID) bool { return true }
+	e.takeUp(ctx, all)
+	later := []func(conversation.ConversationID) bool{all}
+	second := time.NewTimer(e.o.Settle)
+	defer second.Stop()
 	for {
-		e.takeUp(ctx, gained)
-		if !e.alone() {
-			if !sleep(ctx, e.o.Settle) {
-				return
-			}
-			e.takeUp(ctx, gained)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-e.recovery.kick:
-			gained = e.recovery.take()
+			gained := e.recovery.take()
+			e.takeUp(ctx, gained)
+			if later = append(later, gained); len(later) > maxPastViews {
+				later = []func(conversation.ConversationID) bool{all}
+			}
+			second.Reset(e.o.Settle)
+		case <-second.C:
+			if !e.alone() {
+				e.takeUp(ctx, func(id conversation.ConversationID) bool {
+					return slices.ContainsFunc(later, func(g func(conversation.ConversationID) bool) bool { return g(id) })
+				})
+			}
+			later = nil
 		}
-	}
-}
-
-// sleep waits; false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
