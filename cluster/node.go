@@ -278,6 +278,12 @@ func (n *Node) ID() NodeID { return n.id }
 // View gives the present view.
 func (n *Node) View() *View { return n.view.Load() }
 
+// Member is what this node says about itself. The view follows a moment later.
+func (n *Node) Member() Member {
+	own := n.self()
+	return own.member(n.id, n.gossip)
+}
+
 // Link gives the streams between nodes.
 func (n *Node) Link() *Link { return n.link }
 
