@@ -26,7 +26,7 @@ type Options struct {
 
 	Presence Presence // nil = nobody is told
 	Packs    Packs    // nil = the pack routes answer 503
-	Relay    Relay    // nil = one node
+	Relay    Relay    // nil = this node is alone and has everything that is acknowledged
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads
