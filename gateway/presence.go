@@ -150,6 +150,7 @@ func (p *presences) heard(g *Gateway, node string, rows []presenceRow, now time.
 		before, after, adopted := p.hear(node, r, now)
 		if adopted != nil {
 			g.tellQueues(*adopted)
+			g.relayPresences([]presenceRow{presenceRowOf(*adopted)}) // what this node says has changed
 		}
 		if before != after {
 			g.hub.AgentPresence(a.ID, after)
