@@ -162,7 +162,11 @@ func (m *machine) applyMember(r *reader) (result, error) {
 		known.starts, known.run, known.address, known.version = i.starts, i.run, i.address, i.version
 	}
 	known.removed = known.removed || flags&introduceRemoved != 0
-	known.acked = max(known.acked, i.acked)
+	// What a node has since a start counts from the report of that start on, or
+	// the report, which says what it had at its start, would contradict it.
+	if i.starts <= known.starts {
+		known.acked = max(known.acked, i.acked)
+	}
 	m.value = known.append(m.value[:0])
 	m.batch.set(memberKey(i.node), m.value)
 	m.roster.put(i.node, known)
