@@ -69,7 +69,9 @@ func (m *member) admits(i *introduction) error {
 	switch {
 	case m.removed:
 		return ErrRemoved
-	case i.starts < m.starts || i.starts == m.starts && i.run != m.run:
+	case i.starts == m.starts && i.run == m.run:
+		return nil // it is known already
+	case i.starts <= m.starts && m.starts > 0:
 		return fmt.Errorf("%w: this is start %d, start %d was seen", ErrOldDisk, i.starts, m.starts)
 	case i.last < m.acked:
 		return fmt.Errorf("%w: its log ends at %d, it had entry %d", ErrOldDisk, i.last, m.acked)

@@ -499,7 +499,7 @@ func runSimulation(t *testing.T, seed uint64, change func(*Options)) (*simulatio
 	t.Helper()
 	var first atomic.Pointer[error]
 	c := newTestCluster(t)
-	c.timing = Timing{Heartbeat: 100 * time.Millisecond, Election: 100 * time.Millisecond, Lease: 80 * time.Millisecond}
+	c.timing = Timing{Heartbeat: 150 * time.Millisecond, Election: 150 * time.Millisecond, Lease: 120 * time.Millisecond}
 	c.change = func(o *Options) {
 		o.MemTableBytes, o.SnapshotEvery, o.CacheBytes = 1<<20, 256<<10, 1<<20
 		if change != nil {

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"io"
 	"sync"
 	"time"
 
@@ -151,6 +152,18 @@ func (p *pipeline) Consumer() <-chan raft.AppendFuture { return p.done }
 func (p *pipeline) Close() error {
 	p.once.Do(func() { close(p.ended) })
 	return p.AppendPipeline.Close()
+}
+
+// InstallSnapshot implements [raft.Transport].
+func (t *transport) InstallSnapshot(
+	id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader,
+) error {
+	t.peers.await(string(id), t.ended)
+	err := t.NetworkTransport.InstallSnapshot(id, t.target(id, target), args, resp, data)
+	if err != nil {
+		t.peers.lost(string(id))
+	}
+	return err
 }
 
 // RequestVote implements [raft.Transport].
