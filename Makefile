@@ -24,7 +24,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples chaos-single deadcode ci clean
+	generate docs verify console browser examples chaos-single deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -99,11 +99,21 @@ verify: ## Fail when a generated file is not fresh
 browser: build ## Walk through widget and console in a real browser (needs npm and chromium)
 	cd test/browser && npm ci --no-audit --no-fund && npm run --silent walk
 
+cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
+	./deploy/cluster.sh
+
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...
 
 chaos-single: build ## Kill the server under load and look for acknowledged messages
 	./bin/colloquy chaos single --json $(CHAOS)
+
+HELM := go run helm.sh/helm/v3/cmd/helm@v3.22.0
+
+chart: ## Check the Kubernetes chart (builds helm first, which takes minutes)
+	@mkdir -p bin
+	$(HELM) lint --strict deploy/helm/colloquy
+	$(HELM) template demo deploy/helm/colloquy --kube-version 1.31.0 --set ingress.enabled=true --set serviceMonitor.enabled=true > bin/chart.yaml
 
 ci: ## What the merge gate runs
 	./.ci/run

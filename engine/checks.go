@@ -6,9 +6,8 @@ import (
 	"fmt"
 )
 
-// addChecks registers what /readyz asks. Each says in one sentence what is
-// wrong, so that nobody has to look into the log first.
-func (e *Engine) addChecks() {
+// addServingCheck registers the check that there is from the beginning.
+func (e *Engine) addServingCheck() {
 	e.health.Add("serving", func(context.Context) error {
 		select {
 		case <-e.ready:
@@ -17,9 +16,14 @@ func (e *Engine) addChecks() {
 			}
 			return nil
 		default:
-			return errors.New("the node is starting")
+			return errors.New(*e.opening.Load())
 		}
 	})
+}
+
+// addChecks registers the others that /readyz asks. Each says in one sentence what is
+// wrong, so that nobody has to look into the log first.
+func (e *Engine) addChecks() {
 	e.health.Add("journal", func(ctx context.Context) error {
 		h := e.store.Health(ctx)
 		switch {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -25,6 +27,7 @@ type Config struct {
 	Gateway GatewayConfig `yaml:"gateway"`
 	Egress  EgressConfig  `yaml:"egress"`
 	Turns   TurnsConfig   `yaml:"turns"`
+	Cluster ClusterConfig `yaml:"cluster"`
 	Journal JournalConfig `yaml:"journal"`
 	Health  HealthConfig  `yaml:"health"`
 }
@@ -65,6 +68,37 @@ type TurnsConfig struct {
 	SnapshotEvery   int           `yaml:"snapshot_every" help:"Events between stored snapshots of a conversation."`
 }
 
+// ClusterConfig is how several nodes become one service.
+type ClusterConfig struct {
+	Listen      string         `yaml:"listen" help:"Address for the other nodes, such as 10.0.0.1:7946; empty = this node is alone. The two ports after it are used as well. Never open them to the world."`
+	LinkListen  string         `yaml:"link_listen" help:"Address of the journal's link; empty = the port after cluster.listen."`
+	GrainListen string         `yaml:"grain_listen" help:"Address of the messages between conversations; empty = the second port after cluster.listen."`
+	Advertise   string         `yaml:"advertise" help:"Host under which the other nodes reach this one; empty = the host of cluster.listen."`
+	Name        string         `yaml:"name" help:"Name of the cluster; nodes of another name are strangers."`
+	Key         string         `yaml:"key" secret:"true" help:"Secret that all nodes share, from colloquy cluster key. Better as COLLOQUY_CLUSTER_KEY_FILE."`
+	Join        []string       `yaml:"join" help:"Addresses of nodes to find the others by: host:port of their cluster.listen. A name stands for all its addresses."`
+	SeedsFile   string         `yaml:"seeds_file" help:"File with further such addresses, one a line, read again as long as nobody is found; empty = cluster.seeds in data_dir."`
+	Expect      int            `yaml:"expect" help:"So many new nodes that see each other found a cluster; 0 = join one, or found one alone when there is nobody to join by."`
+	Voters      int            `yaml:"voters" help:"So many nodes at most decide what is durable; the others keep a full copy without a vote."`
+	RemoveDead  time.Duration  `yaml:"remove_dead" help:"A node that is gone for so long loses its vote, if that is safe."`
+	Profile     ClusterProfile `yaml:"profile" help:"fast finds out in under a second that a node is gone, careful tolerates slow networks and machines."`
+	CertFile    string         `yaml:"cert_file" help:"Own certificate for the links between nodes; empty = one derived from the key."`
+	CertKeyFile string         `yaml:"cert_key_file" help:"Key of that certificate."`
+	CAFile      string         `yaml:"ca_file" help:"Authorities that sign the nodes' certificates."`
+}
+
+// Clustered reports whether the node has others beside it.
+func (c *ClusterConfig) Clustered() bool { return c.Listen != "" }
+
+// ClusterProfile says how quickly a node that does not answer is given up.
+type ClusterProfile string
+
+// The profiles.
+const (
+	ProfileFast    ClusterProfile = "fast"
+	ProfileCareful ClusterProfile = "careful"
+)
+
 // JournalConfig sizes the store.
 type JournalConfig struct {
 	CacheBytes    int64 `yaml:"cache_bytes" help:"Block cache."`
@@ -84,6 +118,7 @@ func DefaultConfig() Config {
 		Log:     LogConfig{Format: telemetry.LogJSON, Level: "info"},
 		Gateway: GatewayConfig{Connections: 100_000, ConnectionsIP: 256, HandshakesIP: 20, SessionsIP: 60, VisitorFrames: 20},
 		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
+		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
 		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, DiskFreeBytes: 256 << 20},
 	}
@@ -118,6 +153,7 @@ func (c *Config) Validate() error {
 			bad(d.key, "must be above zero, such as 5s")
 		}
 	}
+	c.Cluster.validate(bad)
 	if c.Turns.SnapshotEvery < 1 {
 		bad("turns.snapshot_every", "must be at least 1")
 	}
@@ -142,6 +178,63 @@ func (c *Config) Validate() error {
 		bad("log", "%v", err)
 	}
 	return errors.Join(errs...)
+}
+
+// minKeyBytes is the least length of the cluster key as it is written.
+const minKeyBytes = 32
+
+func (c *ClusterConfig) validate(bad func(key, format string, args ...any)) {
+	for _, a := range []struct{ key, value string }{
+		{"cluster.listen", c.Listen}, {"cluster.link_listen", c.LinkListen}, {"cluster.grain_listen", c.GrainListen},
+	} {
+		if _, _, err := net.SplitHostPort(a.value); err != nil && a.value != "" {
+			bad(a.key, "%q is no host:port", a.value)
+		}
+	}
+	for _, address := range c.Join {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			bad("cluster.join", "%q is no host:port", address)
+		}
+	}
+	if c.Profile != ProfileFast && c.Profile != ProfileCareful {
+		bad("cluster.profile", "%q is neither fast nor careful", c.Profile)
+	}
+	if c.Expect < 0 || c.Expect > maxExpect {
+		bad("cluster.expect", "must be 0 to %d", maxExpect)
+	}
+	if c.Voters < 1 || c.Voters > maxVoters || c.Voters%2 == 0 {
+		bad("cluster.voters", "must be an odd number up to %d", maxVoters)
+	}
+	if c.RemoveDead < minRemoveDead {
+		bad("cluster.remove_dead", "must be at least %v", minRemoveDead)
+	}
+	if given := []string{c.CertFile, c.CertKeyFile, c.CAFile}; slices.Contains(given, "") && slices.ContainsFunc(given, func(s string) bool { return s != "" }) {
+		bad("cluster.cert_file", "cert_file, cert_key_file and ca_file are given together or not at all")
+	}
+	switch {
+	case c.Clustered() && len(c.Key) < minKeyBytes:
+		bad("cluster.key", "a secret of at least %d characters is needed; `colloquy cluster key` makes one", minKeyBytes)
+	case !c.Clustered() && (len(c.Join) > 0 || c.Expect > 0):
+		bad("cluster.listen", "must be set to join or found a cluster")
+	}
+	if c.Clustered() && c.Name == "" {
+		bad("cluster.name", "a name is needed")
+	}
+}
+
+// The limits of a cluster in the configuration.
+const (
+	maxExpect     = 9
+	maxVoters     = 7
+	minRemoveDead = 10 * time.Second
+)
+
+// Seeds gives the file with further addresses to join by.
+func (c *ClusterConfig) Seeds(dataDir string) string {
+	if c.SeedsFile != "" {
+		return c.SeedsFile
+	}
+	return filepath.Join(dataDir, "cluster.seeds")
 }
 
 // prefixes reads networks; a bare address is the network of that one.

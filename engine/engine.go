@@ -56,6 +56,7 @@ type Engine struct {
 	registry *prometheus.Registry
 	health   *telemetry.Health
 
+	base     context.Context //nolint:containedctx // of NewContext, while the node opens
 	store    *persistence.Store
 	stream   *persistence.Subscription // of Run's time, made before its parts start
 	library  *intent.Library
@@ -65,6 +66,9 @@ type Engine struct {
 	gateway  *gateway.Gateway
 
 	listener, opsListener net.Listener
+	ops                   *running   // serves while the node opens, and to the end
+	failed                chan error // the first part that ended by itself; room for one
+	opening               atomic.Pointer[string]
 	ready                 chan struct{}
 	running, stopping     atomic.Bool
 	commitBuffer          int // commits the apply stream may be ahead of the sockets
@@ -77,7 +81,12 @@ type Engine struct {
 //
 // Errors: what is wrong with the configuration, a journal that is damaged or in
 // use, packs with mistakes, an address that is taken.
-func New(o Options) (*Engine, error) {
+func New(o Options) (*Engine, error) { return NewContext(context.Background(), o) }
+
+// NewContext is [New] that gives up when ctx ends: a node of a cluster cannot
+// open before a majority is there. Meanwhile it answers on the operations
+// listener that it is not ready, and why. ctx does not end what was opened.
+func NewContext(ctx context.Context, o Options) (*Engine, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
@@ -86,7 +95,8 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, config: o.Config, log: o.Logger.With("component", "engine"), registry: o.Registry,
-		health: telemetry.NewHealth(), ready: make(chan struct{}), commitBuffer: commitBuffer,
+		health: telemetry.NewHealth(), ready: make(chan struct{}), commitBuffer: commitBuffer, base: ctx,
+		failed: make(chan error, 1),
 	}
 	if err := e.open(); err != nil {
 		e.Close()
@@ -124,17 +134,34 @@ func (e *Engine) open() error {
 		name string
 		do   func() error
 	}{
+		{"listeners", e.listen},
+		{"operations", e.openOps},
 		{"journal", e.openJournal},
 		{"packs", e.openPacks},
 		{"actors", e.openActors},
 		{"gateway", e.openGateway},
-		{"listeners", e.listen},
 	} {
+		e.progress("the node is starting: " + step.name)
 		if err := step.do(); err != nil {
 			return fmt.Errorf("open %s: %w", step.name, err)
 		}
 	}
+	e.progress("the node is starting")
 	e.addChecks()
+	return nil
+}
+
+// progress is what the operations listener says as long as the node opens.
+func (e *Engine) progress(what string) { e.opening.Store(&what) }
+
+// openOps serves the operations listener from here on: what keeps a node from
+// opening is what an operator wants to know.
+func (e *Engine) openOps() error {
+	e.addServingCheck()
+	if e.opsListener != nil {
+		ops := e.start(part{name: "operations", run: e.serveOps})
+		e.ops = &ops
+	}
 	return nil
 }
 
@@ -223,6 +250,10 @@ func (e *Engine) listen() error {
 // Close gives back what New opened. Run does it by itself.
 func (e *Engine) Close() {
 	e.closing.Do(func() {
+		if e.ops != nil && !e.running.Load() {
+			e.ops.cancel()
+			<-e.ops.done
+		}
 		for _, l := range []net.Listener{e.listener, e.opsListener} {
 			if l != nil {
 				_ = l.Close() // closed already when it has been served

@@ -69,9 +69,10 @@ func readFile(path string, c *Config) error {
 
 // Setting is one value of a [Config].
 type Setting struct {
-	Key   string // such as gateway.trusted_proxies
-	Help  string
-	value reflect.Value
+	Key    string // such as gateway.trusted_proxies
+	Help   string
+	secret bool
+	value  reflect.Value
 }
 
 // Env gives the name of the variable that sets it.
@@ -79,8 +80,12 @@ func (s Setting) Env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
 }
 
-// String gives the value as the environment would write it.
+// String gives the value as the environment would write it; of a secret it
+// gives only that there is one.
 func (s Setting) String() string {
+	if s.secret && !s.value.IsZero() {
+		return "(set)"
+	}
 	if list, ok := reflect.TypeAssert[[]string](s.value); ok {
 		return strings.Join(list, ",")
 	}
@@ -148,7 +153,7 @@ func settings(v reflect.Value, prefix string) []Setting {
 			out = append(out, settings(v.Field(i), key+".")...)
 			continue
 		}
-		out = append(out, Setting{Key: key, Help: field.Tag.Get("help"), value: v.Field(i)})
+		out = append(out, Setting{Key: key, Help: field.Tag.Get("help"), secret: field.Tag.Get("secret") != "", value: v.Field(i)})
 	}
 	return out
 }

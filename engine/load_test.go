@@ -45,12 +45,30 @@ func TestWrittenDefaultsLoadAsDefaults(t *testing.T) {
 
 // normalized makes empty lists nil, as the defaults have them.
 func normalized(c Config) Config {
-	for _, list := range []*[]string{&c.Gateway.TrustedProxies, &c.Egress.AllowedCIDRs} {
+	for _, list := range []*[]string{&c.Gateway.TrustedProxies, &c.Egress.AllowedCIDRs, &c.Cluster.Join} {
 		if len(*list) == 0 {
 			*list = nil
 		}
 	}
 	return c
+}
+
+// What is printed for people to read and to send to each other holds no secret.
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	key := strings.Repeat("k3y", 20)
+	c, err := LoadConfig("", []string{"COLLOQUY_CLUSTER_LISTEN=127.0.0.1:7946", "COLLOQUY_CLUSTER_KEY=" + key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cluster.Key != key {
+		t.Errorf("the key was read as %q", c.Cluster.Key)
+	}
+	for _, s := range c.Settings() {
+		if strings.Contains(s.String(), key) {
+			t.Errorf("setting %s prints the secret", s.Key)
+		}
+	}
 }
 
 func TestLoadConfigLayers(t *testing.T) {
@@ -132,8 +150,12 @@ func TestEverySettingTakesText(t *testing.T) {
 		if err := s.Set(text); err != nil {
 			t.Errorf("%s.Set(%q) = %v", s.Key, text, err)
 		}
-		if got := s.String(); got != text || got == before {
-			t.Errorf("%s = %q after Set(%q), was %q", s.Key, got, text, before)
+		want := text
+		if s.secret {
+			want = "(set)"
+		}
+		if got := s.String(); got != want || got == before {
+			t.Errorf("%s = %q after Set(%q), was %q, want %q", s.Key, got, text, before, want)
 		}
 	}
 	d := DefaultConfig()

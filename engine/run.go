@@ -32,30 +32,26 @@ type part struct {
 // reverse order: nothing is taken away from somebody who still uses it.
 func (e *Engine) parts() []part {
 	models := map[string]bool{}
-	out := []part{{name: "journal", run: e.store.Run}}
-	if e.opsListener != nil { // from the beginning to the end, to tell what is going on
-		out = append(out, part{name: "operations", run: e.serveOps})
-	}
-	return append(
-		out,
-		part{name: "packs", run: e.library.Run},
-		part{
+	return []part{
+		{name: "journal", run: e.store.Run},
+		{name: "packs", run: e.library.Run},
+		{
 			name: "models", before: func(ctx context.Context) { e.prepareModels(ctx, models) },
 			run: func(ctx context.Context) error { return e.watchModels(ctx, models) },
 		},
-		part{name: "actors", run: e.actors.Run, stop: func(ctx context.Context) {
+		{name: "actors", run: e.actors.Run, stop: func(ctx context.Context) {
 			if err := e.actors.Stop(ctx); err != nil {
 				e.log.Warn("conversations not all at rest", "err", err)
 			}
 		}},
-		part{name: "stream", run: e.pump},
-		part{name: "gateway", run: e.gateway.Run, stop: func(ctx context.Context) {
+		{name: "stream", run: e.pump},
+		{name: "gateway", run: e.gateway.Run, stop: func(ctx context.Context) {
 			if err := e.gateway.Drain(ctx, e.config.ShutdownGrace/4); err != nil {
 				e.log.Warn("sockets not all told to come back", "err", err)
 			}
 		}},
-		part{name: "listener", run: e.serve},
-	)
+		{name: "listener", run: e.serve},
+	}
 }
 
 // Run serves until ctx ends, or until a part that must not end does. It returns
@@ -69,20 +65,22 @@ func (e *Engine) Run(ctx context.Context) error {
 	// Before anything reads the journal: what is committed after a part's first
 	// look must come through the stream.
 	e.stream = e.store.Watch(e.commitBuffer)
-	failed := make(chan error, 1)
 	var started []running
+	if e.ops != nil {
+		started = append(started, *e.ops) // it stops last, to tell what is going on
+	}
 	for _, p := range e.parts() {
 		if p.before != nil {
 			p.before(ctx)
 		}
-		started = append(started, e.start(p, failed))
+		started = append(started, e.start(p))
 	}
 	close(e.ready)
 	e.log.Info("serving", "address", e.Addr(), "operations", e.OpsAddr(), "version", e.opts.Version)
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+	case err = <-e.failed:
 		e.log.Error("a part of the node ended", "err", err)
 	}
 	e.stopping.Store(true)
@@ -100,7 +98,7 @@ type running struct {
 
 // start runs a part on a context of its own, so that parts can be ended one
 // after the other.
-func (e *Engine) start(p part, failed chan<- error) running {
+func (e *Engine) start(p part) running {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -108,7 +106,7 @@ func (e *Engine) start(p part, failed chan<- error) running {
 		err := p.run(ctx)
 		if ctx.Err() == nil {
 			select {
-			case failed <- fmt.Errorf("%s ended: %w", p.name, orUnexpected(err)):
+			case e.failed <- fmt.Errorf("%s ended: %w", p.name, orUnexpected(err)):
 			default: // one reason is enough
 			}
 		} else if err != nil {

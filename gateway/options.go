@@ -27,6 +27,7 @@ type Options struct {
 	Presence Presence // nil = nobody is told
 	Packs    Packs    // nil = the pack routes answer 503
 	Relay    Relay    // nil = one node
+	Cluster  Cluster  // nil = the cluster routes answer 503
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads

@@ -92,6 +92,10 @@ func table() []route {
 		{"POST", "/v1/packs/reload", accessAdmin, (*Gateway).reloadPacks, smallBody},
 		{"POST", "/v1/intents/predict", accessAgent, (*Gateway).predict, 0},
 
+		{"GET", "/v1/cluster", accessAdmin, forOperators(clusterStatus), 0},
+		{"POST", "/v1/cluster/drain", accessAdmin, forOperators(drainNode), smallBody},
+		{"POST", "/v1/cluster/remove", accessAdmin, forOperators(removeNode), smallBody},
+
 		{"POST", "/v1/widget/session", accessOrigin, (*Gateway).widgetSession, smallBody},
 		{"GET", "/v1/widget/config", accessOrigin, (*Gateway).widgetConfig, 0},
 		{"GET", "/v1/widget/conversations/current", accessVisitor, (*Gateway).widgetConversation, 0},

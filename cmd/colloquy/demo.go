@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/engine"
@@ -53,7 +54,10 @@ func newDemo(t *tool, o *engine.Options) (*demo, error) {
 	}
 	return &demo{
 		password: variable(t.environ, "COLLOQUY_DEMO_PASSWORD", randomWord),
-		token:    variable(t.environ, "COLLOQUY_DEMO_TOKEN", func() string { return newToken(gateway.CredentialInbox) }),
+		token: variable(t.environ, "COLLOQUY_DEMO_TOKEN", func() string {
+			token, _ := gateway.NewToken(gateway.CredentialInbox, time.Now())
+			return token
+		}),
 	}, nil
 }
 
@@ -117,7 +121,7 @@ func (d *demo) putAgent(ctx context.Context, s *persistence.Store) error {
 }
 
 func (d *demo) putCredential(ctx context.Context, s *persistence.Store) error {
-	return putToken(ctx, s, persistence.Credential{
+	return engine.PutTokenText(ctx, s, persistence.Credential{
 		ID: demoCredential, Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: demoShop,
 	}, d.token)
 }

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
+	"io"
 
 	"github.com/colloquyhq/colloquy/conversation"
-	"github.com/colloquyhq/colloquy/gateway"
+	"github.com/colloquyhq/colloquy/engine"
 	"github.com/colloquyhq/colloquy/persistence"
 )
-
-// setupLife is how long the one-time token is good.
-const setupLife = 24 * time.Hour
 
 // initCmd is `colloquy init`.
 type initCmd struct {
@@ -28,69 +23,32 @@ func (c *initCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	token, err := c.setUp(t, s)
+	made, err := engine.SetUp(t.ctx, s, c.Inbox)
 	if cerr := s.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return err
+		return setUpFailure(err)
 	}
-	_, err = fmt.Fprintf(t.stdout, "One-time setup token, good for %v:\n\n  %s\n\nStart the node with `colloquy serve`, open /agent and enter it there to make the first admin.\n", setupLife, token)
-	return err
+	return printSetup(t.stdout, made, "Start the node with `colloquy serve`, open /agent")
 }
 
-func (c *initCmd) setUp(t *tool, s *persistence.Store) (string, error) {
-	for _, a := range s.Agents() {
-		if a.Role == conversation.RoleAdmin {
-			return "", &failure{exitCheck, errors.New("this data directory has an admin already; nothing was changed")}
-		}
-	}
-	if c.Inbox != "" {
-		if err := c.makeInbox(t, s); err != nil {
-			return "", err
-		}
-	}
-	token := newToken(gateway.CredentialSetup)
-	return token, putToken(t.ctx, s, persistence.Credential{ID: "setup", Kind: persistence.CredentialKind(gateway.CredentialSetup), ExpiresAt: time.Now().UTC().Add(setupLife)}, token)
-}
-
-func (c *initCmd) makeInbox(t *tool, s *persistence.Store) error {
-	id, err := conversation.ParseInboxID(c.Inbox)
-	if err != nil {
+// setUpFailure gives the refusals of a set-up their exit codes.
+func setUpFailure(err error) error {
+	switch {
+	case errors.Is(err, conversation.ErrConflict):
+		return &failure{exitCheck, err}
+	case errors.Is(err, conversation.ErrInvalid):
 		return &failure{exitUsage, err}
 	}
-	if _, err := s.Inbox(id); errors.Is(err, conversation.ErrNotFound) {
-		in := conversation.Inbox{ID: id, Name: c.Inbox, Lang: "zh", Packs: []string{"ecommerce"}, Origins: []string{"self"}}
-		if _, err := s.PutInbox(t.ctx, in); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	}
-	token := newToken(gateway.CredentialInbox)
-	if err := putToken(t.ctx, s, persistence.Credential{ID: string(id) + "-ingress", Kind: persistence.CredentialKind(gateway.CredentialInbox), Inbox: id}, token); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(t.stdout, "Ingress credential of inbox %s, shown once; one that was printed before is void:\n\n  %s\n\n", id, token)
 	return err
 }
 
-// newToken makes the text of a token as the running node would.
-func newToken(kind gateway.CredentialKind) string {
-	token, _ := gateway.NewToken(kind, time.Now())
-	return token
-}
-
-// putToken stores the hash of a token, in place of an older one of the same id.
-func putToken(ctx context.Context, s *persistence.Store, c persistence.Credential, token string) error {
-	for _, old := range s.Credentials() {
-		if old.ID == c.ID {
-			c.Version = old.Version
-		}
+func printSetup(w io.Writer, made engine.Setup, then string) error {
+	if made.Inbox != "" {
+		_, _ = fmt.Fprintf(w, "Ingress credential of inbox %s, shown once; one that was printed before is void:\n\n  %s\n\n", made.Inbox, made.Ingress)
 	}
-	hash := sha256.Sum256([]byte(token))
-	c.Hash, c.CreatedAt = hash[:], time.Now().UTC()
-	_, err := s.PutCredential(ctx, c)
+	_, err := fmt.Fprintf(w, "One-time setup token, good for %v:\n\n  %s\n\n%s and enter it there to make the first admin.\n", engine.SetupLife, made.Token, then)
 	return err
 }
 

@@ -12,6 +12,8 @@ type serveCmd struct {
 
 	Listen          string `help:"Address of API, WebSockets and pages." placeholder:"HOST:PORT"`
 	OpsListen       string `help:"Address of metrics and health." placeholder:"HOST:PORT"`
+	ClusterListen   string `help:"Address for the other nodes; the two ports after it are used as well." placeholder:"HOST:PORT"`
+	Join            string `help:"Nodes to find the others by, their cluster.listen, separated by commas." placeholder:"HOST:PORT"`
 	InsecureIngress string `help:"Take POST /webhook without a credential into this inbox." placeholder:"INBOX"`
 	Demo            bool   `help:"Also set up a demo shop and school with look-ups, and print a login. For trying out, on a loopback address."`
 }
@@ -20,6 +22,7 @@ type serveCmd struct {
 func (c *serveCmd) Run(t *tool) error {
 	config, err := c.load(t, map[string]string{
 		"listen": c.Listen, "ops_listen": c.OpsListen, "gateway.insecure_ingress": c.InsecureIngress,
+		"cluster.listen": c.ClusterListen, "cluster.join": c.Join,
 	})
 	if err != nil {
 		return err
