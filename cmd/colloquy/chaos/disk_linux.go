@@ -82,3 +82,6 @@ func (d *smallDisk) free() error {
 	}
 	return err
 }
+
+// unmount takes the file system away, so that its folder can be removed.
+func (d *smallDisk) unmount() error { return syscall.Unmount(d.root, 0) }

@@ -17,3 +17,5 @@ func newSmallDisk(context.Context, string) (*smallDisk, error) {
 func (*smallDisk) fill() error { return nil }
 
 func (*smallDisk) free() error { return nil }
+
+func (*smallDisk) unmount() error { return nil }

@@ -33,6 +33,8 @@ type fleet struct {
 	keys    *lab.Keys
 	say     func(format string, args ...any)
 
+	smallDisk bool // the last of the first nodes gets a disk of its own that can run full
+
 	mu struct {
 		sync.Mutex
 		members []*member // those that belong to the cluster now
@@ -77,6 +79,11 @@ func (f *fleet) make(ctx context.Context) (*member, error) {
 	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, err
+	}
+	if f.smallDisk && m.number == f.options.Nodes {
+		if m.disk, err = newSmallDisk(ctx, m.dir); err != nil {
+			return nil, err
+		}
 	}
 	m.spec = lab.Spec{
 		Dir: m.dir, Listen: m.at.client, OpsListen: m.at.ops, Log: m.log, Spawn: m.space.spawnNode,
@@ -149,8 +156,8 @@ func (f *fleet) tellPeers() {
 
 // found sets the cluster up: the first node has a furnished directory, the
 // others come to it. Then all are stopped and started together, which is the
-// cold start that is measured.
-func (f *fleet) found(ctx context.Context) (time.Duration, error) {
+// cold start that is measured. In between, while nothing runs, stopped is called.
+func (f *fleet) found(ctx context.Context, stopped func() error) (time.Duration, error) {
 	o := f.options
 	for i := range o.Nodes {
 		m, err := f.make(ctx)
@@ -171,15 +178,15 @@ func (f *fleet) found(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	return f.startAnew(ctx)
-}
-
-// startAnew stops all nodes and starts them together. It gives how long it took
-// from there until all were ready.
-func (f *fleet) startAnew(ctx context.Context) (time.Duration, error) {
-	if err := f.stopAll(); err != nil {
+	if err := errors.Join(f.stopAll(), stopped()); err != nil {
 		return 0, err
 	}
+	return f.startAll(ctx)
+}
+
+// startAll starts all nodes together. It gives how long it took until all were
+// ready.
+func (f *fleet) startAll(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	for _, m := range f.all() {
 		if err := m.start(); err != nil {
@@ -286,5 +293,39 @@ func (f *fleet) abandon() {
 		m.kill()
 		_ = m.log.Close()
 		m.space.close()
+	}
+}
+
+// retire stops a member for good and takes its place in the cluster away.
+func (f *fleet) retire(ctx context.Context, m *member) error {
+	s, _, err := f.status(ctx)
+	if err != nil {
+		return err
+	}
+	name := ""
+	for _, n := range s.Nodes {
+		if n.Address == m.at.client {
+			name = n.Node
+		}
+	}
+	if name == "" {
+		return fmt.Errorf("node %d is not in the list of its cluster", m.number)
+	}
+	if err := m.stop(); err != nil {
+		return err
+	}
+	f.dismiss(m)
+	_ = m.log.Close()
+	m.space.close()
+	deadline := time.Now().Add(f.options.Heal)
+	for {
+		_, err := f.operator(ctx, f.all()[0], http.MethodPost, "/v1/cluster/remove", map[string]any{"node": name})
+		if err == nil {
+			return os.RemoveAll(m.dir)
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("remove node %d: %w", m.number, err)
+		}
+		pause(ctx, lookEvery)
 	}
 }

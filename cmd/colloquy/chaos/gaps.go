@@ -44,11 +44,16 @@ func gapOf(e event, operations []*operation) time.Duration {
 // quantileMS gives the q-quantile of sorted durations in milliseconds: the
 // smallest value that so many of them do not exceed.
 func quantileMS(sorted []time.Duration, q float64) int64 {
+	return int64(quantileFloat(sorted, q))
+}
+
+// quantileFloat is quantileMS with fractions of a millisecond.
+func quantileFloat(sorted []time.Duration, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0
 	}
 	rank := int(q*float64(len(sorted)) + 0.999999)
-	return sorted[min(max(rank, 1), len(sorted))-1].Milliseconds()
+	return float64(sorted[min(max(rank, 1), len(sorted))-1].Microseconds()) / 1000
 }
 
 // availability is what visitors felt.

@@ -37,6 +37,7 @@ type Options struct {
 	Keep     bool   // keep data and logs in any case
 	Sabotage Sabotage
 	Command  []string  // the command line, for the report
+	Version  string    // of this program, for the report
 	Progress io.Writer // gets a line for each fault; nil = nobody
 }
 
