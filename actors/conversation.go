@@ -45,8 +45,7 @@ type grain struct {
 	backlog []*visit // visitor messages behind a turn that is not stored yet
 	fired   []string // timers behind an open turn
 
-	failures int  // of the journal, in a row
-	doubt    bool // the last append may be stored or not
+	failures int // of the journal, in a row
 }
 
 // visit is a visitor's message that has not been answered yet.
@@ -54,6 +53,7 @@ type visit struct {
 	deliver *deliver
 	sender  *actor.PID
 	came    time.Time
+	again   bool // put back once already, after a conflict
 }
 
 func newGrain(e *Engine, name string) *grain {
@@ -78,10 +78,12 @@ func (g *grain) Receive(ctx actor.Context) {
 	case *do:
 		g.onDo(m, ctx.Sender())
 	case *wake:
-		g.onWake(m, ctx.Sender())
+		g.onWake(ctx.Sender())
 
 	case *lookNow:
-		g.onWake(&wake{}, nil)
+		g.onWake(nil)
+	case *takeAgain:
+		g.settle()
 	case *classified:
 		g.onClassified(m)
 	case *concluded:
@@ -102,7 +104,7 @@ func (g *grain) onDeliver(v *visit) {
 		return
 	}
 	if err := g.activate(v.deliver.origin); err != nil {
-		g.refuse(v.sender, v.deliver.token, err)
+		g.refuse(v.sender, err)
 		return
 	}
 	g.accept(v)
@@ -116,7 +118,7 @@ func (g *grain) holdBack(v *visit) {
 		return
 	}
 	if len(g.backlog) >= heldMessages {
-		g.refuse(v.sender, v.deliver.token, conversation.Refuse(conversation.CodeOverloaded, "too many messages wait in this conversation"))
+		g.refuse(v.sender, conversation.Refuse(conversation.CodeOverloaded, "too many messages wait in this conversation"))
 		return
 	}
 	g.backlog = append(g.backlog, v)
@@ -129,7 +131,7 @@ func (g *grain) settle() {
 		v := g.backlog[0]
 		g.backlog = g.backlog[1:]
 		if err := g.activate(v.deliver.origin); err != nil {
-			g.refuse(v.sender, v.deliver.token, err)
+			g.refuse(v.sender, err)
 			continue
 		}
 		g.accept(v)
@@ -149,7 +151,7 @@ func (g *grain) accept(v *visit) {
 	cmd := g.acceptCommand(m)
 	known, err := g.lookUpRef(m)
 	if err != nil {
-		g.refuse(v.sender, m.token, err)
+		g.refuse(v.sender, err)
 		return
 	}
 	if known.conversation != (conversation.ConversationID{}) && known.conversation != g.id {
@@ -160,20 +162,20 @@ func (g *grain) accept(v *visit) {
 	d, err := conversation.Decide(g.state, cmd, g.now())
 	switch {
 	case err != nil:
-		g.refuse(v.sender, m.token, err)
+		g.refuse(v.sender, err)
 	case d.Duplicate != 0:
 		g.answerDuplicate(v, d.Duplicate)
 	case g.endsPending(d.Events):
 		g.beginHeld(v)
 	default:
 		g.stage(d.Events)
-		if g.flush() != nil {
-			g.refuse(v.sender, m.token, errAppend)
+		if err := g.flush(); err != nil {
+			g.notStored(v, err)
 			return
 		}
 		g.countAccepted()
 		g.dropTurn()
-		g.reply(v.sender, m.token, g.receipt(g.state.LastVisitor))
+		g.reply(v.sender, g.receipt(g.state.LastVisitor))
 	}
 }
 
@@ -198,33 +200,34 @@ func (g *grain) endsPending(events []conversation.Event) bool {
 // onDo takes any other command.
 func (g *grain) onDo(m *do, sender *actor.PID) {
 	if err := g.reactivate(); err != nil {
-		g.refuse(sender, m.token, err)
+		g.refuse(sender, err)
+		g.restIfUnknown(err)
 		return
 	}
 	d, err := conversation.Decide(g.state, m.cmd, g.now())
 	switch {
 	case err != nil:
-		g.refuse(sender, m.token, err)
+		g.refuse(sender, err)
 		return
 	case d.Duplicate != 0:
 		r := g.receipt(d.Duplicate)
 		r.Duplicate = true
-		g.reply(sender, m.token, r)
+		g.reply(sender, r)
 		return
 	case len(d.Events) == 0:
-		g.reply(sender, m.token, g.receipt(g.state.Version))
+		g.reply(sender, g.receipt(g.state.Version))
 		return
 	}
 	g.stage(d.Events)
 	seq := g.messageSeq()
 	if err := g.flush(); err != nil {
-		g.refuse(sender, m.token, err)
+		g.refuse(sender, err)
 		return
 	}
 	if g.state.Status != conversation.StatusPending && g.turn != nil && g.turn.held == nil {
 		g.dropTurn()
 	}
-	g.reply(sender, m.token, g.receipt(seq))
+	g.reply(sender, g.receipt(seq))
 	g.settle()
 }
 
@@ -241,12 +244,14 @@ func (g *grain) messageSeq() conversation.Seq {
 }
 
 // onWake fires what is due and takes up a turn that was left open.
-func (g *grain) onWake(m *wake, sender *actor.PID) {
+func (g *grain) onWake(sender *actor.PID) {
 	if err := g.reactivate(); err != nil {
-		g.refuse(sender, m.token, err)
+		g.refuse(sender, err)
 		if !errors.Is(err, conversation.ErrNotFound) {
 			g.lookAgain()
+			return
 		}
+		g.restIfUnknown(err)
 		return
 	}
 	now := g.now()
@@ -261,7 +266,7 @@ func (g *grain) onWake(m *wake, sender *actor.PID) {
 	}
 	if len(g.staged) > 0 {
 		if err := g.flush(); err != nil {
-			g.refuse(sender, m.token, err)
+			g.refuse(sender, err)
 			return
 		}
 	}
@@ -271,10 +276,10 @@ func (g *grain) onWake(m *wake, sender *actor.PID) {
 	}
 	g.settle()
 	if g.state == nil {
-		g.refuse(sender, m.token, errAppend)
+		g.refuse(sender, errAppend)
 		return
 	}
-	g.reply(sender, m.token, g.receipt(g.state.Version))
+	g.reply(sender, g.receipt(g.state.Version))
 }
 
 // onPassivate writes down what only memory has. A turn that is open is given
@@ -284,10 +289,7 @@ func (g *grain) onPassivate() {
 	if g.turn != nil && g.turn.held == nil && g.state != nil {
 		g.dropTurn() // its message is stored, and whoever waits is told so
 	}
-	g.abandon(conversation.Refuse(conversation.CodeUnavailable, "the conversation is being moved"))
-	if g.doubt {
-		_ = g.reactivate() // the last chance to tell the queue; an error leaves that to its next rebuild
-	}
+	g.abandon(errMoving)
 	if g.state == nil || g.epoch == 0 || !g.state.Started() || g.state.Version == g.saved {
 		return
 	}
@@ -318,14 +320,14 @@ func (g *grain) receipt(seq conversation.Seq) conversation.Receipt {
 	return r
 }
 
-func (g *grain) reply(to *actor.PID, token uint64, r conversation.Receipt) {
+func (g *grain) reply(to *actor.PID, r conversation.Receipt) {
 	if to != nil {
-		g.e.o.System.Root.Send(to, &answer{token: token, receipt: r})
+		g.e.o.System.Root.Send(to, &r)
 	}
 }
 
-func (g *grain) refuse(to *actor.PID, token uint64, err error) {
+func (g *grain) refuse(to *actor.PID, err error) {
 	if to != nil {
-		g.e.o.System.Root.Send(to, &answer{token: token, err: err})
+		g.e.o.System.Root.Send(to, err)
 	}
 }

@@ -447,11 +447,16 @@ func TestCommandsToNobodyAreRefused(t *testing.T) {
 				t.Errorf("%s: %v, want class not found", name, err)
 			}
 		}
-		if _, err := r.engine.Request(context.Background(), cluster.GrainID{Kind: KindConversation, ID: "no id"}, &do{cmd: conversation.Claim{Agent: "eve"}}); err != nil {
-			t.Errorf("a name that is no id: %v, want an answer", err)
+		if _, err := r.engine.Request(context.Background(), cluster.GrainID{Kind: KindConversation, ID: "no id"}, &do{cmd: conversation.Claim{Agent: "eve"}}); !errors.Is(err, conversation.ErrNotFound) {
+			t.Errorf("a name that is no id: %v, want class not found", err)
 		}
 		if n := len(r.journal.rows); n != 0 {
 			t.Errorf("%d rows in the journal by asking, want none", n)
+		}
+		synctest.Wait()
+		// The one whose name is no id goes with the idle ones.
+		if n := r.engine.Gate().Active(KindConversation); n > 1 {
+			t.Errorf("%d grains in memory by asking, want none", n)
 		}
 	})
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -41,6 +43,10 @@ const (
 // with one message in flight; a failed attempt waits for its time and holds up
 // the ones behind it.
 //
+// Each node sends the rows of its own conversations; those of others are not
+// kept. What a node gains from one that lives on waits until that one has ended
+// the sends that it has begun, so that providers do not get a message twice.
+//
 // Memory and journal are in one of two relations. Mostly memory holds all there
 // is, and takes what the apply stream offers. Or it is behind: then it takes
 // offers only while it reads, and adds them last, because a row must not come
@@ -61,6 +67,7 @@ type courier struct {
 		rows    int
 		settled settledRows
 		resting bool
+		past    []pastView // the views of the last moments
 
 		behind  bool                    // the journal has rows that memory has not
 		reading bool                    // refill is at work
@@ -79,6 +86,13 @@ type line struct {
 	first    time.Time
 	notUntil time.Time
 	outcome  *Attempt // final, not recorded yet
+	done     bool     // the first row has been settled while it was being sent
+}
+
+// pastView is a view that other nodes may still act on.
+type pastView struct {
+	view  *cluster.View // nil = whatever was before this node
+	until time.Time
 }
 
 // settledRows remembers the newest messages that are done with, because a row
@@ -107,6 +121,7 @@ func newCourier(e *Engine) *courier {
 	c.mu.lines = map[conversation.ConversationID]*line{}
 	c.mu.settled.newest = map[conversation.ConversationID]conversation.Seq{}
 	c.mu.behind = true
+	c.mu.past = []pastView{{until: time.Now().Add(e.o.Settle)}}
 	return c
 }
 
@@ -123,6 +138,7 @@ func (c *courier) offer(rows []conversation.Outbound) {
 // take adds an offered row, or leaves it to refill. The lock is held.
 func (c *courier) take(row conversation.Outbound) {
 	switch {
+	case !c.e.has(row.Conversation):
 	case !c.mu.behind:
 		c.mu.behind = !c.add(row)
 	case !c.mu.reading:
@@ -159,13 +175,95 @@ func (c *courier) add(row conversation.Outbound) bool {
 		return false
 	}
 	if l == nil {
-		l = &line{}
+		l = &line{notUntil: c.settles(row.Conversation)}
 		c.mu.lines[row.Conversation] = l
 	}
 	l.rows = append(l.rows, row)
 	c.mu.rows++
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
 	return true
+}
+
+// settles says until when a line must wait because another node, which is still
+// there, may be sending from it. The lock is held.
+func (c *courier) settles(id conversation.ConversationID) time.Time {
+	var until time.Time
+	if c.e.alone() {
+		return until
+	}
+	now := time.Now()
+	c.mu.past = slices.DeleteFunc(c.mu.past, func(p pastView) bool { return now.After(p.until) })
+	for _, p := range c.mu.past {
+		if p.until.After(until) && (p.view == nil || c.livesOn(p.view, id)) {
+			until = p.until
+		}
+	}
+	return until
+}
+
+// livesOn reports whether a conversation belonged to another node in a view, and
+// that node is still a member.
+func (c *courier) livesOn(v *cluster.View, id conversation.ConversationID) bool {
+	owner, ok := v.Owner(conversationID(id))
+	return ok && owner.ID != v.Self() && c.e.isMember(owner.ID)
+}
+
+// moved follows a change of the view: lines of conversations that belong to
+// other nodes now are dropped, and those that came here are read.
+func (c *courier) moved(before *cluster.View) {
+	c.mu.Lock()
+	if len(c.mu.past) >= maxPastViews {
+		c.mu.past, before = nil, nil // too many to tell apart
+	}
+	c.mu.past = append(c.mu.past, pastView{view: before, until: time.Now().Add(c.e.o.Settle)})
+	for id, l := range c.mu.lines {
+		if !l.busy && l.outcome == nil && !c.e.has(id) {
+			c.drop(id, l)
+		}
+	}
+	c.mu.behind, c.mu.missed = true, true
+	c.mu.Unlock()
+	c.nudge()
+}
+
+// drop lets go of a line whose rows the journal still has. The lock is held.
+func (c *courier) drop(id conversation.ConversationID, l *line) {
+	c.mu.rows -= len(l.rows)
+	delete(c.mu.lines, id)
+	c.e.metrics.outbox.Set(float64(c.mu.rows))
+}
+
+// settled takes rows out that are done with, whoever sent them.
+func (c *courier) settled(id conversation.ConversationID, rows []conversation.Seq) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.mu.lines[id]
+	if l == nil && !c.e.has(id) {
+		return
+	}
+	c.mu.settled.add(id, max(slices.Max(rows), c.mu.settled.newest[id]), c.e.o.OutboxRows)
+	if l == nil {
+		return
+	}
+	first := l.rows[0].Message
+	kept := l.rows[:0]
+	for _, row := range l.rows {
+		if l.busy && row.Message == first || !slices.Contains(rows, row.Message) {
+			kept = append(kept, row)
+		}
+	}
+	clear(l.rows[len(kept):])
+	c.mu.rows -= len(l.rows) - len(kept)
+	c.e.metrics.outbox.Set(float64(c.mu.rows))
+	l.rows = kept
+	switch {
+	case l.busy:
+		l.done = l.done || slices.Contains(rows, first)
+	case len(kept) == 0:
+		delete(c.mu.lines, id)
+	case kept[0].Message != first:
+		l.attempt, l.notUntil, l.outcome = 0, time.Time{}, nil
+	}
 }
 
 func (c *courier) run(ctx context.Context) {
@@ -235,7 +333,7 @@ func (c *courier) addAll(rows []conversation.Outbound) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range rows {
-		if !c.add(rows[i]) {
+		if c.e.has(rows[i].Conversation) && !c.add(rows[i]) {
 			return false
 		}
 	}
@@ -295,6 +393,10 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 			wait = min(wait, d)
 			continue
 		}
+		if l.outcome == nil && !c.e.has(id) {
+			c.drop(id, l)
+			continue
+		}
 		select {
 		case c.places <- struct{}{}:
 		default:
@@ -340,8 +442,10 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 	}
 	rctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	_, err := c.e.Do(rctx, id, conversation.RecordDelivery{
-		Message: row.Message, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
+	_, err := await(rctx, func(f func(conversation.Receipt, error)) {
+		c.e.DoAsync(id, conversation.RecordDelivery{
+			Message: row.Message, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
+		}, f)
 	})
 	if err != nil && !errors.Is(err, conversation.ErrNotFound) {
 		c.e.log.Warn("delivery not recorded", "conversation_id", id.String(), "seq", uint64(row.Message), "err", err)
@@ -380,19 +484,27 @@ func (c *courier) later(id conversation.ConversationID, at time.Time, outcome *A
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.mu.lines[id]
+	if l.done {
+		c.advance(id, l)
+		return
+	}
 	l.busy, l.notUntil, l.outcome = false, at, outcome
 }
 
 func (c *courier) next(id conversation.ConversationID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.mu.lines[id]
-	c.mu.settled.add(id, l.rows[0].Message, c.e.o.OutboxRows)
+	c.advance(id, c.mu.lines[id])
+}
+
+// advance goes on to a line's next row. The lock is held.
+func (c *courier) advance(id conversation.ConversationID, l *line) {
+	c.mu.settled.add(id, max(l.rows[0].Message, c.mu.settled.newest[id]), c.e.o.OutboxRows)
 	c.mu.rows--
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
 	if l.rows = l.rows[1:]; len(l.rows) == 0 {
 		delete(c.mu.lines, id)
 		return
 	}
-	l.busy, l.attempt, l.notUntil, l.outcome = false, 0, time.Time{}, nil
+	l.busy, l.attempt, l.notUntil, l.outcome, l.done = false, 0, time.Time{}, nil, false
 }

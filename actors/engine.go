@@ -38,9 +38,10 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
-	Bindings []Binding      // custom behaviors
-	Kinds    []cluster.Kind // own grain kinds
-	View     *cluster.View  // who owns what; nil = this node owns everything
+	Bindings []Binding                           // custom behaviors
+	Kinds    []cluster.Kind                      // own grain kinds
+	View     *cluster.View                       // who owns what; nil = this node owns everything
+	NewGate  func(cluster.Options) (Gate, error) // nil = [cluster.NewGate]
 	OnParked func(*cluster.Parked)
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
@@ -49,6 +50,8 @@ type Options struct {
 	AppendTimeout   time.Duration // one journal operation; default 5 s
 	RequestTimeout  time.Duration // an entrance waits so long for a conversation, besides Inbound.Wait; default 10 s
 	SnapshotEvery   int           // entries between stored snapshots; default 128
+	PresenceGrace   time.Duration // an agent on a node that is gone counts as present for so long; default 15 s
+	Settle          time.Duration // what a living node gave up is sent from here only after so long; default 3 s
 	AgentGrace      time.Duration // an agent who is gone for so long gives up what automatic assignment gave; default 2 min
 	Idle            time.Duration // a conversation is passivated after so long; default 5 min
 	Requests        int           // requests that may wait for conversations on this node; default 65,536
@@ -70,6 +73,8 @@ func (o Options) withDefaults() Options {
 		{&o.RequestTimeout, 10 * time.Second},
 		{&o.Idle, 5 * time.Minute},
 		{&o.AgentGrace, 2 * time.Minute},
+		{&o.PresenceGrace, 15 * time.Second},
+		{&o.Settle, 3 * time.Second},
 	}
 	for _, d := range durations {
 		if *d.at == 0 {
@@ -95,6 +100,9 @@ func (o Options) withDefaults() Options {
 	if o.View == nil {
 		o.View = cluster.SingleNode("local")
 	}
+	if o.NewGate == nil {
+		o.NewGate = func(c cluster.Options) (Gate, error) { return cluster.NewGate(c) }
+	}
 	return o
 }
 
@@ -102,19 +110,24 @@ func (o Options) withDefaults() Options {
 //
 // Concurrency: all methods may be called from anywhere once New has returned.
 type Engine struct {
-	o         Options
-	log       *slog.Logger
-	metrics   *metrics
-	gate      *cluster.Gate
-	pool      *pool
-	runner    *runner
-	shards    *shards
-	courier   *courier
-	workers   *cluster.Workers
-	behaviors *behaviors
-	builtin   *builtin
-	ids       ids
-	attempts  atomic.Uint64 // numbers the bot's turns
+	o        Options
+	log      *slog.Logger
+	metrics  *metrics
+	gate     Gate
+	pool     *pool
+	runner   *runner
+	shards   *shards
+	courier  *courier
+	recovery recovery
+	applied  applied
+
+	attendance attendance
+	missed     missedQueues
+	workers    *cluster.Workers
+	behaviors  *behaviors
+	builtin    *builtin
+	ids        ids
+	attempts   atomic.Uint64 // numbers the bot's turns
 }
 
 // New makes an engine and starts its pooled actors; grains start with their
@@ -139,13 +152,17 @@ func New(o Options) (*Engine, error) {
 		o: o, log: o.Logger.With("component", "actors"), metrics: newMetrics(o.Registerer), behaviors: found, ids: ids{o.Key},
 		workers: &cluster.Workers{},
 	}
+	e.attendance.mu.agents = map[conversation.AgentID]attendee{}
+	e.missed.mu.inboxes = map[conversation.InboxID]struct{}{}
+	e.applied.mu.waiting = map[conversation.ConversationID][]*appliedWait{}
+	e.recovery.kick = make(chan struct{}, 1)
 	e.builtin = &builtin{library: o.Library}
 	e.builtin.flows = &flows{client: o.HTTP, b: e.builtin}
 	kinds := append([]cluster.Kind{
-		{Name: KindConversation, New: func(id string) actor.Actor { return newGrain(e, id) }, Idle: o.Idle},
-		{Name: KindQueue, New: func(id string) actor.Actor { return newQueue(e, id) }, Idle: -1, Mailbox: 1 << 16},
+		{Name: KindConversation, New: func(id string) actor.Actor { return newGrain(e, id) }, Idle: o.Idle, Codec: conversationCodec{}},
+		{Name: KindQueue, New: func(id string) actor.Actor { return newQueue(e, id) }, Idle: -1, Mailbox: 1 << 16, Codec: queueCodec{}},
 	}, o.Kinds...)
-	e.gate, err = cluster.NewGate(cluster.Options{
+	e.gate, err = o.NewGate(cluster.Options{
 		System: o.System, View: o.View, Kinds: kinds, Logger: o.Logger, Registerer: o.Registerer, OnParked: o.OnParked,
 		Dispatcher: e.workers,
 	})
@@ -156,6 +173,7 @@ func New(o Options) (*Engine, error) {
 	e.runner = newRunner(o.System, o.BehaviorRuns, e.log, e.metrics)
 	e.shards = newShards(e, 2*runtime.GOMAXPROCS(0), o.Requests)
 	e.courier = newCourier(e)
+	e.gate.OnView(e.onView)
 	return e, nil
 }
 
@@ -163,25 +181,30 @@ func New(o Options) (*Engine, error) {
 // that it is durable. With in.Wait the receipt also carries the bot's replies,
 // if they come in that time.
 //
+// When it returns, this node's own copy of the journal shows the message, also
+// if another node stored it, unless the copy is more than two seconds behind.
+//
 // Errors: refusals with their codes; class overloaded or unavailable when it is
 // certainly not stored, class outcome unknown when it may be: then deliver it
 // again with the same ref.
 func (e *Engine) Deliver(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
-	return await(ctx, func(done func(conversation.Receipt, error)) { e.DeliverAsync(in, done) })
+	return e.readable(ctx, func(done func(conversation.Receipt, error)) { e.DeliverAsync(in, done) })
 }
 
-// Do gives a command to a conversation and waits until it is durable. Errors:
-// as for [Engine.Deliver]; class not found when there is no such conversation.
+// Do gives a command to a conversation and waits until it is durable and, as
+// [Engine.Deliver] does, readable here. Also a command that changes nothing gives
+// the version that the conversation has, and waits for it. Errors: as for
+// [Engine.Deliver]; class not found when there is no such conversation.
 func (e *Engine) Do(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) (conversation.Receipt, error) {
-	return await(ctx, func(done func(conversation.Receipt, error)) { e.DoAsync(id, cmd, done) })
+	return e.readable(ctx, func(done func(conversation.Receipt, error)) { e.DoAsync(id, cmd, done) })
 }
 
 // DeliverAsync is [Engine.Deliver] that calls done once: from an actor, or at
 // once when it is refused here. done must not block.
 func (e *Engine) DeliverAsync(in conversation.Inbound, done func(conversation.Receipt, error)) {
-	e.shards.submit(in.Contact[15], &request{
-		in: &in, done: done, ends: time.Now().Add(e.o.RequestTimeout + in.Wait),
-	})
+	r := &request{msg: deliver{in: in}, done: done, ends: time.Now().Add(e.o.RequestTimeout + in.Wait)}
+	r.in = &r.msg.in
+	e.shards.submit(in.Contact[15], r)
 }
 
 // DoAsync is [Engine.Do] that calls done as [Engine.DeliverAsync] does.
@@ -211,22 +234,6 @@ func await(ctx context.Context, start func(func(conversation.Receipt, error))) (
 	}
 }
 
-// SetPresence tells the queues of an agent's inboxes whether the agent takes
-// conversations. It is ephemeral: after a restart the sockets tell it again.
-func (e *Engine) SetPresence(c conversation.PresenceChange) {
-	inboxes := c.Inboxes
-	if len(inboxes) == 0 {
-		for _, i := range e.o.Directory.Inboxes() {
-			inboxes = append(inboxes, i.ID)
-		}
-	}
-	for _, id := range inboxes {
-		if err := e.gate.Tell(queueID(id), c, nil); err != nil {
-			e.log.Warn("queue not told", "inbox", string(id), "err", err)
-		}
-	}
-}
-
 // Queue gives an inbox's waiting conversations and agents.
 func (e *Engine) Queue(ctx context.Context, inbox conversation.InboxID) (*QueueView, error) {
 	v, err := e.Request(ctx, queueID(inbox), &viewQuery{})
@@ -247,16 +254,4 @@ func (e *Engine) Request(ctx context.Context, id cluster.GrainID, msg any) (any,
 }
 
 // Gate gives the way to the grains of this node.
-func (e *Engine) Gate() *cluster.Gate { return e.gate }
-
-// Committed takes a commit from the apply stream, in commit order, for the
-// courier. It does not block.
-func (e *Engine) Committed(c conversation.Commit) {
-	if len(c.Outbox) > 0 {
-		e.courier.offer(c.Outbox)
-	}
-}
-
-// CommitsLost says that commits went by without [Engine.Committed]; the outbox is
-// read again.
-func (e *Engine) CommitsLost() { e.courier.missed() }
+func (e *Engine) Gate() Gate { return e.gate }

@@ -171,6 +171,11 @@ func (m *memory) append(a *conversation.Append) error {
 	case a.Expect != have:
 		return conversation.Refusef(conversation.CodeVersionMismatch, "expected %d, have %d", a.Expect, have)
 	}
+	for _, ref := range a.Refs {
+		if p, known := m.refs[refKey{a.Contact, ref.Ref}]; known && a.CheckRefs && p.conversation != a.ID {
+			return conversation.Refuse(conversation.CodeVersionMismatch, "the ref is stored for another conversation")
+		}
+	}
 	for i, e := range a.Entries {
 		if want := a.Expect + conversation.Seq(i) + 1; e.Seq != want {
 			return fmt.Errorf("entry %d has seq %d, want %d", i, e.Seq, want)
@@ -200,7 +205,7 @@ func (m *memory) append(a *conversation.Append) error {
 	kept.State = nil
 	m.appends = append(m.appends, kept)
 	if m.watch != nil {
-		m.watch(conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, NextDue: a.NextDue})
+		m.watch(conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue})
 	}
 	return nil
 }

@@ -9,22 +9,19 @@ import (
 // The messages of a conversation grain. They are values that nobody changes
 // after sending.
 
-// deliver hands in a visitor's message.
+// deliver hands in a visitor's message. The answer is a receipt, or an error, as
+// it is for do and wake.
 type deliver struct {
-	token  uint64
 	in     conversation.Inbound
 	origin conversation.Origin
 }
 
 // do carries any other command.
-type do struct {
-	token uint64
-	cmd   conversation.Command
-}
+type do struct{ cmd conversation.Command }
 
 // wake asks a grain to look at its timers and at a turn that a crash left
 // unanswered.
-type wake struct{ token uint64 }
+type wake struct{}
 
 // classified is a scoring actor's answer.
 type classified struct {
@@ -47,8 +44,8 @@ type concluded struct {
 
 // waitOver says that somebody has waited long enough for a reply.
 type waitOver struct {
-	turn  conversation.Seq
-	token uint64
+	turn conversation.Seq
+	who  *waiter
 }
 
 // lookNow makes a grain do what wake does, of its own accord.
@@ -69,29 +66,15 @@ func (*waitOver) Internal() {}
 // Internal implements [cluster.Internal].
 func (*lookNow) Internal() {}
 
-// answer goes back to the sender of deliver, do and wake.
-type answer struct {
-	token   uint64
-	receipt conversation.Receipt
-	err     error
-}
+// takeAgain makes a grain take the messages that an append's conflict has put
+// back.
+type takeAgain struct{}
 
-// tokenOf finds the token of a message that came back undelivered or parked.
-func tokenOf(msg any) (uint64, bool) {
-	switch m := msg.(type) {
-	case *deliver:
-		return m.token, true
-	case *do:
-		return m.token, true
-	case *wake:
-		return m.token, true
-	}
-	return 0, false
-}
+// Internal implements [cluster.Internal].
+func (*takeAgain) Internal() {}
 
 // waiter is somebody who gets an answer later.
 type waiter struct {
 	sender *actor.PID
-	token  uint64
 	replay bool // a repeated delivery
 }

@@ -23,6 +23,7 @@ type metrics struct {
 	agents      *prometheus.GaugeVec
 	outbox      prometheus.Gauge
 	deliveries  *prometheus.CounterVec
+	behind      prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -70,9 +71,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "colloquy_deliveries_total", Help: "Outbound messages by outcome; retry counts each failed try.",
 		}, []string{"result"}),
+		behind: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "colloquy_reads_behind_total", Help: "Answers given while this node's copy of the journal did not show them yet.",
+		}),
 	}
 	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.handovers, m.stale, m.behaviors, m.appendFails, m.scoring,
-		m.scoringFull, m.requests, m.waiting, m.agents, m.outbox, m.deliveries)
+		m.scoringFull, m.requests, m.waiting, m.agents, m.outbox, m.deliveries, m.behind)
 	m.start()
 	return m
 }

@@ -4,8 +4,42 @@ import (
 	"context"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 )
+
+// Gate is the way to grains, on whichever node they are. [cluster.Gate] is the
+// one; a type of its own lets tests put several nodes into one process.
+type Gate interface {
+	// Tell hands over a message without an answer; to another node at best effort.
+	Tell(id cluster.GrainID, msg any, sender *actor.PID) error
+	// Ask hands over a message wherever the grain is, trying again until deadline,
+	// and calls done once. done must not block.
+	Ask(id cluster.GrainID, msg any, deadline time.Time, done func(answer any, err error))
+	// Request is Ask that waits.
+	Request(ctx context.Context, id cluster.GrainID, msg any) (any, error)
+	// Owns reports whether a grain belongs to this node.
+	Owns(id cluster.GrainID) bool
+	// View gives the present view.
+	View() *cluster.View
+	// OnView has f called with every view that follows another, once the gate has
+	// acted on it. f must not block.
+	OnView(f func(before, now *cluster.View))
+	// Broadcast hands payload to the other members, at best effort.
+	Broadcast(topic string, payload []byte)
+	// OnBroadcast has f called with what others broadcast. f must not block.
+	OnBroadcast(topic string, f func(from cluster.NodeID, payload []byte))
+	// Passivate puts a grain of this node to rest.
+	Passivate(id cluster.GrainID)
+	// Active counts this node's grains of a kind.
+	Active(kind string) int
+	// Run does the gate's own work until ctx ends.
+	Run(ctx context.Context) error
+	// Drain refuses new messages and puts all grains to rest.
+	Drain(ctx context.Context) error
+}
 
 // Journal is where a grain's truth is.
 type Journal interface {
@@ -13,13 +47,14 @@ type Journal interface {
 	Claim(ctx context.Context, id conversation.ConversationID) (epoch uint64, err error)
 	// Load gives the state as stored; not started when nothing is.
 	Load(ctx context.Context, id conversation.ConversationID) (*conversation.State, error)
-	// Append returns nil only when everything in a is durable.
+	// Append returns nil only when everything in a is durable and can be read here.
 	Append(ctx context.Context, a *conversation.Append) error
 	// SaveState stores a snapshot without new entries.
 	SaveState(ctx context.Context, s *conversation.State, epoch uint64) error
 }
 
-// Index finds things that a grain does not keep in memory.
+// Index finds things that a grain does not keep in memory. It reads what this
+// node has; after a claim that is everything the conversation ever stored.
 type Index interface {
 	// Current gives a contact's newest conversation, zero when there is none.
 	Current(ctx context.Context, key conversation.ContactKey) (conversation.ConversationID, error)

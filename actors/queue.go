@@ -20,22 +20,30 @@ const (
 
 // The private messages of a queue.
 type (
-	// standing is where a conversation stands after an append whose outcome
-	// its grain did not know.
+	// standing is where a conversation stands after a commit.
 	standing struct{ head conversation.Head }
 	// placed is the outcome of an assignment that the queue asked for.
 	placed struct {
-		id    conversation.ConversationID
-		agent conversation.AgentID
-		err   error
+		id      conversation.ConversationID
+		agent   conversation.AgentID
+		version conversation.Seq
+		err     error
 	}
 	// graceOver says that an agent has been away for the whole grace.
 	graceOver struct {
 		agent conversation.AgentID
 		left  time.Time
 	}
-	// matchAgain follows an assignment that failed for no fault of its own.
+	// matchAgain follows an assignment that failed for no fault of its own, and a
+	// rebuild that failed.
 	matchAgain struct{}
+	// survey asks for a look at who is there: the view has changed, or the node
+	// has started.
+	survey struct {
+		rebuild bool // the books may have missed commits
+	}
+	// nodeGone says that a node has been out of the view for a while.
+	nodeGone struct{ node cluster.NodeID }
 	// viewQuery asks for the queue's books.
 	viewQuery struct{}
 )
@@ -49,6 +57,9 @@ func (*graceOver) Internal() {}
 // Internal implements [cluster.Internal].
 func (*matchAgain) Internal() {}
 
+// Internal implements [cluster.Internal].
+func (*nodeGone) Internal() {}
+
 // QueueView is what a queue knows, at one moment.
 type QueueView struct {
 	Inbox   conversation.InboxID
@@ -56,13 +67,16 @@ type QueueView struct {
 	Seats   []conversation.Seat
 }
 
-// queue is the waiting room of one inbox.
+// queue is the waiting room of one inbox. It lives on one node, and its books
+// are a projection of that node's own copy of the journal: the lists, and from
+// then on the apply stream. Nobody has to tell it anything, so nothing that was
+// told can get lost.
 //
 // owns: who waits, and which agents are there with how much work · accepts:
-// the effects Enqueue, Dequeue, Occupy, Release; presence; queries · emits:
-// Assign to conversation grains · bound: maxQueueRows · on panic and on restart:
-// waiting and loads are rebuilt from the journal, presence comes again from the
-// sockets' next change.
+// standing, from the apply stream; presence, from all nodes; queries · emits:
+// Assign to conversation grains · bound: maxQueueRows; what does not fit is read
+// when there is room · on panic and on restart: waiting and loads are rebuilt
+// from the journal, presence is told again by the nodes.
 //
 // An agent's capacity counts within each inbox.
 type queue struct {
@@ -72,19 +86,32 @@ type queue struct {
 
 	// touched by Receive only
 
-	loaded  bool
-	waiting map[conversation.ConversationID]conversation.Waiting
-	offered map[conversation.ConversationID]conversation.AgentID
-	held    map[conversation.ConversationID]conversation.AgentID // who has which conversation
-	seats   map[conversation.AgentID]*conversation.Seat
-	left    map[conversation.AgentID]time.Time
+	loaded   bool
+	partial  bool // there are more than maxQueueRows
+	trying   bool // matchAgain is on its way
+	waiting  map[conversation.ConversationID]conversation.Waiting
+	offered  map[conversation.ConversationID]offer
+	held     map[conversation.ConversationID]conversation.AgentID // who has which conversation
+	versions map[conversation.ConversationID]conversation.Seq     // of what the books say
+	seats    map[conversation.AgentID]*conversation.Seat
+	left     map[conversation.AgentID]time.Time
+	roster   roster
+	leaving  map[cluster.NodeID]bool // out of the view, and perhaps not for long
+}
+
+// offer is an assignment on its way.
+type offer struct {
+	agent   conversation.AgentID
+	version conversation.Seq // that confirms it; zero while it is not known
 }
 
 func newQueue(e *Engine, name string) *queue {
 	return &queue{
 		e: e, inbox: conversation.InboxID(name), waiting: map[conversation.ConversationID]conversation.Waiting{},
-		offered: map[conversation.ConversationID]conversation.AgentID{}, held: map[conversation.ConversationID]conversation.AgentID{},
-		seats: map[conversation.AgentID]*conversation.Seat{}, left: map[conversation.AgentID]time.Time{},
+		offered: map[conversation.ConversationID]offer{}, held: map[conversation.ConversationID]conversation.AgentID{},
+		versions: map[conversation.ConversationID]conversation.Seq{},
+		seats:    map[conversation.AgentID]*conversation.Seat{}, left: map[conversation.AgentID]time.Time{},
+		roster: roster{}, leaving: map[cluster.NodeID]bool{},
 	}
 }
 
@@ -94,25 +121,25 @@ func (q *queue) Receive(ctx actor.Context) {
 	case *actor.Started:
 		q.self = ctx.Self()
 
-	case conversation.EnqueueConversation:
-		q.onEnqueue(m)
-	case conversation.DequeueConversation:
-		q.onDequeue(m)
-	case conversation.OccupyAgent:
-		q.onOccupy(m)
-	case conversation.ReleaseAgent:
-		q.onRelease(m)
 	case *standing:
 		q.onStanding(m)
-	case conversation.PresenceChange:
+	case *presence:
 		q.onPresence(m)
+		if ctx.Sender() != nil {
+			ctx.Respond(&told{})
+		}
+	case *survey:
+		q.onSurvey(m)
 
 	case *placed:
 		q.onPlaced(m)
 	case *graceOver:
 		q.onGraceOver(m)
+	case *nodeGone:
+		q.onNodeGone(m)
 
 	case *matchAgain:
+		q.trying = false
 		if q.ensure() {
 			q.match()
 		}
@@ -130,44 +157,83 @@ func (q *queue) ensure() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), q.e.o.AppendTimeout)
 	defer cancel()
 	cursor, rows := "", 0
-	q.forget()
+	before := q.forget()
 	for {
 		heads, next, err := q.e.o.Lists.Heads(ctx, []conversation.InboxID{q.inbox},
 			[]conversation.Status{conversation.StatusOpen, conversation.StatusSnoozed}, cursor, queuePage)
 		if err != nil {
 			q.e.log.Warn("queue not rebuilt", "inbox", string(q.inbox), "err", err)
+			q.tryAgain()
 			return false
 		}
 		for _, h := range heads {
-			q.enter(h)
+			q.enter(h, before[h.ID].Skip)
 		}
 		if rows += len(heads); next == "" || rows >= maxQueueRows {
+			q.partial = next != ""
 			break
 		}
 		cursor = next
 	}
 	q.loaded = true
+	q.missAbsent()
 	q.measure()
 	return true
 }
 
-// forget empties the books, but not what the sockets told of the agents.
-func (q *queue) forget() {
-	clear(q.waiting)
+// forget empties the books, but not what the nodes told of the agents, and gives
+// who waited.
+func (q *queue) forget() map[conversation.ConversationID]conversation.Waiting {
+	before := q.waiting
+	q.waiting = make(map[conversation.ConversationID]conversation.Waiting, len(before))
 	clear(q.held)
+	clear(q.versions)
+	for id, o := range q.offered {
+		if o.version != 0 { // made, and its commit may have been missed
+			delete(q.offered, id)
+		}
+	}
 	for _, s := range q.seats {
 		s.Load = 0
 	}
+	return before
 }
 
-func (q *queue) enter(h conversation.Head) {
+// missAbsent starts the grace of agents who have conversations and of whom no
+// node has told.
+func (q *queue) missAbsent() {
+	for agent, s := range q.seats {
+		if _, missed := q.left[agent]; !missed && s.Load > 0 && s.Presence == conversation.PresenceOffline {
+			q.startGrace(agent)
+		}
+	}
+}
+
+// tryAgain comes back to what could not be done now.
+func (q *queue) tryAgain() {
+	if q.trying {
+		return
+	}
+	q.trying = true
+	self, root := q.self, q.e.o.System.Root
+	time.AfterFunc(assignAgain, func() { root.Send(self, &matchAgain{}) })
+}
+
+// enter writes down where a conversation stands. skip is who just had it.
+func (q *queue) enter(h conversation.Head, skip conversation.AgentID) {
 	switch {
 	case h.Assignee != "":
 		q.held[h.ID] = h.Assignee
 		q.seat(h.Assignee).Load++
-	case h.Queue == conversation.QueueQueued:
-		q.waiting[h.ID] = conversation.Waiting{ID: h.ID, Priority: h.Priority, Since: h.QueuedAt}
+	case h.Queue != conversation.QueueQueued:
+		return
+	case len(q.waiting) >= maxQueueRows:
+		q.partial = true
+		return
+	default:
+		q.waiting[h.ID] = conversation.Waiting{ID: h.ID, Priority: h.Priority, Since: h.QueuedAt, Skip: skip}
 	}
+	q.versions[h.ID] = h.Version
 }
 
 func (q *queue) seat(a conversation.AgentID) *conversation.Seat {
@@ -179,82 +245,95 @@ func (q *queue) seat(a conversation.AgentID) *conversation.Seat {
 	return s
 }
 
-// Each handler first makes sure that the books are there. When they have just
-// been read, the change that the message tells is in them already, and telling
-// it again changes nothing.
-
-func (q *queue) onEnqueue(m conversation.EnqueueConversation) {
-	if !q.ensure() || len(q.waiting) >= maxQueueRows {
-		return
-	}
-	q.waiting[m.ID] = conversation.Waiting{ID: m.ID, Priority: m.Priority, Since: m.Since, Skip: m.Skip}
-	q.match()
-}
-
-func (q *queue) onDequeue(m conversation.DequeueConversation) {
-	if q.ensure() {
-		delete(q.waiting, m.ID)
-		q.measure()
-	}
-}
-
-func (q *queue) onOccupy(m conversation.OccupyAgent) {
-	if !q.ensure() || q.held[m.ID] == m.Agent {
-		return
-	}
-	if before, ok := q.held[m.ID]; ok {
-		q.seat(before).Load--
-	}
-	q.held[m.ID] = m.Agent
-	s := q.seat(m.Agent)
-	s.Load++
-	s.Since = time.Now()
-	delete(q.waiting, m.ID)
-	delete(q.offered, m.ID) // the place is counted by Load now
-	if s.Presence == conversation.PresenceOffline {
-		q.startGrace(m.Agent) // left while it was on the way
-	}
-	q.match()
-}
-
-func (q *queue) onRelease(m conversation.ReleaseAgent) {
-	if !q.ensure() || q.held[m.ID] != m.Agent {
-		return
-	}
-	delete(q.held, m.ID)
-	q.seat(m.Agent).Load--
-	q.match()
-}
-
-// onStanding puts one conversation's books right, whatever they said: its grain
-// could not tell what became of an append.
+// onStanding puts one conversation's books right. When the books have just been
+// read they may know more than the commit that the message comes from.
 func (q *queue) onStanding(m *standing) {
-	if !q.ensure() {
+	if !q.ensure() || m.head.Version <= q.versions[m.head.ID] {
 		return
 	}
-	if agent, ok := q.held[m.head.ID]; ok {
-		q.seat(agent).Load--
+	h := m.head
+	before, had := q.held[h.ID]
+	skip := q.waiting[h.ID].Skip
+	if had {
+		q.seat(before).Load--
+		skip = before
 	}
-	delete(q.held, m.head.ID)
-	delete(q.waiting, m.head.ID)
-	q.enter(m.head)
+	delete(q.held, h.ID)
+	delete(q.waiting, h.ID)
+	delete(q.versions, h.ID)
+	q.enter(h, skip)
+	if h.Assignee != "" && h.Assignee != before {
+		s := q.seat(h.Assignee)
+		s.Since = time.Now()
+		if s.Presence == conversation.PresenceOffline {
+			q.startGrace(h.Assignee) // left while it was on the way
+		}
+	}
+	if h.Assignee != "" || h.Queue != conversation.QueueQueued || h.Version >= q.offered[h.ID].version && q.offered[h.ID].version != 0 {
+		delete(q.offered, h.ID) // the place is counted by Load now, or not needed
+	}
 	q.match()
 }
 
-func (q *queue) onPresence(m conversation.PresenceChange) {
-	s := q.seat(m.Agent)
-	if m.Capacity > 0 {
-		s.Capacity = m.Capacity
+// onPresence merges what a node tells of an agent with what others tell.
+func (q *queue) onPresence(m *presence) {
+	if q.roster.take(m) {
+		q.reseat(m.Agent)
+		if q.ensure() {
+			q.match()
+		}
 	}
-	s.Presence = m.Presence
-	delete(q.left, m.Agent)
-	if !q.ensure() {
+}
+
+// reseat makes an agent's seat say what the nodes say.
+func (q *queue) reseat(agent conversation.AgentID) {
+	s := q.seat(agent)
+	before := s.Presence
+	var capacity int
+	if s.Presence, capacity = q.roster.of(agent); capacity > 0 {
+		s.Capacity = capacity
+	}
+	if s.Presence != conversation.PresenceOffline {
+		delete(q.left, agent)
 		return
 	}
-	if m.Presence == conversation.PresenceOffline && s.Load > 0 {
-		q.startGrace(m.Agent)
+	if _, missed := q.left[agent]; q.ensure() && s.Load > 0 && (!missed || before != s.Presence) {
+		q.startGrace(agent)
 	}
-	q.match()
+}
+
+// onSurvey compares the nodes that told of agents with the view, and the books
+// with the journal if they may have missed something.
+func (q *queue) onSurvey(m *survey) {
+	if m.rebuild {
+		q.loaded = false
+	}
+	self, root := q.self, q.e.o.System.Root
+	for _, node := range q.roster.nodes() {
+		if q.leaving[node] || q.e.isMember(node) {
+			continue
+		}
+		q.leaving[node] = true
+		time.AfterFunc(q.e.o.PresenceGrace, func() { root.Send(self, &nodeGone{node}) })
+	}
+	if q.ensure() {
+		q.match()
+	}
+}
+
+// onNodeGone takes a node's word about agents away. Those who came back through
+// another node have been told of from there.
+func (q *queue) onNodeGone(m *nodeGone) {
+	delete(q.leaving, m.node)
+	if q.e.isMember(m.node) {
+		return
+	}
+	for _, agent := range q.roster.drop(m.node) {
+		q.reseat(agent)
+	}
+	if q.ensure() {
+		q.match()
+	}
 }
 
 // startGrace gives an agent who has gone some time to come back.
@@ -274,11 +353,16 @@ func (q *queue) onGraceOver(m *graceOver) {
 	if !q.left[m.agent].Equal(m.left) {
 		return
 	}
-	delete(q.left, m.agent)
+	self, root := q.self, q.e.o.System.Root
 	for id, agent := range q.held {
-		if agent == m.agent {
-			q.e.tellConversation(id, conversation.Unassign{Reason: "agent_offline"})
+		if agent != m.agent {
+			continue
 		}
+		q.e.DoAsync(id, conversation.Unassign{Reason: "agent_offline"}, func(_ conversation.Receipt, err error) {
+			if err != nil && conversation.CodeOf(err).Row().Retry {
+				time.AfterFunc(assignAgain, func() { root.Send(self, m) })
+			}
+		})
 	}
 }
 
@@ -291,6 +375,12 @@ func (q *queue) assigns() bool {
 // match gives waiting conversations to free agents. Until the conversation has
 // confirmed, the place is counted as taken.
 func (q *queue) match() {
+	if q.partial && len(q.waiting) < maxQueueRows/2 {
+		q.loaded = false
+		if !q.ensure() {
+			return
+		}
+	}
 	q.measure()
 	if len(q.waiting) == 0 || !q.assigns() {
 		return
@@ -299,8 +389,8 @@ func (q *queue) match() {
 	for _, s := range q.seats {
 		seats = append(seats, *s)
 	}
-	for _, agent := range q.offered {
-		if i := slices.IndexFunc(seats, func(s conversation.Seat) bool { return s.Agent == agent }); i >= 0 {
+	for _, o := range q.offered {
+		if i := slices.IndexFunc(seats, func(s conversation.Seat) bool { return s.Agent == o.agent }); i >= 0 {
 			seats[i].Load++
 		}
 	}
@@ -314,7 +404,7 @@ func (q *queue) match() {
 		}
 		i := slices.IndexFunc(seats, func(s conversation.Seat) bool { return s.Agent == agent })
 		seats[i].Load++
-		q.offered[w.ID] = agent
+		q.offered[w.ID] = offer{agent: agent}
 		q.place(w.ID, agent)
 	}
 }
@@ -322,25 +412,35 @@ func (q *queue) match() {
 // place asks the conversation, which has the last word.
 func (q *queue) place(id conversation.ConversationID, agent conversation.AgentID) {
 	self, root := q.self, q.e.o.System.Root
-	q.e.DoAsync(id, conversation.Assign{To: agent}, func(_ conversation.Receipt, err error) {
-		root.Send(self, &placed{id: id, agent: agent, err: err})
+	q.e.DoAsync(id, conversation.Assign{To: agent}, func(r conversation.Receipt, err error) {
+		root.Send(self, &placed{id: id, agent: agent, version: r.Version, err: err})
 	})
 }
 
+// onPlaced takes the answer to an offer. A place that was given stays counted
+// until the commit that says so has come through the apply stream.
 func (q *queue) onPlaced(m *placed) {
-	delete(q.offered, m.id)
-	if m.err == nil {
-		q.match() // OccupyAgent has done the books
+	o, open := q.offered[m.id]
+	if !open || o.agent != m.agent {
 		return
 	}
+	if m.err == nil {
+		if o.version = m.version; m.version <= q.versions[m.id] {
+			delete(q.offered, m.id)
+			q.match()
+			return
+		}
+		q.offered[m.id] = o
+		return
+	}
+	delete(q.offered, m.id)
 	if !conversation.CodeOf(m.err).Row().Retry {
-		delete(q.waiting, m.id) // it does not wait any more
+		delete(q.waiting, m.id) // it does not wait any more; its commit is on the way
 		q.match()
 		return
 	}
 	q.e.log.Warn("assignment failed", "inbox", string(q.inbox), "conversation_id", m.id.String(), "err", m.err)
-	self, root := q.self, q.e.o.System.Root
-	time.AfterFunc(assignAgain, func() { root.Send(self, &matchAgain{}) })
+	q.tryAgain()
 }
 
 func (q *queue) order() []conversation.Waiting {

@@ -153,9 +153,9 @@ func TestPlaceIsNotCountedTwice(t *testing.T) {
 			}
 			if _, ok := a.Entries[0].Event.(conversation.AgentAssigned); ok {
 				sent = true
-				_ = r.engine.gate.Tell(queueID("desk"), conversation.OccupyAgent{Agent: "eve", Inbox: "desk", ID: id}, nil)
+				_ = r.engine.gate.Tell(queueID("desk"), &standing{head: conversation.Head{ID: id, Inbox: "desk", Assignee: "eve", Queue: conversation.QueueAssigned, Version: a.Head.Version}}, nil)
 				second = conversation.ConversationID{42}
-				_ = r.engine.gate.Tell(queueID("desk"), conversation.EnqueueConversation{ID: second, Inbox: "desk", Since: time.Now()}, nil)
+				_ = r.engine.gate.Tell(queueID("desk"), &standing{head: conversation.Head{ID: second, Inbox: "desk", Queue: conversation.QueueQueued, QueuedAt: time.Now(), Version: 1}}, nil)
 				waitIdle := make(chan struct{})
 				time.AfterFunc(time.Millisecond, func() { close(waitIdle) })
 				<-waitIdle

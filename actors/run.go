@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 const (
 	dueEvery     = 500 * time.Millisecond
 	dueBatch     = 256
-	wakeAtOnce   = 32 // grains that recovery wakes side by side
+	dueReach     = 8_192 // how far a look for due timers goes past those of other nodes
+	wakeAtOnce   = 32    // grains that recovery wakes side by side
 	recoveryPage = 256
 	recoverSince = 48 * time.Hour // an unanswered turn that is older is left to the agents
 	stopGrace    = 5 * time.Second
@@ -27,6 +29,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	parts.Go(func() { e.courier.run(ctx) })
 	parts.Go(func() { e.watchClock(ctx) })
 	parts.Go(func() { e.recover(ctx) })
+	e.surveyAll()
 	parts.Wait()
 	return nil
 }
@@ -46,25 +49,24 @@ func (e *Engine) Stop(ctx context.Context) error {
 	return err
 }
 
-// watchClock wakes grains with something due, and gives the shards their ticks.
+// watchClock wakes grains with something due.
 func (e *Engine) watchClock(ctx context.Context) {
-	due, shard := time.NewTicker(dueEvery), time.NewTicker(shardTickEvery)
+	due := time.NewTicker(dueEvery)
 	defer due.Stop()
-	defer shard.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-shard.C:
-			e.shards.tick(now)
 		case now := <-due.C:
 			e.fireDue(ctx, now)
+			e.surveyMissed()
+			e.retellPresence(now)
 		}
 	}
 }
 
 func (e *Engine) fireDue(ctx context.Context, now time.Time) {
-	ids, err := e.o.Lists.Due(ctx, now, dueBatch)
+	ids, err := e.due(ctx, now)
 	if err != nil {
 		e.log.Warn("timers not read", "err", err)
 		return
@@ -76,44 +78,27 @@ func (e *Engine) fireDue(ctx context.Context, now time.Time) {
 	}
 }
 
-// recover wakes the conversations whose newest visitor message the bot has not
-// answered: the process died, or the node did, between storing and replying.
-func (e *Engine) recover(ctx context.Context) {
-	cursor, woken := "", 0
-	oldest := time.Now().Add(-recoverSince)
-	for ctx.Err() == nil {
-		heads, next, err := e.o.Lists.Heads(ctx, nil, []conversation.Status{conversation.StatusPending}, cursor, recoveryPage)
+// due lists conversations of this node with something due. When the first ones
+// are all of other nodes, which may be slow with them, it looks further.
+func (e *Engine) due(ctx context.Context, now time.Time) ([]conversation.ConversationID, error) {
+	for limit := dueBatch; ; limit *= 2 {
+		ids, err := e.o.Lists.Due(ctx, now, limit)
 		if err != nil {
-			e.log.Warn("open turns not read", "err", err)
-			return
+			return nil, err
 		}
-		woken += e.wakeOpen(ctx, heads, oldest)
-		if cursor = next; next == "" || (len(heads) > 0 && heads[len(heads)-1].LastActivity.Before(oldest)) {
-			break
+		all := len(ids)
+		own := slices.DeleteFunc(ids, func(id conversation.ConversationID) bool { return !e.has(id) })
+		if all < limit || len(own) >= dueBatch || limit >= dueReach {
+			return own[:min(len(own), dueBatch)], nil
 		}
-	}
-	if woken > 0 {
-		e.log.Info("open turns taken up", "count", woken)
 	}
 }
 
-func (e *Engine) wakeOpen(ctx context.Context, heads []conversation.Head, oldest time.Time) int {
-	places := make(chan struct{}, wakeAtOnce)
-	var all sync.WaitGroup
-	n := 0
-	for _, h := range heads {
-		if h.WaitingSince.IsZero() || h.LastActivity.Before(oldest) {
-			continue
+// surveyAll starts the queues that belong to this node.
+func (e *Engine) surveyAll() {
+	for _, i := range e.o.Directory.Inboxes() {
+		if e.owns(queueID(i.ID)) {
+			e.survey(i.ID, &survey{})
 		}
-		n++
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			if _, err := e.gate.Request(ctx, conversationID(h.ID), &wake{}); err != nil && ctx.Err() == nil {
-				e.log.Warn("open turn not taken up", "conversation_id", h.ID.String(), "err", err)
-			}
-		})
 	}
-	all.Wait()
-	return n
 }

@@ -3,11 +3,13 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
@@ -15,14 +17,15 @@ import (
 
 // The limits of the gateway shards.
 const (
-	maxSuccessors  = 16    // closed conversations that one message walks past
-	maxLocated     = 8_192 // contacts a shard remembers the conversation of
-	shardTickEvery = 250 * time.Millisecond
+	maxSuccessors = 16    // closed conversations that one message walks past
+	maxLocated    = 8_192 // contacts a shard remembers the conversation of
+	retryAfter    = 25 * time.Millisecond
 )
 
 // request is what an entrance wants from a conversation.
 type request struct {
 	in   *conversation.Inbound       // a visitor's message, or nil
+	msg  deliver                     // what is sent first, in points into it; one allocation instead of three
 	id   conversation.ConversationID // for commands; for messages once it is known
 	cmd  conversation.Command
 	done func(conversation.Receipt, error)
@@ -32,25 +35,29 @@ type request struct {
 	successors int
 }
 
-// shardTick lets a shard look for requests that are out of time.
-type shardTick struct{ now time.Time }
+// overtaken brings a request back to its shard: the conversation is closed, and
+// its successor is to be asked.
+type overtaken struct{ r *request }
+
+// retry brings a request back to its shard that has certainly not been done,
+// because the conversation was moving.
+type retry struct{ r *request }
 
 // shard is a gateway actor: it stands between the sockets of a node and the
 // grains, so that no socket blocks on a conversation and no grain knows a
-// socket.
+// socket. Answers go from the gate to the entrances' functions; only those that
+// a shard has to act on come back to it.
 //
-// owns: the requests that wait for a grain's answer, their deadlines · accepts:
-// request, answers of grains, ticks · emits: deliver and do to grains, results
-// to the entrances' functions · bound: Options.Requests over all shards; when
-// full, Deliver and Do refuse at once · on panic: requests time out.
+// owns: which conversation a contact was last found in · accepts: request,
+// overtaken, retry · emits: deliver and do to grains · bound: Options.Requests
+// over all shards; when full, Deliver and Do refuse at once · on panic: requests
+// time out.
 type shard struct {
 	e    *Engine
 	self *actor.PID
 
 	// touched by Receive only
 
-	next    uint64
-	pending map[uint64]*request
 	located map[conversation.ContactKey]conversation.ConversationID
 }
 
@@ -61,31 +68,49 @@ func (s *shard) Receive(ctx actor.Context) {
 		s.self = ctx.Self()
 	case *request:
 		s.onRequest(m)
-	case *answer:
-		s.onAnswer(m.token, m.receipt, m.err)
-	case *cluster.Parked:
-		if token, ok := tokenOf(m.Message); ok {
-			s.onAnswer(token, conversation.Receipt{}, m)
-		}
-	case *cluster.Undelivered:
-		if token, ok := tokenOf(m.Message); ok {
-			s.onAnswer(token, conversation.Receipt{}, m)
-		}
-	case *shardTick:
-		s.onTick(m.now)
+	case *overtaken:
+		s.onOvertaken(m.r)
+	case *retry:
+		s.send(m.r)
 	}
 }
 
 func (s *shard) onRequest(r *request) {
-	if r.in != nil && r.id.IsZero() {
-		id, err := s.locate(r.in)
-		if err != nil {
-			s.finish(r, conversation.Receipt{}, err)
-			return
-		}
-		r.id = id
+	err := r.name(len(s.e.gate.View().Members()) > 1)
+	if err == nil && r.in != nil && r.id.IsZero() {
+		r.id, err = s.locate(r.in)
+	}
+	if err != nil {
+		s.e.shards.finish(r, conversation.Receipt{}, err)
+		return
 	}
 	s.send(r)
+}
+
+// name gives a message that has no id of its sender's one of ours, if it may
+// cross the way between nodes: there it may have to be sent again, and must be
+// recognized.
+func (r *request) name(crosses bool) error { //nolint:revive // a fact about the way
+	var ref *conversation.Ref
+	switch cmd := r.cmd.(type) { //nolint:gochecksumtype // the commands that bring messages
+	case nil:
+		ref = &r.in.Ref
+	case conversation.ReplyAsAgent:
+		ref = &cmd.Ref
+		defer func() { r.cmd = cmd }()
+	case conversation.AddNote:
+		ref = &cmd.Ref
+		defer func() { r.cmd = cmd }()
+	default:
+		return nil
+	}
+	if err := ref.CheckSent(); err != nil {
+		return err
+	}
+	if *ref == "" && crosses {
+		*ref = conversation.NewRef()
+	}
+	return nil
 }
 
 // locate finds the conversation of a message. What was found is remembered: a
@@ -106,42 +131,34 @@ func (s *shard) locate(in *conversation.Inbound) (conversation.ConversationID, e
 }
 
 func (s *shard) send(r *request) {
-	s.next++
-	token := s.next
-	var msg any
-	if r.in != nil {
-		origin, err := s.e.origin(r)
-		if err != nil {
-			s.finish(r, conversation.Receipt{}, err)
-			return
-		}
-		msg = &deliver{token: token, in: *r.in, origin: origin}
-	} else {
-		msg = &do{token: token, cmd: r.cmd}
-	}
-	s.pending[token] = r
-	if err := s.e.gate.Tell(conversationID(r.id), msg, s.self); err != nil {
-		delete(s.pending, token)
-		s.finish(r, conversation.Receipt{}, err)
-	}
-}
-
-func (s *shard) onAnswer(token uint64, receipt conversation.Receipt, err error) {
-	r := s.pending[token]
-	if r == nil {
-		return // out of time, and told so
-	}
-	delete(s.pending, token)
-	if r.in != nil && err != nil && conversation.CodeOf(err) == conversation.CodeConversationClosed && r.successors < maxSuccessors {
-		s.onClosed(r)
+	msg, err := s.message(r)
+	if err != nil {
+		s.e.shards.finish(r, conversation.Receipt{}, err)
 		return
 	}
-	s.finish(r, receipt, err)
+	self := s.self
+	s.e.gate.Ask(conversationID(r.id), msg, r.ends, func(answer any, err error) { s.e.shards.answered(self, r, answer, err) })
 }
 
-// onClosed takes a visitor's message to the successor of a conversation that is
-// over. A resolved one whose window has passed is archived on the way.
-func (s *shard) onClosed(r *request) {
+// message makes what the grain gets.
+func (s *shard) message(r *request) (any, error) {
+	if r.in == nil {
+		return &do{cmd: r.cmd}, nil
+	}
+	origin, err := s.e.origin(r)
+	if err != nil {
+		return nil, err
+	}
+	if !r.msg.origin.ID.IsZero() {
+		return &deliver{in: *r.in, origin: origin}, nil // the first one is somebody else's to read by now
+	}
+	r.msg.origin = origin
+	return &r.msg, nil
+}
+
+// onOvertaken takes a visitor's message to the successor of a conversation that
+// is over. A resolved one whose window has passed is archived on the way.
+func (s *shard) onOvertaken(r *request) {
 	s.e.tellConversation(r.id, conversation.Close{})
 	r.previous, r.id = r.id, s.e.ids.successor(r.id)
 	r.successors++
@@ -149,37 +166,11 @@ func (s *shard) onClosed(r *request) {
 	s.send(r)
 }
 
-func (s *shard) onTick(now time.Time) {
-	for token, r := range s.pending {
-		if now.After(r.ends) {
-			delete(s.pending, token)
-			s.finish(r, conversation.Receipt{}, conversation.Refuse(conversation.CodeUnknownOutcome, "no answer in time; send it again with the same id"))
-		}
-	}
-}
-
-func (s *shard) finish(r *request, receipt conversation.Receipt, err error) {
-	s.e.metrics.requests.Set(float64(s.e.shards.inflight.Add(-1)))
-	var parked *cluster.Parked
-	if errors.As(err, &parked) {
-		err = conversation.Refuse(conversation.CodeInternal, "the message could not be handled and was set aside")
-	}
-	s.tell(r, receipt, err)
-}
-
-// tell calls the entrance's function, which is not the shard's own code.
-func (s *shard) tell(r *request, receipt conversation.Receipt, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.e.log.Error("callback panicked", "err", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-		}
-	}()
-	r.done(receipt, err)
-}
-
 // shards is the node's set of gateway actors.
 type shards struct {
 	system   *actor.ActorSystem
+	log      *slog.Logger
+	requests prometheus.Gauge
 	pids     []*actor.PID
 	limit    int64
 	inflight atomic.Int64
@@ -187,10 +178,10 @@ type shards struct {
 }
 
 func newShards(e *Engine, n, limit int) *shards {
-	s := &shards{system: e.o.System, limit: int64(limit)}
+	s := &shards{system: e.o.System, log: e.log, requests: e.metrics.requests, limit: int64(limit)}
 	for range n {
 		s.pids = append(s.pids, e.o.System.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return &shard{e: e, pending: map[uint64]*request{}, located: map[conversation.ContactKey]conversation.ConversationID{}}
+			return &shard{e: e, located: map[conversation.ContactKey]conversation.ConversationID{}}
 		}, actor.WithDispatcher(e.workers))))
 	}
 	return s
@@ -211,10 +202,41 @@ func (s *shards) submit(key byte, r *request) {
 	s.system.Root.Send(s.pids[int(key)%len(s.pids)], r)
 }
 
-func (s *shards) tick(now time.Time) {
-	for _, pid := range s.pids {
-		s.system.Root.Send(pid, &shardTick{now})
+// answered takes a grain's answer, on the goroutine of whoever brings it.
+func (s *shards) answered(shard *actor.PID, r *request, answer any, err error) {
+	if err != nil && !s.closed.Load() {
+		switch code := conversation.CodeOf(err); {
+		case code == conversation.CodeConversationClosed && r.in != nil && r.successors < maxSuccessors:
+			s.system.Root.Send(shard, &overtaken{r})
+			return
+		case code == conversation.CodeFenced && time.Until(r.ends) > retryAfter:
+			time.AfterFunc(retryAfter, func() { s.system.Root.Send(shard, &retry{r}) })
+			return
+		}
 	}
+	receipt, ok := answer.(*conversation.Receipt)
+	if err == nil && !ok {
+		err = conversation.Refuse(conversation.CodeInternal, "the conversation gave no receipt")
+	}
+	if err != nil {
+		receipt = &conversation.Receipt{}
+	}
+	s.finish(r, *receipt, err)
+}
+
+// finish ends a request, on any goroutine.
+func (s *shards) finish(r *request, receipt conversation.Receipt, err error) {
+	s.requests.Set(float64(s.inflight.Add(-1)))
+	var parked *cluster.Parked
+	if err != nil && errors.As(err, &parked) {
+		err = conversation.Refuse(conversation.CodeInternal, "the message could not be handled and was set aside")
+	}
+	defer func() { // the entrance's function is not our own code
+		if p := recover(); p != nil {
+			s.log.Error("callback panicked", "err", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		}
+	}()
+	r.done(receipt, err)
 }
 
 // close refuses new requests; the ones under way go on.

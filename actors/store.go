@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
@@ -11,6 +12,10 @@ import (
 // errAppend is what the senders get whose message did not become durable. The
 // outcome may be unknown, so it tells them to come back with the same ref.
 var errAppend = &conversation.Error{Code: conversation.CodeUnknownOutcome, Detail: "the journal did not confirm; send it again with the same id"}
+
+// errMoving is for senders whose message was certainly not stored, because the
+// conversation goes on elsewhere. They, or the way to the grain, try again.
+var errMoving = &conversation.Error{Code: conversation.CodeFenced, Detail: "the conversation is being moved; send it again with the same id"}
 
 // activate makes this grain the owner and loads the state, unless it has been
 // done. It is for messages that may start the conversation.
@@ -59,15 +64,17 @@ func (g *grain) load(ctx context.Context) error {
 		return err
 	}
 	s.ID = g.id
-	before, doubt := g.head, g.doubt
 	g.state, g.epoch, g.head, g.saved, g.staged = s, epoch, s.Head(), s.Version, nil
-	g.refs, g.doubt = newRefMemory(s), false
-	if doubt {
-		// The append that could not be confirmed may be stored; then the queue has
-		// not been told what it changed.
-		g.run(conversation.Effects(s, before, nil), nil)
-	}
+	g.refs = newRefMemory(s)
 	return nil
+}
+
+// restIfUnknown lets go of a grain that somebody asked for and that does not
+// exist: made-up ids must not fill the memory.
+func (g *grain) restIfUnknown(err error) {
+	if g.state == nil && errors.Is(err, conversation.ErrNotFound) {
+		g.e.gate.Passivate(cluster.GrainID{Kind: KindConversation, ID: g.id.String()})
+	}
 }
 
 // stagedRoom is what a message with its turn and one reply needs.
@@ -130,6 +137,9 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 			a.Settled = append(a.Settled, ev.Message)
 		}
 	}
+	// A repeat of what the predecessor took may have come here because its node
+	// did not know of that yet.
+	a.CheckRefs = len(a.Refs) > 0 && !g.state.Previous.IsZero()
 	for _, f := range effects {
 		if out, ok := f.(conversation.SendOutbound); ok {
 			a.Outbox = append(a.Outbox, out.Message)
@@ -162,13 +172,52 @@ func (g *grain) appendFailed(err error) {
 	}
 	g.e.metrics.appendFails.WithLabelValues(class).Inc()
 	g.e.log.Warn("append failed", "conversation_id", g.id.String(), "class", class, "err", err)
-	g.state, g.epoch, g.staged, g.doubt = nil, 0, nil, class != "fenced"
-	if class == "fenced" {
+	g.state, g.epoch, g.staged = nil, 0, nil
+	switch class {
+	case "fenced":
 		// Another activation owns the conversation; the next message starts over.
 		g.e.gate.Passivate(cluster.GrainID{Kind: KindConversation, ID: g.id.String()})
+		g.abandon(errMoving)
+	case "conflict":
+		g.putBack()
+	default:
+		g.abandon(errAppend)
 	}
-	g.abandon(errAppend)
 	g.lookAgain()
+}
+
+// notStored answers a visitor's message whose append failed, or takes it once
+// more: after a conflict the journal, read again, may know it already.
+func (g *grain) notStored(v *visit, err error) {
+	switch {
+	case conversation.CodeOf(err) == conversation.CodeFenced:
+		g.refuse(v.sender, errMoving)
+	case errors.Is(err, conversation.ErrConflict) && !v.again:
+		v.again = true
+		g.backlog = append([]*visit{v}, g.backlog...)
+		g.e.o.System.Root.Send(g.self, &takeAgain{})
+	default:
+		g.refuse(v.sender, errAppend)
+	}
+}
+
+// putBack ends the present turn and has all messages that are not stored taken
+// once more.
+func (g *grain) putBack() {
+	t, backlog := g.turn, g.backlog
+	g.turn, g.backlog, g.fired = nil, nil, nil
+	if t != nil {
+		g.stopClock(t)
+		if t.held != nil {
+			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
+		}
+		for _, w := range t.waiting {
+			g.refuse(w.sender, errAppend)
+		}
+	}
+	for _, v := range slices.Backward(backlog) {
+		g.notStored(v, conversation.ErrConflict)
+	}
 }
 
 // lookAgain wakes the grain a little later: if a visitor's message is stored and
@@ -190,27 +239,14 @@ func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry)
 		case conversation.RunTimer:
 			g.beginTimer(f.ID)
 		case conversation.SendOutbound: // is an outbox row by now; the courier has it from the apply stream
-		case conversation.EnqueueConversation:
-			g.tellQueue(f.Inbox, f)
-		case conversation.DequeueConversation:
-			g.tellQueue(f.Inbox, f)
-		case conversation.OccupyAgent:
-			g.tellQueue(f.Inbox, f)
-		case conversation.ReleaseAgent:
-			g.tellQueue(f.Inbox, f)
+		case conversation.EnqueueConversation, conversation.DequeueConversation, conversation.OccupyAgent, conversation.ReleaseAgent:
+			// The queue has them from the apply stream too, of all nodes' grains.
 		}
 	}
 	for _, e := range entries {
 		if h, ok := e.Event.(conversation.HandoverRequested); ok {
 			g.e.metrics.handedOver(h.Reason)
 		}
-	}
-}
-
-// tellQueue is best effort: the queue rebuilds its books from the journal.
-func (g *grain) tellQueue(inbox conversation.InboxID, msg any) {
-	if err := g.e.gate.Tell(cluster.GrainID{Kind: KindQueue, ID: string(inbox)}, msg, nil); err != nil {
-		g.e.log.Warn("queue not told", "inbox", string(inbox), "err", err)
 	}
 }
 

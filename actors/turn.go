@@ -23,7 +23,7 @@ type turn struct {
 	timerID string // for a turn that a timer began
 	text    conversation.Text
 	pred    *conversation.Prediction
-	waiting []waiter // get the reply on their response
+	waiting []*waiter // get the reply on their response
 	clock   *time.Timer
 	cancel  context.CancelFunc
 }
@@ -186,7 +186,7 @@ func (g *grain) stageHeld() bool {
 	g.stopClock(t)
 	for _, v := range append([]*visit{t.held}, t.repeats...) {
 		if err != nil {
-			g.refuse(v.sender, v.deliver.token, err)
+			g.refuse(v.sender, err)
 		} else {
 			g.answerDuplicate(v, d.Duplicate)
 		}
@@ -200,9 +200,9 @@ func (g *grain) acknowledge(t *turn) {
 	first, repeats := t.held, t.repeats
 	t.held, t.repeats = nil, nil
 	g.e.metrics.duplicates.Add(float64(len(repeats)))
-	g.greet(t, first, waiter{sender: first.sender, token: first.deliver.token})
+	g.greet(t, first, waiter{sender: first.sender})
 	for _, v := range repeats {
-		g.greet(t, v, waiter{sender: v.sender, token: v.deliver.token, replay: true})
+		g.greet(t, v, waiter{sender: v.sender, replay: true})
 	}
 }
 
@@ -212,8 +212,14 @@ func (g *grain) greet(t *turn, v *visit, w waiter) {
 		g.answerWaiter(t.seq, w)
 		return
 	}
-	t.waiting = append(t.waiting, w)
-	g.after(wait, &waitOver{turn: t.seq, token: w.token})
+	g.await(t, w, wait)
+}
+
+// await keeps somebody until there is a reply, or for as long as they want.
+func (g *grain) await(t *turn, w waiter, wait time.Duration) {
+	who := &w
+	t.waiting = append(t.waiting, who)
+	g.after(wait, &waitOver{turn: t.seq, who: who})
 }
 
 // answerWaiter sends the receipt, with the replies that there are.
@@ -221,7 +227,7 @@ func (g *grain) answerWaiter(seq conversation.Seq, w waiter) {
 	r := g.receipt(seq)
 	r.Duplicate = w.replay
 	r.Replies = g.repliesTo(g.id, seq)
-	g.reply(w.sender, w.token, r)
+	g.reply(w.sender, r)
 }
 
 func (g *grain) onWaitOver(m *waitOver) {
@@ -230,9 +236,9 @@ func (g *grain) onWaitOver(m *waitOver) {
 		return
 	}
 	for i, w := range t.waiting {
-		if w.token == m.token {
+		if w == m.who {
 			t.waiting = append(t.waiting[:i:i], t.waiting[i+1:]...)
-			g.answerWaiter(t.seq, w)
+			g.answerWaiter(t.seq, *w)
 			return
 		}
 	}
@@ -242,10 +248,9 @@ func (g *grain) onWaitOver(m *waitOver) {
 // reply, for which it waits if the turn is still open.
 func (g *grain) answerDuplicate(v *visit, seq conversation.Seq) {
 	g.e.metrics.duplicates.Inc()
-	w := waiter{sender: v.sender, token: v.deliver.token, replay: true}
+	w := waiter{sender: v.sender, replay: true}
 	if t := g.turn; t != nil && t.held == nil && t.seq == seq && v.deliver.in.Wait > 0 {
-		t.waiting = append(t.waiting, w)
-		g.after(v.deliver.in.Wait, &waitOver{turn: seq, token: w.token})
+		g.await(t, w, v.deliver.in.Wait)
 		return
 	}
 	g.answerWaiter(seq, w)
@@ -255,7 +260,7 @@ func (g *grain) answerDuplicate(v *visit, seq conversation.Seq) {
 // of this conversation stored.
 func (g *grain) answerElsewhere(v *visit, at place) {
 	g.e.metrics.duplicates.Inc()
-	g.reply(v.sender, v.deliver.token, conversation.Receipt{
+	g.reply(v.sender, conversation.Receipt{
 		Conversation: at.conversation, Seq: at.seq, Duplicate: true, Replies: g.repliesTo(at.conversation, at.seq),
 	})
 }
@@ -270,7 +275,7 @@ func (g *grain) dropTurn() {
 	g.turn = nil
 	g.stopClock(t)
 	for _, w := range t.waiting {
-		g.answerWaiter(t.seq, w)
+		g.answerWaiter(t.seq, *w)
 	}
 }
 
@@ -284,11 +289,11 @@ func (g *grain) abandon(err error) {
 			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
 		}
 		for _, w := range t.waiting {
-			g.refuse(w.sender, w.token, err)
+			g.refuse(w.sender, err)
 		}
 	}
 	for _, v := range backlog {
-		g.refuse(v.sender, v.deliver.token, err)
+		g.refuse(v.sender, err)
 	}
 }
 

@@ -2,8 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +21,12 @@ const shards = 64
 // sweepEvery is how often idle grains are looked for.
 const sweepEvery = time.Second
 
-// Options configure a [Gate]. System, Kinds and Registerer are needed.
+// Options configure a [Gate]. System, Kinds and Registerer are needed, and
+// either Node or View.
 type Options struct {
 	System     *actor.ActorSystem
-	View       *View
+	Node       *Node // the cluster; nil = this node is alone
+	View       *View // who owns what, without a Node
 	Kinds      []Kind
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -39,15 +41,19 @@ func (o *Options) workers() actor.Dispatcher {
 	return o.Dispatcher
 }
 
-// Gate hosts this node's grains: every message for a grain goes through it.
+// Gate hosts this node's grains and knows the way to all others: every message
+// for a grain goes through it.
 //
 // Concurrency: all methods may be called from anywhere.
 type Gate struct {
 	system   *actor.ActorSystem
+	node     *Node // nil = alone
+	address  string
 	kinds    map[string]*hosting
 	log      *slog.Logger
 	metrics  *metrics
 	replies  *replies
+	asks     *asks
 	onParked func(*Parked)
 	watchers []func(before, now *View)                    // set before Run
 	topics   map[string]func(from NodeID, payload []byte) // set before Run
@@ -55,9 +61,12 @@ type Gate struct {
 	activations atomic.Uint64
 
 	view   atomic.Pointer[View]
+	past   atomic.Pointer[past] // views of a while ago; nil = none
 	closed atomic.Bool
-	clock  atomic.Int64 // unix seconds, advanced by the sweep; saves a clock read a message
+	clock  atomic.Int64  // unix seconds, advanced by the sweep; saves a clock read a message
+	ceding chan struct{} // cap 1: grains have to go
 	cells  [shards]shard
+	peers  sync.Map // NodeID → *peer
 }
 
 // hosting is a kind with what its grains share.
@@ -72,19 +81,20 @@ type shard struct {
 	mu struct {
 		sync.Mutex
 		cells map[GrainID]*cell
+		ceded map[GrainID]ceded
 	}
 }
 
 // NewGate makes a gate that hosts the kinds. Errors: class invalid for a kind
 // without a name, twice the same name, or no view.
 func NewGate(o Options) (*Gate, error) {
-	if o.View == nil {
+	if o.View == nil && o.Node == nil {
 		return nil, conversation.Refuse(conversation.CodeInvalid, "a gate needs a view")
 	}
 	g := &Gate{
-		system: o.System, kinds: map[string]*hosting{}, log: o.Logger.With("component", "cluster"),
-		onParked: o.OnParked, replies: newReplies(o.System),
-		topics: map[string]func(NodeID, []byte){},
+		system: o.System, node: o.Node, kinds: map[string]*hosting{}, log: o.Logger.With("component", "cluster"),
+		onParked: o.OnParked, replies: newReplies(o.System), asks: newAsks(),
+		topics: map[string]func(NodeID, []byte){}, ceding: make(chan struct{}, 1),
 	}
 	for _, k := range o.Kinds {
 		if err := k.validate(); err != nil {
@@ -94,98 +104,80 @@ func NewGate(o Options) (*Gate, error) {
 			return nil, conversation.Refusef(conversation.CodeInvalid, "grain kind %q is defined twice", k.Name)
 		}
 		h := &hosting{Kind: k.withDefaults()}
-		h.props = actor.PropsFromProducer(func() actor.Actor { return &hosted{gate: g, kind: h} }, actor.WithDispatcher(o.workers()))
+		h.props = g.propsOf(h, o.workers())
 		g.kinds[k.Name] = h
 	}
 	g.metrics = newMetrics(o.Registerer, o.Kinds)
 	for i := range g.cells {
 		g.cells[i].mu.cells = map[GrainID]*cell{}
+		g.cells[i].mu.ceded = map[GrainID]ceded{}
 	}
 	g.clock.Store(time.Now().Unix())
-	g.view.Store(o.View)
+	if o.Node == nil {
+		g.view.Store(o.View)
+		return g, nil
+	}
+	g.address = o.Node.GrainsAddress()
+	g.view.Store(o.Node.View())
+	o.Node.gate.Store(g)
+	o.Node.steward.kick() // the view may have changed in between
 	return g, nil
 }
 
 // View gives the present view.
 func (g *Gate) View() *View { return g.view.Load() }
 
+// Owns reports whether this node is the one that a grain belongs to.
+func (g *Gate) Owns(id GrainID) bool { return g.view.Load().owns(id) }
+
+// OnView has f called with every view that follows another, after the gate
+// itself has acted on it. f must not block. It is called before [Gate.Run].
+func (g *Gate) OnView(f func(before, now *View)) { g.watchers = append(g.watchers, f) }
+
 // Tell hands msg to a grain, starting it if needed. Answers go to sender, which
-// may be nil.
+// may be nil. A grain of another node gets it with one envelope that may be lost,
+// unless there is a sender: then it is an [Gate.Ask], and what goes wrong comes
+// to the sender as [Undelivered].
 //
 // Errors: class not found for an unknown kind, overloaded when the grain's
-// mailbox is full, unavailable when the grain belongs to another node or this
-// one is stopping. After nil the message is in the mailbox; only the loss of
-// the process loses it.
+// mailbox or the way to its node is full, unavailable when this node is stopping
+// or nobody takes grains, invalid for a grain of another node whose kind has no
+// codec. After nil and for a grain of this node, the message is in the mailbox;
+// only the loss of the process loses it.
 func (g *Gate) Tell(id GrainID, msg any, sender *actor.PID) error {
-	kind := g.kinds[id.Kind]
-	if kind == nil {
-		return conversation.Refusef(conversation.CodeNotFound, "no grain kind %q", id.Kind)
+	kind, err := g.open(id)
+	if err != nil {
+		return err
 	}
-	if g.closed.Load() {
-		return conversation.Refuse(conversation.CodeShuttingDown, "the node takes no more messages")
-	}
-	view := g.view.Load()
-	if owner, ok := view.Owner(id); !ok || owner.ID != view.Self() {
-		return conversation.Refusef(conversation.CodeUnavailable, "the grain belongs to node %s", owner.ID)
-	}
-	sh := g.shard(id)
-	sh.mu.Lock()
-	c := sh.mu.cells[id]
-	if c == nil {
-		var err error
-		if c, err = g.spawn(sh, kind, id); err != nil {
-			sh.mu.Unlock()
+	if g.view.Load().owns(id) {
+		if err := g.deliver(kind, id, msg, sender); !errors.Is(err, errMoved) {
 			return err
 		}
 	}
-	if int(c.inflight.Load()) >= kind.Mailbox {
-		sh.mu.Unlock()
-		g.metrics.overloaded.WithLabelValues(kind.Name).Inc()
-		return conversation.Refuse(conversation.CodeOverloaded, "the grain's mailbox is full")
-	}
-	c.inflight.Add(1)
-	c.used.Store(g.clock.Load())
-	if c.stopping {
-		c.held = append(c.held, held{msg, sender})
-		sh.mu.Unlock()
-		return nil
-	}
-	// Sent under the lock: a passivation that comes next queues behind msg.
-	g.send(c, msg, sender)
-	sh.mu.Unlock()
-	return nil
+	return g.tellAway(kind, id, msg, sender)
 }
 
-func (g *Gate) send(c *cell, msg any, sender *actor.PID) {
-	if sender == nil {
-		g.system.Root.Send(c.pid, msg)
-		return
+// open finds the kind of a grain, while messages are taken.
+func (g *Gate) open(id GrainID) (*hosting, error) {
+	kind := g.kinds[id.Kind]
+	if kind == nil {
+		return nil, conversation.Refusef(conversation.CodeNotFound, "no grain kind %q", id.Kind)
 	}
-	g.system.Root.RequestWithCustomSender(c.pid, msg, sender)
+	if g.closed.Load() {
+		return nil, conversation.Refuse(conversation.CodeShuttingDown, "the node takes no more messages")
+	}
+	return kind, nil
 }
 
-func (g *Gate) shard(id GrainID) *shard { return &g.cells[mix(hash(id.ID))%shards] }
-
-// spawn starts a grain. The shard is locked.
-func (g *Gate) spawn(sh *shard, kind *hosting, id GrainID) (*cell, error) {
-	// Each activation has a name of its own, because the library frees the name
-	// of a stopped actor only some time after it said that it stopped.
-	c := &cell{id: id, name: id.String() + "#" + strconv.FormatUint(g.activations.Add(1), 36)}
-	sh.mu.cells[id] = c // the actor looks its cell up here when it starts, once the shard is free
-	pid, err := g.system.Root.SpawnNamed(kind.props, c.name)
-	if err != nil {
-		delete(sh.mu.cells, id)
-		return nil, &conversation.Error{Code: conversation.CodeUnavailable, Detail: "the grain could not be started", Err: err}
-	}
-	c.pid = pid
-	kind.active.Add(1)
-	g.metrics.activations.WithLabelValues(kind.Name).Inc()
-	g.metrics.active.WithLabelValues(kind.Name).Set(float64(kind.active.Load()))
-	return c, nil
-}
-
-// Run passivates idle grains until ctx ends.
+// Run passivates idle grains, repeats requests to other nodes and gives up
+// grains that have moved, until ctx ends.
 func (g *Gate) Run(ctx context.Context) error {
+	var ended sync.WaitGroup
+	defer ended.Wait()
+	if g.node != nil {
+		ended.Go(func() { g.runAsks(ctx) })
+		ended.Go(func() { g.runCeding(ctx) })
+	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -196,40 +188,8 @@ func (g *Gate) Run(ctx context.Context) error {
 			g.clock.Store(now.Unix())
 			g.sweep(now)
 			g.replies.expire(now)
+			g.agePast(now)
 		}
-	}
-}
-
-// sweep puts grains to rest that are idle. The mark and the last message are
-// set under the shard's lock, so nothing can slip between them.
-func (g *Gate) sweep(now time.Time) {
-	for i := range g.cells {
-		sh := &g.cells[i]
-		sh.mu.Lock()
-		for id, c := range sh.mu.cells {
-			idle := g.kinds[id.Kind].Idle
-			if idle > 0 && !c.stopping && c.inflight.Load() == 0 && now.Unix()-c.used.Load() >= int64(idle/time.Second) {
-				g.stop(c)
-			}
-		}
-		sh.mu.Unlock()
-	}
-}
-
-func (g *Gate) stop(c *cell) {
-	c.stopping = true
-	g.system.Root.Send(c.pid, &Passivate{})
-	g.system.Root.Poison(c.pid)
-}
-
-// Passivate puts one grain to rest now; messages that come meanwhile wait for
-// its successor. It returns at once.
-func (g *Gate) Passivate(id GrainID) {
-	sh := g.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if c := sh.mu.cells[id]; c != nil && !c.stopping {
-		g.stop(c)
 	}
 }
 
@@ -241,8 +201,17 @@ func (g *Gate) Active(kind string) int {
 	return 0
 }
 
+// Counts counts this node's grains by kind.
+func (g *Gate) Counts() map[string]int {
+	out := make(map[string]int, len(g.kinds))
+	for name, h := range g.kinds {
+		out[name] = int(h.active.Load())
+	}
+	return out
+}
+
 // Drain refuses new messages, puts every grain to rest and waits until the last
-// one has. Errors: those of ctx.
+// one has. In a cluster, [Gate.Cede] comes first. Errors: those of ctx.
 func (g *Gate) Drain(ctx context.Context) error {
 	g.closed.Store(true)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -259,20 +228,10 @@ func (g *Gate) Drain(ctx context.Context) error {
 	return nil
 }
 
-// stopAll puts every grain to rest that is not on its way there, and counts
-// those that are left.
-func (g *Gate) stopAll() int {
-	n := 0
-	for i := range g.cells {
-		sh := &g.cells[i]
-		sh.mu.Lock()
-		for _, c := range sh.mu.cells {
-			if !c.stopping {
-				g.stop(c)
-			}
-		}
-		n += len(sh.mu.cells)
-		sh.mu.Unlock()
-	}
-	return n
+// fence ends everything at once: the node has been evicted, and its grains live
+// elsewhere.
+func (g *Gate) fence() {
+	g.closed.Store(true)
+	g.stopAll()
+	g.asks.failAll(conversation.Refuse(conversation.CodeUnknownOutcome, "this node was evicted from the cluster"))
 }

@@ -3,30 +3,9 @@ package cluster
 import (
 	"fmt"
 	"runtime/debug"
-	"strings"
-	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
-
-// cell is the gate's record of one grain.
-type cell struct {
-	id       GrainID
-	name     string // of the actor
-	pid      *actor.PID
-	inflight atomic.Int32 // messages accepted and not yet handled
-	used     atomic.Int64 // unix seconds of the last message
-
-	// The rest is guarded by the shard's lock.
-
-	stopping bool
-	held     []held // messages that came while stopping
-}
-
-type held struct {
-	msg    any
-	sender *actor.PID
-}
 
 // hosted runs a grain's actor and keeps its panics in: a message that panics is
 // tried once more on a fresh instance, and set aside when it panics again. The
@@ -129,50 +108,4 @@ func describe(r any) string {
 		return e.Error()
 	}
 	return fmt.Sprintf("panic with a %T", r)
-}
-
-// stopped takes a grain off the books, or starts its successor with the
-// messages that came meanwhile, in their order.
-func (g *Gate) stopped(c *cell) {
-	kind := g.kinds[c.id.Kind]
-	sh := g.shard(c.id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.mu.cells[c.id] != c {
-		return
-	}
-	delete(sh.mu.cells, c.id)
-	kind.active.Add(-1)
-	g.metrics.passivated.WithLabelValues(kind.Name).Inc()
-	g.metrics.active.WithLabelValues(kind.Name).Set(float64(kind.active.Load()))
-	if len(c.held) == 0 {
-		return
-	}
-	next, err := g.spawn(sh, kind, c.id)
-	for _, w := range c.held {
-		switch {
-		case err == nil:
-			next.inflight.Add(1)
-			next.used.Store(g.clock.Load())
-			g.send(next, w.msg, w.sender)
-		case w.sender != nil:
-			g.system.Root.Send(w.sender, &Undelivered{Message: w.msg, Err: err})
-		}
-	}
-}
-
-// cellOf finds the cell of an actor that has just started, by its name.
-func (g *Gate) cellOf(kind *hosting, name string) *cell {
-	id := strings.TrimPrefix(name, kind.Name+"/")
-	if i := strings.LastIndexByte(id, '#'); i >= 0 {
-		id = id[:i]
-	}
-	grain := GrainID{Kind: kind.Name, ID: id}
-	sh := g.shard(grain)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if c := sh.mu.cells[grain]; c != nil && c.name == name {
-		return c
-	}
-	return &cell{id: grain, name: name}
 }

@@ -28,9 +28,10 @@ func (g GrainID) String() string { return g.Kind + "/" + g.ID }
 type Kind struct {
 	Name    string                      // lower case, no slash
 	New     func(id string) actor.Actor // makes a fresh instance; it rebuilds its state by itself
+	Props   *actor.Props                // instead of New: an actor in protoactor's own style, which finds its name by cluster.GetClusterIdentity and takes care of its own panics
 	Mailbox int                         // messages that may wait for or be in one grain; zero means 256
 	Idle    time.Duration               // passivated when nothing came for so long; zero means 5 minutes, negative means never
-	Codec   Codec                       // for messages from and answers to other nodes; nil = the kind can be asked on its own node only
+	Codec   Codec                       // for messages from and answers to other nodes; nil = the kind can be asked on its own node only, or with Props by any protobuf message
 }
 
 // Codec turns the messages of a kind, and its answers, into bytes for the way
@@ -44,8 +45,11 @@ type Codec interface {
 }
 
 func (k Kind) validate() error {
-	if k.Name == "" || k.New == nil {
-		return conversation.Refuse(conversation.CodeInvalid, "a grain kind needs a name and a constructor")
+	if k.Name == "" || (k.New == nil) == (k.Props == nil) {
+		return conversation.Refuse(conversation.CodeInvalid, "a grain kind needs a name and either a constructor or props")
+	}
+	if len(k.Name) > maxNameBytes {
+		return conversation.Refuse(conversation.CodeInvalid, "the name of a grain kind is too long")
 	}
 	for _, r := range k.Name {
 		if r == '/' || r <= ' ' {
@@ -61,6 +65,9 @@ func (k Kind) withDefaults() Kind {
 	}
 	if k.Idle == 0 {
 		k.Idle = defaultIdle
+	}
+	if k.Props != nil && k.Codec == nil {
+		k.Codec = ProtoCodec{}
 	}
 	return k
 }

@@ -17,6 +17,12 @@ type Append struct {
 	Outbox  []Outbound // messages that must be sent
 	Settled []Seq      // outbox rows of this conversation that are done with
 	NextDue time.Time  // when a timer is due next; zero = none
+
+	// CheckRefs has the refs compared with those stored for other conversations
+	// of the same contact: where one is found, the append is a conflict and
+	// nothing is stored. It is for the successors of conversations, whose owner
+	// cannot see by itself what was just stored elsewhere.
+	CheckRefs bool
 }
 
 // ContactKey finds a contact's current conversation.
@@ -88,6 +94,7 @@ type Commit struct {
 	Entries []Entry
 	Head    Head
 	Outbox  []Outbound
+	Settled []Seq // outbox rows that are done with
 	NextDue time.Time
 }
 

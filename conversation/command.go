@@ -5,150 +5,169 @@ import "time"
 // Command asks something of a conversation; it may be refused.
 //
 //sumtype:decl
-type Command interface{ command() }
+type Command interface {
+	command()
+	// Kind is the stable name under which the command travels between nodes.
+	Kind() string
+}
 
 // Origin says where a conversation comes from. It rides on [AcceptMessage],
 // because the first message starts the conversation.
 type Origin struct {
-	ID       ConversationID
-	Inbox    InboxID
-	Channel  ChannelKind
-	Contact  ContactID
-	Peer     string         // the provider's name of the visitor, such as an openid; empty on the web
-	Previous ConversationID // the closed conversation this one continues, if any
+	ID       ConversationID `json:"id,omitzero"`
+	Inbox    InboxID        `json:"inbox,omitempty"`
+	Channel  ChannelKind    `json:"channel,omitempty"`
+	Contact  ContactID      `json:"contact,omitzero"`
+	Peer     string         `json:"peer,omitempty"`    // the provider's name of the visitor, such as an openid; empty on the web
+	Previous ConversationID `json:"previous,omitzero"` // the closed conversation this one continues, if any
 
-	Bot           bool          // the inbox has a bot
-	ReopenWindow  time.Duration // zero = DefaultReopenWindow
-	ReopenToHuman bool
+	Bot           bool          `json:"bot,omitempty"`           // the inbox has a bot
+	ReopenWindow  time.Duration `json:"reopen_window,omitempty"` // zero = DefaultReopenWindow
+	ReopenToHuman bool          `json:"reopen_to_human,omitempty"`
 }
 
 // AcceptMessage is a visitor's message. The first one starts the conversation.
 type AcceptMessage struct {
-	Origin   Origin
-	Ref      Ref // the sender's id of this message; empty = cannot be recognized when repeated
-	Text     Text
-	Metadata map[string]string
-	Known    Seq // where an older delivery of Ref was stored, when the journal knows and the state no longer does
+	Origin   Origin            `json:"origin,omitzero"`
+	Ref      Ref               `json:"ref,omitempty"` // the sender's id of this message; empty = cannot be recognized when repeated
+	Text     Text              `json:"text,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+	Known    Seq               `json:"known,omitempty"` // where an older delivery of Ref was stored, when the journal knows and the state no longer does
 }
 
 // CompleteTurn brings what the bot made of a visitor's message.
 type CompleteTurn struct {
-	Turn       Seq // of the MessageAccepted it answers
-	Prediction *Prediction
-	Outcome    Outcome
-	Behavior   string // the name of the behavior that made the outcome
-	Inline     bool   // somebody waits for the reply on the response, so it needs no outbox row
+	Turn       Seq         `json:"turn,omitempty"` // of the MessageAccepted it answers
+	Prediction *Prediction `json:"prediction,omitempty"`
+	Outcome    Outcome     `json:"outcome,omitzero"`
+	Behavior   string      `json:"behavior,omitempty"` // the name of the behavior that made the outcome
+	Inline     bool        `json:"inline,omitempty"`   // somebody waits for the reply on the response, so it needs no outbox row
 }
 
 // Outcome is what a behavior decided. The zero value says nothing.
 type Outcome struct {
-	Replies  []Reply           // at most MaxRepliesATurn
-	Intent   string            // what the turn was taken for; empty = not understood
-	Ask      string            // the name of the slot that the last reply asks for; empty = none
-	Slots    map[string]string // values learned; merged over the ones known
-	Forget   bool              // drop the dialogue's intent and slots (the matter is settled)
-	Abstain  bool              // the bot did not understand; counted towards handover
-	Handover HandoverReason    // not empty = give to humans
-	Summary  string            // for the agent, with a handover
-	Timers   []Timer           // to be fired at the behavior
-	Priority Priority          // raise to this
-	Tags     []string          // added
-	Resolve  bool
+	Replies  []Reply           `json:"replies,omitempty"`  // at most MaxRepliesATurn
+	Intent   string            `json:"intent,omitempty"`   // what the turn was taken for; empty = not understood
+	Ask      string            `json:"ask,omitempty"`      // the name of the slot that the last reply asks for; empty = none
+	Slots    map[string]string `json:"slots,omitempty"`    // values learned; merged over the ones known
+	Forget   bool              `json:"forget,omitempty"`   // drop the dialogue's intent and slots (the matter is settled)
+	Abstain  bool              `json:"abstain,omitempty"`  // the bot did not understand; counted towards handover
+	Handover HandoverReason    `json:"handover,omitempty"` // not empty = give to humans
+	Summary  string            `json:"summary,omitempty"`  // for the agent, with a handover
+	Timers   []Timer           `json:"timers,omitempty"`   // to be fired at the behavior
+	Priority Priority          `json:"priority,omitempty"` // raise to this
+	Tags     []string          `json:"tags,omitempty"`     // added
+	Resolve  bool              `json:"resolve,omitempty"`
 }
 
 // ReplyAsAgent is an agent's public message. It takes the conversation over
 // when nobody has it.
 type ReplyAsAgent struct {
-	Agent AgentID
-	Ref   Ref
-	Text  Text
+	Agent AgentID `json:"agent,omitempty"`
+	Ref   Ref     `json:"ref,omitempty"`
+	Text  Text    `json:"text,omitempty"`
 }
 
 // AddNote is an internal remark; visitors never see it.
 type AddNote struct {
-	Agent AgentID
-	Ref   Ref
-	Text  Text
+	Agent AgentID `json:"agent,omitempty"`
+	Ref   Ref     `json:"ref,omitempty"`
+	Text  Text    `json:"text,omitempty"`
 }
 
 // RequestHandover gives a conversation from the bot to the humans.
 type RequestHandover struct {
-	Reason HandoverReason
-	Detail string
-	By     AgentID // empty = not asked for by an agent
+	Reason HandoverReason `json:"reason,omitempty"`
+	Detail string         `json:"detail,omitempty"`
+	By     AgentID        `json:"by,omitempty"` // empty = not asked for by an agent
 }
 
 // Claim makes the agent the assignee, if nobody else is.
-type Claim struct{ Agent AgentID }
+type Claim struct {
+	Agent AgentID `json:"agent,omitempty"`
+}
 
 // Assign makes To the assignee, whoever had it.
 type Assign struct {
-	To AgentID
-	By AgentID // empty = the queue
+	To AgentID `json:"to,omitempty"`
+	By AgentID `json:"by,omitempty"` // empty = the queue
 }
 
 // Unassign puts the conversation back into the queue.
 type Unassign struct {
-	By     AgentID
-	Reason string
+	By     AgentID `json:"by,omitempty"`
+	Reason string  `json:"reason,omitempty"`
 }
 
 // ReturnToBot gives the conversation back to the bot.
-type ReturnToBot struct{ By AgentID }
+type ReturnToBot struct {
+	By AgentID `json:"by,omitempty"`
+}
 
 // Snooze puts the conversation aside until a time or the next message.
 type Snooze struct {
-	By    AgentID
-	Until time.Time
+	By    AgentID   `json:"by,omitempty"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Wake ends a snooze.
-type Wake struct{ By AgentID }
+type Wake struct {
+	By AgentID `json:"by,omitempty"`
+}
 
 // Resolve says that the matter is settled.
 type Resolve struct {
-	By     AgentID // empty = bot or inactivity
-	Reason string
+	By     AgentID `json:"by,omitempty"` // empty = bot or inactivity
+	Reason string  `json:"reason,omitempty"`
 }
 
 // Reopen takes a resolved conversation up again.
-type Reopen struct{ By AgentID }
+type Reopen struct {
+	By AgentID `json:"by,omitempty"`
+}
 
 // Close archives a resolved conversation for good.
-type Close struct{ By AgentID }
+type Close struct {
+	By AgentID `json:"by,omitempty"`
+}
 
 // MarkRead says that a party has seen everything up to Seq.
 type MarkRead struct {
-	By    Party
-	Agent AgentID
-	UpTo  Seq
+	By    Party   `json:"by,omitempty"`
+	Agent AgentID `json:"agent,omitempty"`
+	UpTo  Seq     `json:"up_to,omitempty"`
 }
 
 // MarkDelivered says that the visitor's side has everything up to Seq.
-type MarkDelivered struct{ UpTo Seq }
+type MarkDelivered struct {
+	UpTo Seq `json:"up_to,omitempty"`
+}
 
 // ChangeTags adds and removes tags.
 type ChangeTags struct {
-	By          AgentID
-	Add, Remove []string
+	By     AgentID  `json:"by,omitempty"`
+	Add    []string `json:"add,omitempty"`
+	Remove []string `json:"remove,omitempty"`
 }
 
 // ChangePriority sets the priority.
 type ChangePriority struct {
-	By AgentID
-	To Priority
+	By AgentID  `json:"by,omitempty"`
+	To Priority `json:"to,omitempty"`
 }
 
 // RecordDelivery brings the fate of an outbound message.
 type RecordDelivery struct {
-	Message    Seq
-	Result     Delivery // sent, uncertain or failed
-	ProviderID string   // the provider's name for it
-	Detail     string   // error class and code on failure; never message text
+	Message    Seq      `json:"message,omitempty"`
+	Result     Delivery `json:"result,omitempty"`      // sent, uncertain or failed
+	ProviderID string   `json:"provider_id,omitempty"` // the provider's name for it
+	Detail     string   `json:"detail,omitempty"`      // error class and code on failure; never message text
 }
 
 // FireTimer says that a timer's time has come.
-type FireTimer struct{ ID string }
+type FireTimer struct {
+	ID string `json:"id,omitempty"`
+}
 
 func (AcceptMessage) command()   {}
 func (CompleteTurn) command()    {}
@@ -170,3 +189,63 @@ func (ChangeTags) command()      {}
 func (ChangePriority) command()  {}
 func (RecordDelivery) command()  {}
 func (FireTimer) command()       {}
+
+// Kind implements [Command].
+func (AcceptMessage) Kind() string { return "accept" }
+
+// Kind implements [Command].
+func (CompleteTurn) Kind() string { return "complete_turn" }
+
+// Kind implements [Command].
+func (ReplyAsAgent) Kind() string { return "reply" }
+
+// Kind implements [Command].
+func (AddNote) Kind() string { return "note" }
+
+// Kind implements [Command].
+func (RequestHandover) Kind() string { return "handover" }
+
+// Kind implements [Command].
+func (Claim) Kind() string { return "claim" }
+
+// Kind implements [Command].
+func (Assign) Kind() string { return "assign" }
+
+// Kind implements [Command].
+func (Unassign) Kind() string { return "unassign" }
+
+// Kind implements [Command].
+func (ReturnToBot) Kind() string { return "return_to_bot" }
+
+// Kind implements [Command].
+func (Snooze) Kind() string { return "snooze" }
+
+// Kind implements [Command].
+func (Wake) Kind() string { return "wake" }
+
+// Kind implements [Command].
+func (Resolve) Kind() string { return "resolve" }
+
+// Kind implements [Command].
+func (Reopen) Kind() string { return "reopen" }
+
+// Kind implements [Command].
+func (Close) Kind() string { return "close" }
+
+// Kind implements [Command].
+func (MarkRead) Kind() string { return "mark_read" }
+
+// Kind implements [Command].
+func (MarkDelivered) Kind() string { return "mark_delivered" }
+
+// Kind implements [Command].
+func (ChangeTags) Kind() string { return "change_tags" }
+
+// Kind implements [Command].
+func (ChangePriority) Kind() string { return "change_priority" }
+
+// Kind implements [Command].
+func (RecordDelivery) Kind() string { return "record_delivery" }
+
+// Kind implements [Command].
+func (FireTimer) Kind() string { return "fire_timer" }

@@ -135,7 +135,7 @@ func decideComeBack(s *State, c AcceptMessage, message MessageAccepted, now time
 }
 
 func checkMessage(r Ref, t Text, metadata map[string]string) error {
-	if err := r.check(); err != nil {
+	if err := r.checkStored(); err != nil {
 		return err
 	}
 	if err := t.check(); err != nil {

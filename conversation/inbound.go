@@ -15,11 +15,12 @@ type Inbound struct {
 	Wait     time.Duration // wait so long for the bot's reply, to carry it on the response; zero = do not
 }
 
-// PresenceChange says whether an agent takes conversations. It is told by the sockets that hold the agent's
-// sessions.
+// PresenceChange says whether an agent takes conversations, as one node sees it:
+// it is told by the sockets that hold the agent's sessions there.
 type PresenceChange struct {
-	Agent    AgentID
-	Presence Presence
-	Inboxes  []InboxID // where the agent works
-	Capacity int
+	Agent    AgentID   `json:"agent"`
+	Presence Presence  `json:"presence"`
+	Inboxes  []InboxID `json:"inboxes,omitempty"` // where the agent works
+	Capacity int       `json:"capacity,omitempty"`
+	Chosen   time.Time `json:"chosen,omitzero"` // when the agent said so; zero = by being there. The newest choice counts on all nodes
 }

@@ -32,6 +32,15 @@ func (s *Store) Claim(ctx context.Context, id conversation.ConversationID) (epoc
 	return epoch, nil
 }
 
+// Barrier returns when everything that was acknowledged before the call, on
+// whatever node, can be read here.
+func (s *Store) Barrier(ctx context.Context) error {
+	if _, err := s.queue.do(ctx, []byte{byte(opNothing)}, nil); err != nil {
+		return fmt.Errorf("read barrier: %w", err)
+	}
+	return nil
+}
+
 // Append stores one step of a conversation. It returns nil only when the step is
 // durable and can be read here.
 //
@@ -54,7 +63,11 @@ func (s *Store) append(ctx context.Context, a *conversation.Append) error {
 	if err := checkAppend(a); err != nil {
 		return fmt.Errorf("append to %s: %w", a.ID, err)
 	}
-	op, err := s.enc.encodeAppend(make([]byte, 0, appendRoom), a)
+	var days uint32
+	if a.CheckRefs {
+		days = s.refAge()
+	}
+	op, err := s.enc.encodeAppend(make([]byte, 0, appendRoom), a, days)
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", a.ID, err)
 	}

@@ -57,6 +57,17 @@ func (b *rowBatch) key(op rowOp) []byte { return b.buf[op.start:op.mid:op.mid] }
 
 func (b *rowBatch) value(op rowOp) []byte { return b.buf[op.mid:op.end:op.end] }
 
+// find gives what the batch sets a key to; nil when it does not. It looks at
+// every write, so it is for what is asked rarely.
+func (b *rowBatch) find(key []byte) []byte {
+	for i := len(b.ops) - 1; i >= 0; i-- {
+		if op := b.ops[i]; op.kind == rowSet && bytes.Equal(b.key(op), key) {
+			return b.value(op)
+		}
+	}
+	return nil
+}
+
 // full says that the batch should go before more is added.
 func (b *rowBatch) full() bool { return len(b.buf) > maxBatchBytes || len(b.ops) > maxBatchOps }
 

@@ -53,6 +53,21 @@ func (e *ConflictError) Error() string {
 // Unwrap gives [ErrConflict].
 func (*ConflictError) Unwrap() error { return ErrConflict }
 
+// RepeatedRefError is an [ErrConflict] that says under which conversation and
+// seq the message is stored already; see the CheckRefs of an append.
+type RepeatedRefError struct {
+	Conversation conversation.ConversationID
+	Seq          conversation.Seq
+}
+
+// Error implements error.
+func (e *RepeatedRefError) Error() string {
+	return fmt.Sprintf("%v: the message is entry %d of conversation %s", ErrConflict, e.Seq, e.Conversation)
+}
+
+// Unwrap gives [ErrConflict].
+func (*RepeatedRefError) Unwrap() error { return ErrConflict }
+
 // notStored is what a caller gets whose context ended before its write was
 // handed to the log.
 func notStored(ctx context.Context) error {

@@ -15,9 +15,18 @@ func (s *Store) refDays() (youngest, oldest uint32) {
 	return dayOf(now) + 1, dayOf(now.Add(-s.options.RefTTL))
 }
 
+// refAge is how many days back a ref may have been stored.
+func (s *Store) refAge() uint32 {
+	youngest, oldest := s.refDays()
+	return youngest - oldest
+}
+
 // sweep drops the refs whose day is over. That goes through the log like every
 // write, so that all nodes forget the same refs at the same place in it.
 func (s *Store) sweep(ctx context.Context) error {
+	if !s.Leads() {
+		return nil // one node does it for all
+	}
 	_, oldest := s.refDays()
 	found, err := s.anyRefBefore(ctx, oldest)
 	if err != nil || !found {

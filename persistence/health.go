@@ -20,6 +20,15 @@ type Health struct {
 	DiskFreeBytes uint64        // zero when the file system does not say
 	DiskUsedBytes uint64        // by the journal's files
 	Waiting       int           // writes in the queue
+
+	// What follows is about the cluster; a node alone is a quorum of one.
+	Quorum               bool          // a leader is known, and so writes can be taken
+	LeaderNode           string        // empty while none is known
+	Voters               int           // of the configuration
+	LiveVoters           int           // that answer; known to the leader only
+	Lag                  uint64        // entries known to be committed and not applied here
+	LagTime              time.Duration // since this node last heard of the leader; zero on the leader
+	UnderReplicatedBytes int64         // of log that some voter lacks; known to the leader only
 }
 
 // Health looks at the journal. It does not write.
@@ -30,7 +39,7 @@ func (s *Store) Health(ctx context.Context) Health {
 		return h
 	}
 	defer done()
-	h.Leader = s.raft.State() == raft.Leader
+	s.clusterHealth(&h)
 	h.Applied = s.raft.AppliedIndex()
 	first, _ := s.logs.FirstIndex() // in memory
 	last, _ := s.logs.LastIndex()   // in memory
@@ -45,6 +54,37 @@ func (s *Store) Health(ctx context.Context) Health {
 		h.DiskFreeBytes = u.AvailBytes
 	}
 	return h
+}
+
+// clusterHealth fills in what the node knows of the others.
+func (s *Store) clusterHealth(h *Health) {
+	h.LeaderNode = s.Leader()
+	h.Leader, h.Quorum = s.Leads(), h.LeaderNode != ""
+	h.Lag = s.lagEntries()
+	for _, v := range s.configuration().Servers {
+		if v.Suffrage == raft.Voter {
+			h.Voters++
+		}
+	}
+	switch {
+	case s.cluster == nil:
+		h.LiveVoters = h.Voters
+	case h.Leader:
+		h.LiveVoters, h.UnderReplicatedBytes = s.cluster.liveVoters(), s.cluster.underReplicated()
+	default:
+		if at := s.raft.LastContact(); !at.IsZero() {
+			h.LagTime = time.Since(at)
+		}
+	}
+	if s.cluster != nil && s.cluster.expulsion() != nil {
+		h.Quorum, h.Failed = false, true
+	}
+}
+
+// lagEntries is how many entries are committed and not applied here.
+func (s *Store) lagEntries() uint64 {
+	applied, commit := s.raft.AppliedIndex(), s.raft.CommitIndex()
+	return commit - min(commit, applied)
 }
 
 // observe sets the gauges that cost too much to be made on every scrape.

@@ -24,6 +24,7 @@ type Identity struct {
 	Format   int       `json:"format"`
 	Created  time.Time `json:"created"`
 	Restored *Origin   `json:"restored,omitempty"` // set when the directory was made from a backup
+	Starts   uint64    `json:"starts,omitempty"`   // as a node of a cluster; see [ErrOldDisk]
 }
 
 // Origin says from which backup a directory was made.

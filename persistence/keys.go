@@ -23,6 +23,7 @@ import (
 //	d due8 conv16                      due index
 //	r kind 0 id                        document
 //	a                                  applied index
+//	v node                             member: what is known of a node
 //	L index8                           raft log; stays on the node
 //	k sub rest                         raft: stable store, snapshot mark, mark of a replacement; stays on the node
 //	n                                  node identity; stays on the node
@@ -37,6 +38,7 @@ const (
 	tagDue      = 'd'
 	tagDocument = 'r'
 	tagApplied  = 'a'
+	tagMember   = 'v'
 	tagLog      = 'L'
 	tagRaft     = 'k'
 	tagNode     = 'n'
@@ -53,7 +55,7 @@ var errBadKey = errors.New("key of the wrong form")
 // is not among them belongs to one node.
 func stateTags() []byte {
 	return []byte{
-		tagApplied, tagContact, tagDue, tagHead, tagList, tagEntry, tagOutbox, tagDocument, tagState, tagRef,
+		tagApplied, tagContact, tagDue, tagHead, tagList, tagEntry, tagOutbox, tagDocument, tagState, tagMember, tagRef,
 	}
 }
 
@@ -250,6 +252,8 @@ func documentKeyParts(key []byte) (kind, id string, err error) {
 	}
 	return string(k), string(i), nil
 }
+
+func memberKey(node string) []byte { return append(tagPrefix(tagMember), node...) }
 
 func appliedKey() []byte { return tagPrefix(tagApplied) }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
@@ -30,20 +31,23 @@ type machine struct {
 	flights   *flights
 	watchers  *watchers
 	directory *directory
+	roster    *roster
 	snapshots *snapshots
 	halt      *halt
 	metrics   *metrics
 
-	applied position // what the database holds
-	next    position // what it will hold after the batch
+	applied position                 // what the database holds
+	shown   atomic.Pointer[position] // applied, for others
+	next    position                 // what it will hold after the batch
 	rows    *rowCache
 	batch   rowBatch
 	burst   uint64 // number of the batch
 	docs    uint64 // the last batch with a document
 	cleared bool   // the batch drops everything
 	commits []conversation.Commit
-	key     []byte // scratch
-	value   []byte // scratch
+	landed  []landing // what this process proposed of the burst
+	key     []byte    // scratch
+	value   []byte    // scratch
 }
 
 // position is a place in the raft log: all operations of the entries up to
@@ -87,9 +91,25 @@ func (m *machine) load() error {
 	if err != nil {
 		return fmt.Errorf("read applied index: %w", err)
 	}
-	m.applied, err = decodePosition(rec)
-	m.next = m.applied
+	p, err := decodePosition(rec)
+	m.next = p
+	m.moved(p)
 	return errors.Join(err, closer.Close())
+}
+
+// moved sets what the database holds.
+func (m *machine) moved(p position) {
+	m.applied = p
+	m.shown.Store(&p)
+	m.metrics.applied.Set(float64(p.index))
+}
+
+// position says what the database holds.
+func (m *machine) position() position {
+	if p := m.shown.Load(); p != nil {
+		return *p
+	}
+	return position{}
 }
 
 // Apply implements [raft.FSM].
@@ -109,7 +129,26 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 		m.next = position{index: l.Index}
 	}
 	m.flush()
+	m.land()
 	return out
+}
+
+// landing is a flight whose entry was applied.
+type landing struct {
+	flight  *flight
+	results []result
+}
+
+// land tells the senders of this process that their entries are applied and can
+// be read.
+func (m *machine) land() {
+	for i := range m.landed {
+		if !m.halt.failed() {
+			m.landed[i].flight.applied <- m.landed[i].results
+		}
+		m.landed[i] = landing{}
+	}
+	m.landed = m.landed[:0]
 }
 
 // applyProposal applies the operations of one entry. An entry that cannot be
@@ -122,6 +161,10 @@ func (m *machine) applyProposal(l *raft.Log) []result {
 	}
 	skip := m.skip(l.Index)
 	origin := m.flights.take(id)
+	if origin != nil && len(origin.requests) != n {
+		m.halt.fail(fmt.Errorf("raft entry %d: %d operations, %d were sent: %w", l.Index, n, len(origin.requests), ErrCorrupt))
+		return nil
+	}
 	results := make([]result, n)
 	for i := range n {
 		op := reader{b: r.bytes()}
@@ -130,7 +173,7 @@ func (m *machine) applyProposal(l *raft.Log) []result {
 		}
 		var req *request
 		if origin != nil {
-			req = origin[i]
+			req = origin.requests[i]
 		}
 		results[i], err = m.applyOp(&op, req)
 		if err != nil || r.bad || op.bad {
@@ -141,6 +184,9 @@ func (m *machine) applyProposal(l *raft.Log) []result {
 		if m.cleared || m.batch.full() {
 			m.flush()
 		}
+	}
+	if origin != nil {
+		m.landed = append(m.landed, landing{flight: origin, results: results})
 	}
 	return results
 }
@@ -160,6 +206,8 @@ func (m *machine) applyOp(r *reader, req *request) (result, error) {
 	switch code := opCode(r.byte()); code {
 	case opAppend:
 		return m.applyAppend(r, req)
+	case opAppendOnce:
+		return m.applyAppendOnce(r, req)
 	case opClaim:
 		return m.applyClaim(r)
 	case opSaveState:
@@ -172,6 +220,10 @@ func (m *machine) applyOp(r *reader, req *request) (result, error) {
 		return m.applyExpire(r)
 	case opClear:
 		return m.applyClear()
+	case opNothing:
+		return result{}, r.end("barrier")
+	case opMember:
+		return m.applyMember(r)
 	default:
 		return result{}, fmt.Errorf("%w: operation %d", ErrNewerFormat, code)
 	}
@@ -234,8 +286,7 @@ func (m *machine) flush() {
 	}
 	m.burst++
 	m.cleared = false
-	m.applied = m.next
-	m.metrics.applied.Set(float64(m.applied.index))
+	m.moved(m.next)
 	if len(m.commits) > 0 {
 		m.watchers.publish(m.commits)
 		clear(m.commits)
@@ -252,12 +303,19 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return mark{applied: m.
 func (m *machine) Restore(src io.ReadCloser) error {
 	p, err := m.snapshots.replaceState(src)
 	if err != nil {
-		return fmt.Errorf("replace state: %w", err)
+		// The old state may be gone, so that nothing can be applied to it.
+		err = fmt.Errorf("replace state: %w", err)
+		m.halt.fail(err)
+		return err
 	}
-	m.applied, m.next = p, p
+	m.next = p
+	m.moved(p)
+	m.metrics.installs.Inc()
 	m.rows.clear()
+	err = errors.Join(m.directory.load(m.db), m.roster.load(m.db))
+	m.flights.lose()
 	m.watchers.lose()
-	return m.directory.load(m.db)
+	return err
 }
 
 // mark is a snapshot without content.

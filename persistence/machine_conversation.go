@@ -3,6 +3,7 @@ package persistence
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -45,6 +46,85 @@ func (m *machine) applyAppend(r *reader, req *request) (result, error) {
 		return result{}, err
 	}
 	return result{}, m.announce(id, req, whole)
+}
+
+// applyAppendOnce is applyAppend for a conversation that has a predecessor: a
+// message that was stored there must not be stored again here. The conversation
+// that asks may run on a node that does not see the other's newest entries yet;
+// here they are all in order.
+func (m *machine) applyAppendOnce(r *reader, req *request) (result, error) {
+	days := r.uint32()
+	repeated, err := m.repeated(*r, min(days, maxRefDays))
+	if err != nil {
+		return result{}, err
+	}
+	if repeated != nil {
+		r.b = nil
+		return refused(repeated)
+	}
+	return m.applyAppend(r, req)
+}
+
+// maxRefDays bounds how far back a ref is looked for.
+const maxRefDays = uint32(MaxRefTTL/(24*time.Hour)) + 2
+
+// repeated looks whether another conversation of the contact has a ref of an
+// append, and says where.
+func (m *machine) repeated(r reader, days uint32) (error, error) {
+	id := r.id()
+	r.uint() // expect
+	r.uint() // epoch
+	for range r.count() {
+		r.bytes()
+	}
+	r.int() // activity
+	r.int() // due
+	inbox := conversation.InboxID(r.bytes())
+	r.bytes() // status
+	contact := conversation.ContactKey{Inbox: inbox, Contact: conversation.ContactID(r.id())}
+	r.bytes() // head
+	if r.byte()&appendContact != 0 {
+		r.bytes()
+		r.id()
+	}
+	for range r.count() {
+		r.uint() // seq
+		day, ref := r.uint32(), conversation.Ref(r.bytes())
+		if r.bad {
+			break
+		}
+		v, err := m.findRef(contact, ref, day, days)
+		if err != nil {
+			return nil, err
+		}
+		if !v.id.IsZero() && v.id != id {
+			return &RepeatedRefError{Conversation: v.id, Seq: v.seq}, nil
+		}
+	}
+	if r.bad {
+		return nil, fmt.Errorf("%w: append", ErrCorrupt)
+	}
+	return nil, nil
+}
+
+// findRef gives where a ref is stored, on a day, the one after it or one of the
+// days before it; the zero value when it is not.
+func (m *machine) findRef(c conversation.ContactKey, ref conversation.Ref, day, days uint32) (refValue, error) {
+	oldest := day - min(day, days)
+	for d := day + 1; d >= oldest && d <= day+1; d-- {
+		m.key = appendRefKey(m.key[:0], d, c, ref)
+		rec := m.batch.find(m.key)
+		if rec == nil {
+			var err error
+			if rec, err = m.get(m.key); err != nil {
+				return refValue{}, err
+			}
+		}
+		if rec != nil {
+			return decodeRef(rec)
+		}
+	}
+	return refValue{}, nil
 }
 
 func (r *row) refuse(expect conversation.Seq, epoch uint64) error {
@@ -207,7 +287,7 @@ func (m *machine) applySaveState(r *reader) (result, error) {
 // applyClear drops all state. It is how a failed import leaves nothing behind.
 func (m *machine) applyClear() (result, error) {
 	for _, tag := range stateTags() {
-		if tag == tagApplied {
+		if tag == tagApplied || tag == tagMember {
 			continue
 		}
 		prefix := tagPrefix(tag)

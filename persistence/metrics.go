@@ -23,6 +23,15 @@ type metrics struct {
 	diskFree      prometheus.Gauge
 	diskUsed      prometheus.Gauge
 	fsyncP99      prometheus.Gauge
+
+	leaderChanges   prometheus.Counter
+	forwarded       prometheus.Counter
+	forwardedIn     prometheus.Counter
+	installs        prometheus.Counter
+	voters          prometheus.Gauge
+	votersLive      prometheus.Gauge
+	lag             prometheus.Gauge
+	underReplicated prometheus.Gauge
 }
 
 // The outcomes of an append.
@@ -68,6 +77,7 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 			Name: "colloquy_journal_fsync_p99_seconds", Help: "99th percentile of the recent syncs of the write-ahead log.",
 		}),
 	}
+	m.cluster()
 	appends := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "colloquy_journal_appends_total", Help: "Appends by outcome.",
 	}, []string{"outcome"})
@@ -82,8 +92,38 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 	}, s.waiting)
 	m.collectors = []prometheus.Collector{
 		m.appendSeconds, m.entryOps, m.overloaded, m.applied, m.sweeps, m.diskFree, m.diskUsed, m.fsyncP99, appends, waiting,
+		m.leaderChanges, m.forwarded, m.forwardedIn, m.installs, m.voters, m.votersLive, m.lag, m.underReplicated,
 	}
 	return m, m.register()
+}
+
+// cluster makes the metrics that move in a cluster only.
+func (m *metrics) cluster() {
+	m.leaderChanges = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "colloquy_journal_leader_changes_total", Help: "Times that another node was seen to lead the journal.",
+	})
+	m.forwarded = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "colloquy_journal_proposals_forwarded_total", Help: "Raft entries that this node sent to the leader.",
+	})
+	m.forwardedIn = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "colloquy_journal_proposals_received_total", Help: "Raft entries that other nodes sent to this one as the leader.",
+	})
+	m.installs = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "colloquy_journal_snapshots_installed_total", Help: "Times that the whole state was received from the leader.",
+	})
+	m.voters = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "colloquy_journal_voters", Help: "Voters of the journal.",
+	})
+	m.votersLive = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "colloquy_journal_voters_live", Help: "Voters of the journal that answer, as the leader sees them; zero on other nodes.",
+	})
+	m.lag = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "colloquy_journal_lag_entries", Help: "Raft entries of the leader that this node has not applied.",
+	})
+	m.underReplicated = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "colloquy_journal_under_replicated_bytes",
+		Help: "Bytes of the raft log that some voter does not have yet, as the leader sees them; zero on other nodes.",
+	})
 }
 
 func (m *metrics) register() error {

@@ -42,7 +42,16 @@ type Options struct {
 	SnapshotEvery int64         // bytes of raft log after which it is truncated; zero = [DefaultSnapshotEvery]
 	QueueLength   int           // writes that may wait; more are refused; zero = [DefaultQueueLength]
 	RefTTL        time.Duration // how long senders' ids are found, to the day; zero = [DefaultRefTTL], at most [MaxRefTTL]
-	OpenTimeout   time.Duration // for the replay of the log; zero = [DefaultOpenTimeout]
+	// OpenTimeout bounds how long opening may take; zero = [DefaultOpenTimeout],
+	// and for a node of a cluster, which may have to wait for the others, no
+	// bound but that of the context.
+	OpenTimeout time.Duration
+
+	// Cluster makes the node one of several; nil = it is alone.
+	Cluster *ClusterOptions
+	// Progress is told what opening waits for, whenever that changes; nil =
+	// nobody is. It must not block.
+	Progress func(reason string)
 
 	// Fatal is called when the disk fails: an fsync that fails, or bytes that
 	// are not what was written. It must not return; nil ends the process with
@@ -68,6 +77,9 @@ func (o *Options) Validate() error {
 	if o.RefTTL > MaxRefTTL {
 		errs = append(errs, fmt.Errorf("ref TTL is over %v", MaxRefTTL))
 	}
+	if o.Cluster != nil {
+		errs = append(errs, o.Cluster.Validate())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("persistence options: %w", err)
 	}
@@ -86,7 +98,14 @@ func withDefaults(o Options) Options {
 	o.SnapshotEvery = orDefault(o.SnapshotEvery, DefaultSnapshotEvery)
 	o.QueueLength = orDefault(o.QueueLength, DefaultQueueLength)
 	o.RefTTL = orDefault(o.RefTTL, DefaultRefTTL)
-	o.OpenTimeout = orDefault(o.OpenTimeout, DefaultOpenTimeout)
+	if o.Cluster != nil {
+		o.Cluster = o.Cluster.filled()
+	} else {
+		o.OpenTimeout = orDefault(o.OpenTimeout, DefaultOpenTimeout)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -26,6 +26,11 @@ const (
 	opDeleteDoc  opCode = 5
 	opExpireRefs opCode = 6
 	opClear      opCode = 7
+	opNothing    opCode = 8
+	opMember     opCode = 9
+	opAppendOnce opCode = 10
+
+	lastOp = opAppendOnce
 )
 
 const (
@@ -60,9 +65,31 @@ func readProposal(rec []byte) (proposalID, int, reader, error) {
 	return id, n, r, nil
 }
 
-// encodeAppend makes the operation of an append.
-func (e *encoders) encodeAppend(b []byte, a *conversation.Append) ([]byte, error) {
-	b = append(b, byte(opAppend))
+// checkProposal looks at what a peer wants to have in the log: an entry that
+// cannot be read there would end every node.
+func checkProposal(rec []byte) error {
+	_, n, r, err := readProposal(rec)
+	if err != nil {
+		return err
+	}
+	for range n {
+		op := r.bytes()
+		if len(op) == 0 || opCode(op[0]) == 0 || opCode(op[0]) > lastOp {
+			return fmt.Errorf("%w: operation of a proposal", ErrCorrupt)
+		}
+	}
+	return r.end("proposal")
+}
+
+// encodeAppend makes the operation of an append. The refs of one that checks
+// them are looked for as many days back as they are kept.
+func (e *encoders) encodeAppend(b []byte, a *conversation.Append, days uint32) ([]byte, error) {
+	if a.CheckRefs {
+		b = append(b, byte(opAppendOnce))
+		b = binary.AppendUvarint(b, uint64(days))
+	} else {
+		b = append(b, byte(opAppend))
+	}
 	b = append(b, a.ID[:]...)
 	b = binary.AppendUvarint(b, uint64(a.Expect))
 	b = binary.AppendUvarint(b, a.Epoch)

@@ -46,7 +46,10 @@ const (
 // small entries side by side cost more and are no faster, because the log
 // writes them one after the other.
 type queue struct {
-	raft    *raft.Raft
+	// bring puts an entry into the log and waits until it is applied here.
+	bring   func(data []byte, f *flight) ([]result, error)
+	leader  func() (string, <-chan struct{}) // who leads, and when that changes
+	keeps   bool                             // the log keeps the bytes of an entry after it is applied
 	flights *flights
 	halt    *halt
 	metrics *metrics
@@ -82,14 +85,15 @@ func (e *raftEntry) add(r *request) bool {
 
 func (e *raftEntry) full() bool { return len(e.requests) >= maxEntryOps || e.size >= maxEntryBytes }
 
-func newQueue(r *raft.Raft, f *flights, h *halt, m *metrics, length int) *queue {
-	q := &queue{
-		raft: r, flights: f, halt: h, metrics: m,
-		c: make(chan *request, length), landed: make(chan struct{}, maxInFlight),
-	}
+func newQueue(f *flights, h *halt, m *metrics, length int) *queue {
+	return &queue{flights: f, halt: h, metrics: m, c: make(chan *request, length)}
+}
+
+// start begins to send; bring, leader and keeps are set before.
+func (q *queue) start() {
+	q.landed = make(chan struct{}, maxInFlight)
 	q.spare.New = func() any { return new(raftEntry) }
 	q.senders.Go(q.gather)
-	return q
 }
 
 // do brings one operation into the log and waits until it is applied here. It
@@ -98,6 +102,7 @@ func newQueue(r *raft.Raft, f *flights, h *halt, m *metrics, length int) *queue 
 func (q *queue) do(ctx context.Context, op []byte, a *conversation.Append) (uint64, error) {
 	unknown := false
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		_, changed := q.leader()
 		res := q.try(ctx, &request{op: op, append: a, done: make(chan result, 1)})
 		switch {
 		case res.err == nil:
@@ -110,7 +115,7 @@ func (q *queue) do(ctx context.Context, op []byte, a *conversation.Append) (uint
 		default:
 			return res.n, res.err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pause(ctx, wait, changed); err != nil {
 			if unknown {
 				return 0, maybeStored(ctx)
 			}
@@ -119,12 +124,15 @@ func (q *queue) do(ctx context.Context, op []byte, a *conversation.Append) (uint
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+// pause waits a while, or until early is closed.
+func pause(ctx context.Context, d time.Duration, early <-chan struct{}) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
+	case <-early:
+		return ctx.Err()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -234,24 +242,24 @@ func (q *queue) fill(e *raftEntry) bool {
 
 // send brings one entry into the log and answers its requests.
 func (q *queue) send(e *raftEntry) {
-	id := q.flights.add(e.requests)
-	e.data = appendProposalHeader(e.data, id, len(e.requests))
+	f := q.flights.add(e.requests)
+	if q.keeps {
+		e.data = make([]byte, 0, e.size+proposalRoom)
+	}
+	e.data = appendProposalHeader(e.data, f.id, len(e.requests))
 	for _, r := range e.requests {
 		e.data = appendBytes(e.data, r.op)
 	}
 	q.metrics.entryOps.Observe(float64(len(e.requests)))
-	f := q.raft.Apply(e.data, 0)
-	err := f.Error()
-	results, ok := f.Response().([]result)
-	if err == nil && (!ok || len(results) != len(e.requests) || q.halt.failed()) {
+	results, err := q.bring(e.data, f)
+	if err == nil && (len(results) != len(e.requests) || q.halt.failed()) {
 		err = ErrUnknown
 	}
 	q.landed <- struct{}{}
 	if err != nil {
 		// Raft or the state machine may still hold the entry, so that it must
 		// not be used again.
-		q.flights.take(id)
-		err = outcome(err)
+		q.flights.take(f.id)
 		for _, r := range e.requests {
 			r.done <- result{err: err}
 		}
@@ -265,9 +273,24 @@ func (q *queue) send(e *raftEntry) {
 	q.spare.Put(e)
 }
 
-// outcome says what an error of raft means for the writes of an entry.
-func outcome(err error) error {
+// bringHere brings an entry into the log of this node, which has to lead.
+func bringHere(r *raft.Raft, data []byte) ([]result, error) {
+	f := r.Apply(data, 0)
+	if err := outcomeOf(f.Error()); err != nil {
+		return nil, err
+	}
+	results, ok := f.Response().([]result)
+	if !ok {
+		return nil, ErrUnknown
+	}
+	return results, nil
+}
+
+// outcomeOf says what an error of raft means for the writes of an entry.
+func outcomeOf(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
 		errors.Is(err, raft.ErrEnqueueTimeout):
 		return fmt.Errorf("%w: %w", errAgain, err)
@@ -278,39 +301,61 @@ func outcome(err error) error {
 }
 
 // flights remembers the requests of the entries that this process has in the
-// log, so that the state machine needs not decode what is in memory already.
+// log, so that the state machine needs not decode what is in memory already,
+// and so that the results of entries that went by way of the leader are found.
 type flights struct {
 	nonce uint64
 	mu    struct {
 		sync.Mutex
 		counter uint64
-		batches map[uint64][]*request
+		flights map[uint64]*flight
 	}
+}
+
+// flight is one entry on its way.
+type flight struct {
+	id       proposalID
+	requests []*request
+	applied  chan []result // room for one; nil results = the state was replaced
 }
 
 func newFlights(nonce uint64) *flights {
 	f := &flights{nonce: nonce}
-	f.mu.batches = make(map[uint64][]*request)
+	f.mu.flights = make(map[uint64]*flight)
 	return f
 }
 
-func (f *flights) add(batch []*request) proposalID {
+func (f *flights) add(batch []*request) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mu.counter++
-	f.mu.batches[f.mu.counter] = batch
-	return proposalID{nonce: f.nonce, counter: f.mu.counter}
+	fl := &flight{
+		id: proposalID{nonce: f.nonce, counter: f.mu.counter}, requests: batch, applied: make(chan []result, 1),
+	}
+	f.mu.flights[f.mu.counter] = fl
+	return fl
 }
 
-// take gives the requests of a proposal and forgets them; nil when another
-// process, or an earlier one, made it.
-func (f *flights) take(id proposalID) []*request {
+// take gives the flight of a proposal and forgets it; nil when another process,
+// or an earlier one, made it.
+func (f *flights) take(id proposalID) *flight {
 	if id.nonce != f.nonce {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	batch := f.mu.batches[id.counter]
-	delete(f.mu.batches, id.counter)
-	return batch
+	fl := f.mu.flights[id.counter]
+	delete(f.mu.flights, id.counter)
+	return fl
+}
+
+// lose ends all flights without results: what became of them is not known, as
+// the state that would tell was replaced as a whole.
+func (f *flights) lose() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fl := range f.mu.flights {
+		fl.applied <- nil
+	}
+	clear(f.mu.flights)
 }

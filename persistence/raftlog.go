@@ -24,6 +24,10 @@ type logStore struct {
 	grown atomic.Int64
 	limit int64
 	full  chan struct{}
+	// stored is told of the end of the log when it has changed; nil = nobody is.
+	stored func(last uint64)
+	recent *recentLogs // nil = entries are not kept in memory
+	sizes  logSizes
 
 	mu struct {
 		sync.Mutex
@@ -65,6 +69,9 @@ func (l *logStore) LastIndex() (uint64, error) {
 
 // GetLog implements [raft.LogStore].
 func (l *logStore) GetLog(index uint64, out *raft.Log) error {
+	if l.recent.get(index, out) {
+		return nil
+	}
 	rec, closer, err := l.db.Get(appendLogKey(nil, index))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return raft.ErrLogNotFound
@@ -108,8 +115,14 @@ func (l *logStore) StoreLogs(logs []*raft.Log) error {
 	if l.mu.first == 0 {
 		l.mu.first = logs[0].Index
 	}
-	l.mu.last = logs[len(logs)-1].Index
+	last := logs[len(logs)-1].Index
+	l.mu.last = last
 	l.mu.Unlock()
+	l.recent.add(logs)
+	l.sizes.add(last, size)
+	if l.stored != nil {
+		l.stored(last)
+	}
 	if l.grown.Add(size) > l.limit {
 		select {
 		case l.full <- struct{}{}:
@@ -140,16 +153,19 @@ func (l *logStore) DeleteRange(from, to uint64) error {
 	if err := l.apply(b, pebble.NoSync); err != nil {
 		return fmt.Errorf("truncate raft log: %w", err)
 	}
-	l.grown.Store(0)
+	l.recent.drop(from, to)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case from <= l.mu.first && to >= l.mu.last:
 		l.mu.first, l.mu.last = 0, 0
+		l.grown.Store(0)
 	case from <= l.mu.first:
 		l.mu.first = to + 1
+		l.grown.Store(0)
 	case to >= l.mu.last:
 		l.mu.last = from - 1
+		l.sizes.cut(from)
 	}
 	return nil
 }

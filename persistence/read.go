@@ -106,13 +106,23 @@ func (s *Store) Entries(
 		return nil, fmt.Errorf("entries of %s: %w", id, err)
 	}
 	defer done()
+	out, err := readEntries(s.db, id, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("entries of %s: %w", id, err)
+	}
+	return out, nil
+}
+
+func readEntries(
+	db pebble.Reader, id conversation.ConversationID, after conversation.Seq, limit int,
+) ([]conversation.Entry, error) {
 	limit = clampPage(limit)
 	var out []conversation.Entry
 	if after+1 == 0 {
 		return out, nil
 	}
 	bounds := prefixBounds(appendEntryKey(nil, id, after+1), afterConversation(id))
-	err = scan(s.db, bounds, func(_, rec []byte) (bool, error) {
+	err := scan(db, bounds, func(_, rec []byte) (bool, error) {
 		e, err := decodeEntry(rec)
 		if err != nil {
 			return false, err
@@ -120,10 +130,7 @@ func (s *Store) Entries(
 		out = append(out, e)
 		return len(out) < limit, nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("entries of %s: %w", id, err)
-	}
-	return out, nil
+	return out, err
 }
 
 func afterConversation(id conversation.ConversationID) []byte {

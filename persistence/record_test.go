@@ -82,12 +82,12 @@ func goldenRecords() []goldenRecord {
 			op := reader{b: r.bytes()}
 			op.byte()
 			return decodeCommit(&op)
-		}, conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, NextDue: a.NextDue}},
+		}, conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue}},
 	}
 }
 
 func goldenProposal(enc *encoders, a *conversation.Append) ([]byte, error) {
-	op, err := enc.encodeAppend(nil, a)
+	op, err := enc.encodeAppend(nil, a, 0)
 	return appendBytes(appendProposalHeader(nil, proposalID{nonce: 1, counter: 2}, 1), op), err
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -115,26 +114,25 @@ func adopt(fsys vfs.FS, dir string, id Identity, m Manifest) (err error) {
 }
 
 func rewriteVoters(db *pebble.DB, o *Options, h *halt, id Identity) error {
-	s := &Store{
-		options: *o, logger: slog.New(slog.DiscardHandler), db: db, halt: h, identity: id,
-		watchers: newWatchers(), directory: newDirectory(),
-	}
+	s := newStore(*o, db, h)
+	s.identity = id
 	var err error
 	if s.metrics, err = newMetrics(nil, s); err != nil {
 		return err
 	}
-	if s.logs, err = newLogStore(db, h, o.SnapshotEvery); err != nil {
+	if err := s.prepare(newFlights(randomNonce())); err != nil {
 		return err
 	}
-	s.snapshots = newSnapshots(db, o.FS, o.Dir, h)
-	m := s.newMachine(newFlights(randomNonce()))
-	if err := errors.Join(m.load(), s.directory.load(db)); err != nil {
-		return err
-	}
+	return s.onlyVoter()
+}
+
+// onlyVoter applies what is left in the raft log of a directory that does not
+// run, and makes its node the only voter.
+func (s *Store) onlyVoter() error {
 	conf := s.raftConfig()
-	addr, transport := raft.NewInmemTransport(raft.ServerAddress(id.Node))
+	addr, transport := raft.NewInmemTransport(raft.ServerAddress(s.identity.Node))
 	only := raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: conf.LocalID, Address: addr}}}
-	if err := raft.RecoverCluster(conf, keptState{m}, s.logs, s.logs, s.snapshots, transport, only); err != nil {
+	if err := raft.RecoverCluster(conf, keptState{s.machine}, s.logs, s.logs, s.snapshots, transport, only); err != nil {
 		return fmt.Errorf("rewrite the voters: %w", err)
 	}
 	s.snapshots.close()

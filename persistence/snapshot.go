@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"sync"
 
@@ -164,6 +165,49 @@ func encodeMark(m *storedMark) ([]byte, error) {
 	return append(appendHeader(nil, kindSnapshot), b...), err
 }
 
+// verify reads the received content up to its checksum.
+func (s *snapshots) verify() error {
+	f, err := s.fs.Open(s.spool(), vfs.SequentialReadsOption)
+	if err != nil {
+		return err
+	}
+	err = eachRow(f, func(in *sumReader, klen, vlen int) error {
+		_, err := io.CopyN(io.Discard, in, int64(klen)+int64(vlen))
+		return err
+	})
+	return errors.Join(err, f.Close())
+}
+
+// resume ends what an earlier run began: where the state was being replaced, the
+// received content is there as a whole, and is read again.
+func (s *snapshots) resume() error {
+	rec, closer, err := s.db.Get(replacingKey())
+	if errors.Is(err, pebble.ErrNotFound) {
+		if err := s.fs.Remove(s.spool()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop a snapshot that was not received as a whole: %w", err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read mark of a replacement: %w", err)
+	}
+	m := new(storedMark)
+	err = decodeJSON(tagRaft, rec, m)
+	if err = errors.Join(err, closer.Close()); err != nil {
+		return fmt.Errorf("%w: the state was being replaced when the node ended; set the node up anew", ErrCorrupt)
+	}
+	f, err := s.fs.Open(s.spool(), vfs.SequentialReadsOption)
+	if err != nil {
+		return fmt.Errorf("%w: the state was being replaced when the node ended, and what replaces it is gone; set the node up anew", ErrCorrupt)
+	}
+	s.mu.received = m
+	_, err = s.replaceState(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("%w: the state cannot be replaced: %w", ErrCorrupt, err)
+	}
+	return nil
+}
+
 func (s *snapshots) spool() string { return s.fs.PathJoin(s.dir, "received.snapshot") }
 
 // snapshotSink takes a snapshot: the mark alone for one of this node, content
@@ -201,7 +245,12 @@ func (k *snapshotSink) Close() error {
 	if k.file == nil {
 		return k.store.put(&k.mark)
 	}
-	if err := errors.Join(k.file.Sync(), k.file.Close()); err != nil {
+	if err := errors.Join(k.file.Sync(), k.file.Close(), syncDir(k.store.fs, k.store.dir)); err != nil {
+		return err
+	}
+	// The state is dropped before the content is read, so the content has to be
+	// whole.
+	if err := k.store.verify(); err != nil {
 		return err
 	}
 	k.store.mu.Lock()

@@ -24,21 +24,24 @@ import (
 // Concurrency: all methods may be called together. Close may be called once
 // everything else has returned or while it runs; what runs then is refused.
 type Store struct {
-	options   Options
-	logger    *slog.Logger
-	db        *pebble.DB
-	identity  Identity
-	halt      *halt
-	metrics   *metrics
-	enc       *encoders
-	logs      *logStore
-	snapshots *snapshots
-	machine   *machine
-	directory *directory
-	watchers  *watchers
-	raft      *raft.Raft
-	queue     *queue
-	fsync     fsyncWindow
+	options    Options
+	logger     *slog.Logger
+	db         *pebble.DB
+	identity   Identity
+	halt       *halt
+	metrics    *metrics
+	enc        *encoders
+	logs       *logStore
+	snapshots  *snapshots
+	machine    *machine
+	directory  *directory
+	roster     *roster
+	watchers   *watchers
+	raft       *raft.Raft
+	queue      *queue
+	fsync      fsyncWindow
+	leadership *leadership
+	cluster    *clusterNode // nil when the node is alone
 
 	closing    chan struct{}
 	background sync.WaitGroup
@@ -55,26 +58,45 @@ type Store struct {
 // when a newer version of this program wrote it. Damage to the write-ahead log
 // is an error: opening without what it held would lose messages that were
 // acknowledged.
-func Open(options Options) (*Store, error) {
+func Open(options Options) (*Store, error) { return OpenContext(context.Background(), options) }
+
+// OpenContext is [Open] until ctx ends. A node of a cluster is open when it is
+// level with it: there is a leader, and everything that was acknowledged before
+// can be read here.
+//
+// Errors beside those of Open: [ErrRemoved], [ErrOldDisk], [ErrOtherCluster] and
+// [ErrIncompatible] when this node must not take part in its cluster.
+func OpenContext(ctx context.Context, options Options) (*Store, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
 	o := withDefaults(options)
 	o.Logger = o.Logger.With("component", "persistence")
+	if o.OpenTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.OpenTimeout)
+		defer cancel()
+	}
 	h := newHalt(o.Logger, o.Fatal)
 	db, err := openDatabase(&o, h)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.Dir, err)
 	}
-	s := &Store{
-		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
-		watchers: newWatchers(), directory: newDirectory(), closing: make(chan struct{}),
-	}
-	if err := s.start(); err != nil {
+	s := newStore(o, db, h)
+	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", o.Dir, err), s.Close())
 	}
-	s.logger.Info("journal is open", "node", s.identity.Node, "index", s.machine.applied.index)
+	s.logger.Info("journal is open", "node", s.identity.Node, "index", s.machine.position().index)
 	return s, nil
+}
+
+func newStore(o Options, db *pebble.DB, h *halt) *Store {
+	s := &Store{
+		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
+		watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), closing: make(chan struct{}),
+	}
+	s.leadership = newLeadership(s.leaderChanged)
+	return s
 }
 
 // openDatabase opens the files. The directory is closed to other users: it
@@ -89,17 +111,23 @@ func openDatabase(o *Options, h *halt) (*pebble.DB, error) {
 		return nil, fmt.Errorf("%w: a restore into this directory did not end; remove it and restore again", ErrCorrupt)
 	}
 	db, err := pebble.Open(o.Dir, o.pebbleOptions(h))
-	switch {
-	case err == nil:
-		return db, nil
-	case isLocked(err):
-		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
-	case isNewerFormat(err):
-		return nil, fmt.Errorf("%w: %w", ErrNewerFormat, err)
-	case pebble.IsCorruptionError(err), strings.Contains(err.Error(), "invalid chunk"):
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	if err != nil {
+		return nil, openError(err)
 	}
-	return nil, err
+	return db, nil
+}
+
+// openError gives an error of the database its name here.
+func openError(err error) error {
+	switch {
+	case isLocked(err):
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	case isNewerFormat(err):
+		return fmt.Errorf("%w: %w", ErrNewerFormat, err)
+	case pebble.IsCorruptionError(err), strings.Contains(err.Error(), "invalid chunk"):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
 }
 
 // isLocked knows the ways in which the lock of a directory says no.
@@ -114,7 +142,7 @@ func isNewerFormat(err error) bool {
 }
 
 // start makes everything above the database.
-func (s *Store) start() error {
+func (s *Store) start(ctx context.Context) error {
 	var err error
 	if s.identity, err = ensureIdentity(s.db, s.options.Now()); err != nil {
 		return err
@@ -122,29 +150,42 @@ func (s *Store) start() error {
 	if s.metrics, err = newMetrics(s.options.Registerer, s); err != nil {
 		return err
 	}
-	if _, closer, err := s.db.Get(replacingKey()); err == nil {
-		return errors.Join(fmt.Errorf("%w: the state was being replaced when the node ended; set the node up anew", ErrCorrupt), closer.Close())
+	flights := newFlights(randomNonce())
+	if err := s.prepare(flights); err != nil {
+		return err
 	}
+	s.queue = newQueue(flights, s.halt, s.metrics, s.options.QueueLength)
+	if s.options.Cluster != nil {
+		return s.startCluster(ctx)
+	}
+	if err := s.startAlone(); err != nil {
+		return err
+	}
+	s.queue.bring = func(data []byte, _ *flight) ([]result, error) { return bringHere(s.raft, data) }
+	s.queue.leader = s.leadership.now
+	s.queue.start()
+	s.background.Go(s.truncate)
+	return s.lead(ctx)
+}
+
+// prepare makes what reads and writes the database, and makes sure that what is
+// there is whole.
+func (s *Store) prepare(f *flights) error {
+	var err error
 	if s.logs, err = newLogStore(s.db, s.halt, s.options.SnapshotEvery); err != nil {
 		return err
 	}
 	s.snapshots = newSnapshots(s.db, s.options.FS, s.options.Dir, s.halt)
-	flights := newFlights(randomNonce())
-	s.machine = s.newMachine(flights)
-	if err := errors.Join(s.machine.load(), s.directory.load(s.db), s.checkMark()); err != nil {
+	if err := s.snapshots.resume(); err != nil {
 		return err
 	}
-	if err := s.startRaft(); err != nil {
-		return err
-	}
-	s.queue = newQueue(s.raft, flights, s.halt, s.metrics, s.options.QueueLength)
-	s.background.Go(s.truncate)
-	return s.lead()
+	s.machine = s.newMachine(f)
+	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.checkMark())
 }
 
 func (s *Store) newMachine(f *flights) *machine {
 	return &machine{
-		db: s.db, flights: f, watchers: s.watchers, directory: s.directory, snapshots: s.snapshots,
+		db: s.db, flights: f, watchers: s.watchers, directory: s.directory, roster: s.roster, snapshots: s.snapshots,
 		halt: s.halt, metrics: s.metrics, rows: newRowCache(minRows), burst: 1,
 	}
 }
@@ -162,9 +203,9 @@ func (s *Store) checkMark() error {
 	if err != nil || mark == nil {
 		return err
 	}
-	if s.machine.applied.index < mark.Applied {
+	if at := s.machine.position().index; at < mark.Applied {
 		return fmt.Errorf("%w: the state ends at raft entry %d, the log was truncated when it was at %d",
-			ErrCorrupt, s.machine.applied.index, mark.Applied)
+			ErrCorrupt, at, mark.Applied)
 	}
 	return nil
 }
@@ -183,6 +224,7 @@ func (s *Store) raftConfig() *raft.Config {
 	c.SnapshotThreshold = 8192
 	c.NoSnapshotRestoreOnStart = true // the state is on the disk already
 	c.NoLegacyTelemetry = true
+	c.ShutdownOnRemove = false
 	return c
 }
 
@@ -190,23 +232,46 @@ func (s *Store) raftConfig() *raft.Config {
 // one needs none.
 const trailingEntries = 64
 
-func (s *Store) startRaft() error {
+// bootstrap makes this node the only voter of a new group.
+func (s *Store) bootstrap(address raft.ServerAddress) error {
+	only := raft.Configuration{Servers: []raft.Server{{
+		Suffrage: raft.Voter, ID: raft.ServerID(s.identity.Node), Address: address,
+	}}}
+	if err := raft.BootstrapCluster(s.raftConfig(), s.logs, s.logs, s.snapshots, nil, only); err != nil {
+		return fmt.Errorf("bootstrap raft: %w", err)
+	}
+	return nil
+}
+
+// used reports whether raft has ever run on this directory.
+func (s *Store) used() (bool, error) {
+	used, err := raft.HasExistingState(s.logs, s.logs, s.snapshots)
+	if err != nil {
+		return false, fmt.Errorf("read raft state: %w", err)
+	}
+	return used, nil
+}
+
+func (s *Store) startAlone() error {
 	conf := s.raftConfig()
 	addr, transport := raft.NewInmemTransport(raft.ServerAddress(s.identity.Node))
 	transport.Connect(addr, transport)
-	used, err := raft.HasExistingState(s.logs, s.logs, s.snapshots)
+	used, err := s.used()
 	if err != nil {
-		return fmt.Errorf("read raft state: %w", err)
+		return err
 	}
 	if !used {
-		only := raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: conf.LocalID, Address: addr}}}
-		if err := raft.BootstrapCluster(conf, s.logs, s.logs, s.snapshots, transport, only); err != nil {
-			return fmt.Errorf("bootstrap raft: %w", err)
+		if err := s.bootstrap(addr); err != nil {
+			return err
 		}
+	}
+	if err := s.checkAlone(); err != nil {
+		return err
 	}
 	if s.raft, err = raft.NewRaft(conf, s.machine, s.logs, s.logs, s.snapshots, transport); err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
+	s.leadership.watch(s.raft)
 	// Alone, there is nobody to wait for: the election starts at once instead
 	// of after a time-out.
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(conf.LocalID), Addr: []byte(addr)}
@@ -216,21 +281,80 @@ func (s *Store) startRaft() error {
 	return nil
 }
 
+// checkAlone refuses a directory whose cluster has other nodes: without them
+// this one can do nothing.
+func (s *Store) checkAlone() error {
+	conf, err := storedConfiguration(s.logs, s.snapshots)
+	if err != nil {
+		return err
+	}
+	if n := len(conf.Servers); n > 1 {
+		return fmt.Errorf("the directory belongs to a cluster of %d nodes: start it with the cluster's settings, "+
+			"or recover the cluster from it if the others are lost", n)
+	}
+	return nil
+}
+
+// storedConfiguration reads who belongs to the group from what is on the disk.
+func storedConfiguration(l *logStore, s *snapshots) (raft.Configuration, error) {
+	var conf raft.Configuration
+	first, _ := l.FirstIndex() // in memory
+	last, _ := l.LastIndex()   // in memory
+	mark, err := s.stored()
+	if err != nil {
+		return conf, err
+	}
+	if mark != nil {
+		conf = mark.Configuration
+		first = max(first, mark.ConfigurationIndex+1)
+	}
+	var entry raft.Log
+	for i := max(first, 1); i <= last; i++ {
+		if err := l.GetLog(i, &entry); err != nil {
+			return conf, fmt.Errorf("read the configuration: %w", err)
+		}
+		if entry.Type == raft.LogConfiguration {
+			conf = raft.DecodeConfiguration(entry.Data)
+		}
+	}
+	return conf, nil
+}
+
+// configuration says who belongs to the group, as far as this node knows.
+func (s *Store) configuration() raft.Configuration {
+	if s.raft != nil {
+		return s.raft.GetConfiguration().Configuration()
+	}
+	conf, err := storedConfiguration(s.logs, s.snapshots)
+	if err != nil {
+		s.logger.Warn("the configuration cannot be read", "err", err)
+	}
+	return conf
+}
+
 // lead waits until this node leads and has applied everything in its log.
-func (s *Store) lead() error {
-	deadline := time.Now().Add(s.options.OpenTimeout)
+func (s *Store) lead(ctx context.Context) error {
 	for {
-		err := s.raft.Barrier(time.Until(deadline)).Error()
+		err := s.raft.Barrier(0).Error()
 		switch {
 		case err == nil:
 			return nil
 		case s.halt.failed():
 			return ErrUnavailable
-		case time.Now().After(deadline), errors.Is(err, raft.ErrRaftShutdown):
-			return fmt.Errorf("replay the log: %w", err)
+		case ctx.Err() != nil, errors.Is(err, raft.ErrRaftShutdown):
+			return fmt.Errorf("replay the log: %w", errors.Join(err, context.Cause(ctx)))
 		}
-		t := time.NewTimer(retryMin)
-		<-t.C
+		_ = pause(ctx, retryMin, nil) // its end is seen in the next round
+	}
+}
+
+// leaderChanged counts, and wakes what waits for peers.
+func (s *Store) leaderChanged(leader string) {
+	if leader != "" && s.metrics != nil {
+		s.metrics.leaderChanges.Inc()
+	}
+	if s.cluster != nil && s.cluster.transport != nil {
+		s.cluster.transport.peers.release()
 	}
 }
 
@@ -243,19 +367,45 @@ func (s *Store) truncate() {
 		case <-s.closing:
 			return
 		}
-		err := s.raft.Snapshot().Error()
+		err := s.keepTail()
+		if err == nil {
+			err = s.raft.Snapshot().Error()
+		}
 		if err != nil && !errors.Is(err, raft.ErrRaftShutdown) && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 			s.logger.Warn("raft log was not truncated", "err", err)
 		}
 	}
 }
 
+// keepTail sets how many entries stay in the log of a cluster's node, for peers
+// that lag a little: as many as fit into a size, because entries differ a lot.
+func (s *Store) keepTail() error {
+	if s.cluster == nil {
+		return nil
+	}
+	c := s.raft.ReloadableConfig()
+	c.TrailingLogs = max(s.logs.sizes.within(s.options.SnapshotEvery), trailingEntries)
+	return s.raft.ReloadConfig(c)
+}
+
 // Identity says which node this is.
 func (s *Store) Identity() Identity { return s.identity }
 
-// Run does the work that comes with time: it drops expired refs and looks at
-// the disk. It returns nil when ctx ends; the store stays open.
+// Run does the work that comes with time: it drops expired refs, looks at the
+// disk and, where this node leads a cluster, after the voters. It returns nil
+// when ctx ends; the store stays open. It ends by itself when the disk failed,
+// and with [ErrRemoved] or [ErrOldDisk] when this node must not take part any
+// more.
 func (s *Store) Run(ctx context.Context) error {
+	var out chan struct{} // nil = the node is alone, and cannot be expelled
+	if s.cluster != nil {
+		out = s.cluster.out
+		var steward sync.WaitGroup
+		ctx, cancel := context.WithCancel(ctx)
+		steward.Go(func() { s.cluster.steward(ctx) })
+		defer steward.Wait()
+		defer cancel()
+	}
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	for {
@@ -270,6 +420,8 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		case <-s.halt.c:
 			return ErrUnavailable
+		case <-out:
+			return s.cluster.expulsion()
 		case <-sweep.C:
 		}
 	}
@@ -288,8 +440,11 @@ func (s *Store) close() error {
 		s.queue.close()
 	}
 	var err error
+	if s.cluster != nil {
+		err = s.cluster.close()
+	}
 	if s.raft != nil {
-		err = s.raft.Shutdown().Error()
+		err = errors.Join(err, s.raft.Shutdown().Error())
 	}
 	s.background.Wait()
 	s.watchers.close()

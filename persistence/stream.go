@@ -3,6 +3,7 @@ package persistence
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -155,9 +156,13 @@ func (s *stateStream) Close() error {
 
 // replaceState puts the rows of a stream in the place of this node's state. A
 // mark stands in the database while the state is neither the old nor the new
-// one; a node that dies then must be set up anew.
+// one; a node that dies then goes on with it at its next start, see resume.
 func (s *snapshots) replaceState(src io.Reader) (position, error) {
-	if err := s.db.Set(replacingKey(), appendHeader(nil, tagRaft), pebble.Sync); err != nil {
+	mark, err := s.replacing()
+	if err != nil {
+		return position{}, err
+	}
+	if err := s.db.Set(replacingKey(), mark, pebble.Sync); err != nil {
 		return position{}, err
 	}
 	if err := s.dropState(); err != nil {
@@ -175,6 +180,18 @@ func (s *snapshots) replaceState(src io.Reader) (position, error) {
 		return position{}, err
 	}
 	return p, s.finishReplace(p)
+}
+
+// replacing gives the record of a replacement: the mark of what is received.
+func (s *snapshots) replacing() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rec := appendHeader(nil, tagRaft)
+	if s.mu.received == nil {
+		return rec, nil
+	}
+	b, err := json.Marshal(s.mu.received) //nolint:musttag // raft's own names, as raft's stores write them
+	return append(rec, b...), err
 }
 
 // finishReplace takes the mark away and stores that of the snapshot.
@@ -220,6 +237,32 @@ func (s *snapshots) dropState() error {
 }
 
 func (s *snapshots) readState(src io.Reader) error {
+	b := s.db.NewBatch()
+	err := eachRow(src, func(in *sumReader, klen, vlen int) error {
+		if b.Len() >= replaceBatch {
+			if err := errors.Join(s.db.Apply(b, pebble.NoSync), b.Close()); err != nil {
+				return err
+			}
+			b = s.db.NewBatch()
+		}
+		op := b.SetDeferred(klen, vlen)
+		if _, err := io.ReadFull(in, op.Key); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(in, op.Value); err != nil {
+			return err
+		}
+		return op.Finish()
+	})
+	if err != nil {
+		return errors.Join(err, b.Close())
+	}
+	return errors.Join(s.db.Apply(b, pebble.NoSync), b.Close())
+}
+
+// eachRow walks a stream: row has to read a key and a value of the given lengths.
+// It ends with the check of the sum over everything.
+func eachRow(src io.Reader, row func(in *sumReader, klen, vlen int) error) error {
 	in := &sumReader{r: bufio.NewReaderSize(src, 256<<10)}
 	var header [headerBytes]byte
 	if _, err := io.ReadFull(in, header[:]); err != nil {
@@ -228,49 +271,37 @@ func (s *snapshots) readState(src io.Reader) error {
 	if _, err := body(kindStream, header[:]); err != nil {
 		return fmt.Errorf("state stream: %w", err)
 	}
-	b := s.db.NewBatch()
 	for {
-		more, err := readRow(in, b)
+		klen, vlen, err := rowLengths(in)
+		if err == nil && klen == 0 {
+			err = in.check()
+		} else if err == nil {
+			err = row(in, klen, vlen)
+		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("state stream: %w", err), b.Close())
+			return fmt.Errorf("state stream: %w", err)
 		}
-		if more && b.Len() < replaceBatch {
-			continue
-		}
-		if err := errors.Join(s.db.Apply(b, pebble.NoSync), b.Close()); err != nil {
-			return err
-		}
-		if !more {
+		if klen == 0 {
 			return nil
 		}
-		b = s.db.NewBatch()
 	}
 }
 
-// readRow adds the next row of a stream to b; false when it was the last.
-func readRow(in *sumReader, b *pebble.Batch) (bool, error) {
-	klen, err := binary.ReadUvarint(in)
+// rowLengths reads the lengths of the next row; there is none when the first is
+// zero.
+func rowLengths(in *sumReader) (klen, vlen int, err error) {
+	k, err := binary.ReadUvarint(in)
+	if err != nil || k == 0 {
+		return 0, 0, err
+	}
+	v, err := binary.ReadUvarint(in)
 	if err != nil {
-		return false, err
+		return 0, 0, err
 	}
-	if klen == 0 {
-		return false, in.check()
+	if k > maxStreamKey || v > maxStreamValue {
+		return 0, 0, fmt.Errorf("%w: row of %d and %d bytes", ErrCorrupt, k, v)
 	}
-	vlen, err := binary.ReadUvarint(in)
-	if err != nil {
-		return false, err
-	}
-	if klen > maxStreamKey || vlen > maxStreamValue {
-		return false, fmt.Errorf("%w: row of %d and %d bytes", ErrCorrupt, klen, vlen)
-	}
-	op := b.SetDeferred(int(klen), int(vlen))
-	if _, err := io.ReadFull(in, op.Key); err != nil {
-		return false, err
-	}
-	if _, err := io.ReadFull(in, op.Value); err != nil {
-		return false, err
-	}
-	return true, op.Finish()
+	return int(k), int(v), nil
 }
 
 // sumReader sums up what is read.

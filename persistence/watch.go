@@ -143,7 +143,7 @@ func (m *machine) announce(id conversation.ConversationID, req *request, r reade
 	if req != nil && req.append != nil {
 		a := req.append
 		m.commits = append(m.commits, conversation.Commit{
-			ID: id, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, NextDue: a.NextDue,
+			ID: id, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue,
 		})
 		return nil
 	}
@@ -191,6 +191,9 @@ func decodeCommit(r *reader) (conversation.Commit, error) {
 			return c, err
 		}
 		c.Outbox = append(c.Outbox, o)
+	}
+	for range r.count() {
+		c.Settled = append(c.Settled, conversation.Seq(r.uint()))
 	}
 	if r.bad {
 		return c, fmt.Errorf("%w: append", ErrCorrupt)

@@ -95,8 +95,9 @@ func TestForeignCommitsAreDecoded(t *testing.T) {
 	a.Contact, a.NextDue = contact(1), testStart
 	a.Refs = []conversation.RefRow{{Ref: "r", Seq: 1}}
 	a.Outbox = []conversation.Outbound{{Conversation: a.ID, Message: 2, Text: "<b>", At: testStart}}
+	a.Settled = []conversation.Seq{1, 300}
 	a.State = &conversation.State{ID: a.ID, Version: 2}
-	op, err := newEncoders().encodeAppend(nil, a)
+	op, err := newEncoders().encodeAppend(nil, a, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestForeignCommitsAreDecoded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, NextDue: a.NextDue}
+	want := conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("commit differs (-want +got):\n%s", d)
 	}

@@ -178,7 +178,7 @@ func agentData(id conversation.ConversationID, e conversation.Entry, names Names
 	switch v := e.Event.(type) {
 	case conversation.MessageAccepted:
 		m := message(id, e, conversation.PartyVisitor, v.Text)
-		m.ClientID, m.Metadata = v.Ref, v.Metadata
+		m.ClientID, m.Metadata = v.Ref.Shown(), v.Metadata
 		return m
 	case conversation.ReplyComposed:
 		m := message(id, e, conversation.PartyBot, v.Text)
@@ -187,11 +187,11 @@ func agentData(id conversation.ConversationID, e conversation.Entry, names Names
 		return m
 	case conversation.AgentReplied:
 		m := message(id, e, conversation.PartyAgent, v.Text)
-		m.Agent, m.Name, m.ClientID = v.Agent, names(v.Agent), v.Ref
+		m.Agent, m.Name, m.ClientID = v.Agent, names(v.Agent), v.Ref.Shown()
 		return m
 	case conversation.NoteAdded:
 		m := message(id, e, conversation.PartyAgent, v.Text)
-		m.Agent, m.Name, m.ClientID, m.Note = v.Agent, names(v.Agent), v.Ref, true
+		m.Agent, m.Name, m.ClientID, m.Note = v.Agent, names(v.Agent), v.Ref.Shown(), true
 		return m
 	case conversation.ConversationStarted:
 		return &StartedData{
@@ -257,7 +257,7 @@ func visitorData(id conversation.ConversationID, e conversation.Entry, names Nam
 	switch v := e.Event.(type) {
 	case conversation.MessageAccepted:
 		m := message(id, e, conversation.PartyVisitor, v.Text)
-		m.ClientID = v.Ref
+		m.ClientID = v.Ref.Shown()
 		return m
 	case conversation.ReplyComposed:
 		m := message(id, e, conversation.PartyBot, v.Text)

@@ -4,56 +4,35 @@ import (
 	"context"
 	"errors"
 
-	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/persistence"
 )
 
 // openReplica opens what a node that does not run has on its disk.
 func openReplica(m *member) (named, error) {
-	s, err := persistence.Open(persistence.Options{Dir: m.dir})
+	a, err := persistence.OpenArchive(m.dir)
 	if err != nil {
 		return named{}, err
 	}
-	return named{m.number, &archive{s}}, nil
+	if a.Torn() {
+		return named{}, errors.Join(errors.New("its state was being replaced when it ended"), a.Close())
+	}
+	return named{m.number, archive{a}}, nil
 }
 
 // archive is a [replica] on a disk.
-type archive struct{ store *persistence.Store }
+type archive struct{ *persistence.Archive }
 
 // Conversations implements [replica].
-func (a *archive) Conversations(ctx context.Context, visit func(conversation.ConversationID) error) error {
-	for cursor := ""; ; {
-		heads, next, err := a.store.List(ctx, persistence.ListQuery{Inbox: lab.Inbox, Cursor: cursor, Limit: page})
-		if err != nil {
-			return err
-		}
-		for _, h := range heads {
-			if err := visit(h.ID); err != nil {
-				return err
-			}
-		}
-		if cursor = next; next == "" {
-			return nil
-		}
-	}
+func (a archive) Conversations(ctx context.Context, visit func(conversation.ConversationID) error) error {
+	return a.Archive.Conversations(ctx, func(id conversation.ConversationID, _ conversation.Seq) error { return visit(id) })
 }
-
-// Entries implements [replica].
-func (a *archive) Entries(
-	ctx context.Context, id conversation.ConversationID, after conversation.Seq, limit int,
-) ([]conversation.Entry, error) {
-	return a.store.Entries(ctx, id, after, limit)
-}
-
-// Applied implements [replica].
-func (a *archive) Applied() uint64 { return a.store.Health(context.Background()).Applied }
 
 // StateHash implements [replica].
-func (*archive) StateHash(context.Context) (string, error) { return "", nil }
-
-// Close implements [replica].
-func (a *archive) Close() error { return a.store.Close() }
+func (a archive) StateHash(ctx context.Context) (string, error) {
+	h, err := a.Archive.StateHash(ctx)
+	return h.Sum, err
+}
 
 func closeAll(replicas []named) error {
 	var errs []error

@@ -1,0 +1,125 @@
+package actors
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// maxPastViews bounds what recovery remembers of earlier views; with more it
+// looks at all conversations.
+const maxPastViews = 16
+
+// recovery remembers what has happened to the view since the last look for open
+// turns.
+type recovery struct {
+	kick chan struct{}
+	mu   struct {
+		sync.Mutex
+		past []*cluster.View
+		all  bool
+	}
+}
+
+// gained says that conversations of other nodes in a past view may be this
+// node's now.
+func (r *recovery) gained(before *cluster.View) {
+	r.mu.Lock()
+	if r.mu.past = append(r.mu.past, before); len(r.mu.past) > maxPastViews {
+		r.mu.past, r.mu.all = nil, true
+	}
+	r.mu.Unlock()
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// take gives a filter for what has been gained, and starts to remember anew.
+func (r *recovery) take() func(conversation.ConversationID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	past, all := r.mu.past, r.mu.all
+	r.mu.past, r.mu.all = nil, false
+	return func(id conversation.ConversationID) bool {
+		return all || slices.ContainsFunc(past, func(v *cluster.View) bool { return !ownedIn(v, conversationID(id)) })
+	}
+}
+
+// recover takes up open turns: all of this node's when it starts, and those that
+// it gains whenever the view changes. A node's copy of the journal may be a
+// moment behind when it hears of a change, so each look is followed by another.
+func (e *Engine) recover(ctx context.Context) {
+	all := func(conversation.ConversationID) bool { return true }
+	e.takeUp(ctx, all)
+	later := []func(conversation.ConversationID) bool{all}
+	second := time.NewTimer(e.o.Settle)
+	defer second.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.recovery.kick:
+			gained := e.recovery.take()
+			e.takeUp(ctx, gained)
+			if later = append(later, gained); len(later) > maxPastViews {
+				later = []func(conversation.ConversationID) bool{all}
+			}
+			second.Reset(e.o.Settle)
+		case <-second.C:
+			if !e.alone() {
+				e.takeUp(ctx, func(id conversation.ConversationID) bool {
+					return slices.ContainsFunc(later, func(g func(conversation.ConversationID) bool) bool { return g(id) })
+				})
+			}
+			later = nil
+		}
+	}
+}
+
+// takeUp wakes the conversations whose newest visitor message the bot has not
+// answered: the process died, or the node did, between storing and replying, or
+// the conversation was moved in between.
+func (e *Engine) takeUp(ctx context.Context, gained func(conversation.ConversationID) bool) {
+	cursor, woken := "", 0
+	oldest := time.Now().Add(-recoverSince)
+	for ctx.Err() == nil {
+		heads, next, err := e.o.Lists.Heads(ctx, nil, []conversation.Status{conversation.StatusPending}, cursor, recoveryPage)
+		if err != nil {
+			e.log.Warn("open turns not read", "err", err)
+			return
+		}
+		woken += e.wakeOpen(ctx, heads, oldest, gained)
+		if cursor = next; next == "" || (len(heads) > 0 && heads[len(heads)-1].LastActivity.Before(oldest)) {
+			break
+		}
+	}
+	if woken > 0 {
+		e.log.Info("open turns taken up", "count", woken)
+	}
+}
+
+func (e *Engine) wakeOpen(ctx context.Context, heads []conversation.Head, oldest time.Time, gained func(conversation.ConversationID) bool) int {
+	places := make(chan struct{}, wakeAtOnce)
+	var all sync.WaitGroup
+	n := 0
+	for _, h := range heads {
+		if h.WaitingSince.IsZero() || h.LastActivity.Before(oldest) || !e.has(h.ID) || !gained(h.ID) {
+			continue
+		}
+		n++
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			if _, err := e.gate.Request(ctx, conversationID(h.ID), &wake{}); err != nil && ctx.Err() == nil {
+				e.log.Warn("open turn not taken up", "conversation_id", h.ID.String(), "err", err)
+			}
+		})
+	}
+	all.Wait()
+	return n
+}

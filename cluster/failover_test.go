@@ -1,0 +1,228 @@
+package cluster_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/cluster/clustertest"
+)
+
+// without waits until the views of machines lack a run, and says how long it
+// took.
+func without(n *clustertest.Network, id cluster.NodeID, at ...*clustertest.Machine) time.Duration {
+	began := time.Now()
+	n.Await("the member is out of the views", func() bool {
+		for _, m := range at {
+			if _, there := m.Gate.View().Member(id); there {
+				return false
+			}
+		}
+		return true
+	})
+	return time.Since(began)
+}
+
+func TestKilledMemberIsOutAtOnceAndNoRequestFails(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b", "c")
+	l := startLoad(ms[0], 200, 4)
+	l.more(n, 400)
+	ms[2].Kill()
+	took := without(n, ms[2].Node.ID(), ms[0], ms[1])
+	l.more(n, 400)
+	l.end(t)
+	t.Logf("view changed after %v", took)
+	if took > 2*time.Second {
+		t.Errorf("a dead process was a member for %v; the quick check should have noticed", took)
+	}
+}
+
+func TestFrozenMemberIsVotedOutAndLearnsIt(t *testing.T) {
+	t.Parallel()
+	books := newTally()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(books, 0, nil)})
+	ms := n.Start("a", "b", "c")
+	l := startLoad(ms[0], 200, 4)
+	l.more(n, 400)
+	n.Freeze("c")
+	took := without(n, ms[2].Node.ID(), ms[0], ms[1])
+	t.Logf("view changed after %v", took)
+	l.more(n, 400)
+	l.end(t)
+	if took < time.Second || took > 8*time.Second {
+		t.Errorf("a frozen process was a member for %v, want the patience of the gossip, 2 to 4 s", took)
+	}
+	select {
+	case <-ms[2].Node.Evicted():
+		t.Fatal("the frozen node knows already")
+	default:
+	}
+	n.Heal()
+	began := time.Now()
+	select {
+	case <-ms[2].Node.Evicted():
+	case <-time.After(clustertest.Patience):
+		t.Fatal("the thawed node does not learn that it was evicted")
+	}
+	t.Logf("learned after %v", time.Since(began))
+	n.Await("the thawed node stops its grains", func() bool { return ms[2].Gate.Active("adder") == 0 })
+	if _, err := ms[2].Gate.Request(t.Context(), grain(t, ms[0], "adder", "x"), count{"late"}); err == nil {
+		t.Error("an evicted node answers")
+	}
+}
+
+func TestPartitionLeavesTheMajorityAtWork(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b", "c")
+	l := startLoad(ms[0], 200, 4)
+	l.more(n, 400)
+	n.Cut("c")
+	took := without(n, ms[2].Node.ID(), ms[0], ms[1])
+	t.Logf("view changed after %v", took)
+	l.more(n, 400)
+	l.end(t)
+	n.Await("the minority holds the others for silent", func() bool {
+		suspects := 0
+		for _, m := range ms[2].Gate.View().Members() {
+			if m.Suspect {
+				suspects++
+			}
+		}
+		return suspects == 2
+	})
+	if got := len(ms[2].Gate.View().Members()); got != 3 {
+		t.Errorf("the minority has a view of %d, it may evict nobody", got)
+	}
+	n.Heal()
+	select {
+	case <-ms[2].Node.Evicted():
+	case <-time.After(clustertest.Patience):
+		t.Fatal("the minority does not learn that it was evicted")
+	}
+	for _, m := range ms[:2] {
+		select {
+		case <-m.Node.Evicted():
+			t.Errorf("%s was evicted, it was in the majority", m.Name)
+		default:
+		}
+	}
+	// The process starts again, as a new run.
+	ms[2].Kill()
+	n.Start("c")
+}
+
+func TestShortPartitionEvictsNobody(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b", "c")
+	n.Cut("c")
+	n.Await("somebody is suspected or patience is tried", func() bool {
+		return time.Since(ms[0].Gate.View().Members()[0].Started) > 0
+	})
+	n.Heal()
+	n.Settle()
+	for _, m := range ms {
+		select {
+		case <-m.Node.Evicted():
+			t.Errorf("%s was evicted", m.Name)
+		default:
+		}
+	}
+}
+
+func TestJoinMovesGrainsOnceAndFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	books := newTally()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(books, 20*time.Millisecond, nil)})
+	ms := n.Start("a", "b")
+	l := startLoad(ms[0], 100, 16)
+	l.more(n, 400)
+	ms = append(ms, n.Start("c")...)
+	n.Await("grains have moved", func() bool { return ms[2].Gate.Active("adder") > 15 })
+	l.more(n, 400)
+	l.end(t)
+	if d := books.doubled(); d > 0 {
+		t.Errorf("%d grains were active on two nodes at once", d)
+	}
+}
+
+func TestDrainMovesGrainsOnceAndFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	books := newTally()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(books, 5*time.Millisecond, nil)})
+	ms := n.Start("a", "b", "c")
+	l := startLoad(ms[0], 300, 16)
+	l.more(n, 900)
+	began := time.Now()
+	if err := ms[2].Leave(t.Context()); err != nil {
+		t.Errorf("Leave = %v", err)
+	}
+	t.Logf("left after %v", time.Since(began))
+	without(n, ms[2].Node.ID(), ms[0], ms[1])
+	l.more(n, 400)
+	l.end(t)
+	if d := books.doubled(); d > 0 {
+		t.Errorf("%d grains were active on two nodes at once", d)
+	}
+	if got := ms[2].Gate.Active("adder"); got != 0 {
+		t.Errorf("the node left with %d grains", got)
+	}
+}
+
+func TestTwoNodesEvictOnlyTheDead(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b")
+	n.Cut("b")
+	for i, m := range ms {
+		n.Await("each holds the other for silent", func() bool {
+			other, there := m.Gate.View().Member(ms[1-i].Node.ID())
+			return there && other.Suspect
+		})
+	}
+	n.Heal()
+	n.Settle()
+	ms[1].Kill()
+	took := without(n, ms[1].Node.ID(), ms[0])
+	t.Logf("view changed after %v", took)
+}
+
+func TestTwoNodesGoOnAfterOneDied(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b")
+	l := startLoad(ms[0], 100, 4)
+	l.more(n, 200)
+	ms[1].Kill()
+	took := without(n, ms[1].Node.ID(), ms[0])
+	t.Logf("view changed after %v", took)
+	l.more(n, 200)
+	l.end(t)
+}
+
+func TestRestartOnTheSameAddressReplacesTheRunBefore(t *testing.T) {
+	t.Parallel()
+	fixed := map[string]cluster.Endpoint{}
+	change := func(machine string, o *cluster.NodeOptions) {
+		if machine == "c" && fixed["gossip"].Listen != "" {
+			o.Gossip, o.Link = fixed["gossip"], fixed["link"]
+		}
+	}
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil), Change: change})
+	ms := n.Start("a", "b", "c")
+	l := startLoad(ms[0], 200, 4)
+	l.more(n, 400)
+	fixed["gossip"] = cluster.Endpoint{Listen: ms[2].Node.GossipAddress()}
+	fixed["link"] = cluster.Endpoint{Listen: ms[2].Node.LinkAddress()}
+	ms[2].Kill()
+	again := n.Start("c")[0]
+	without(n, ms[2].Node.ID(), ms[0], ms[1], again)
+	l.more(n, 400)
+	l.end(t)
+	if again.Node.GossipAddress() != ms[2].Node.GossipAddress() {
+		t.Errorf("the restarted node is at %s, want %s", again.Node.GossipAddress(), ms[2].Node.GossipAddress())
+	}
+}

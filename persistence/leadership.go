@@ -1,0 +1,59 @@
+package persistence
+
+import (
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// leadership tells who leads. Raft calls observe while it changes that, so
+// nothing is missed and nothing here may block.
+type leadership struct {
+	changes func(leader string) // told of every change; must not block
+	mu      struct {
+		sync.Mutex
+		leader  string        // empty while nobody is known to lead
+		changed chan struct{} // closed when leader changes
+	}
+}
+
+func newLeadership(changes func(leader string)) *leadership {
+	l := &leadership{changes: changes}
+	l.mu.changed = make(chan struct{})
+	return l
+}
+
+// watch follows r until it is shut down.
+func (l *leadership) watch(r *raft.Raft) {
+	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		if lead, ok := o.Data.(raft.LeaderObservation); ok {
+			l.set(string(lead.LeaderID))
+		}
+		return false
+	}))
+	// What raft did before it was watched.
+	_, id := r.LeaderWithID()
+	if id != "" {
+		l.set(string(id))
+	}
+}
+
+func (l *leadership) set(leader string) {
+	l.mu.Lock()
+	if l.mu.leader == leader {
+		l.mu.Unlock()
+		return
+	}
+	l.mu.leader = leader
+	close(l.mu.changed)
+	l.mu.changed = make(chan struct{})
+	l.mu.Unlock()
+	l.changes(leader)
+}
+
+// now gives the leader and a channel that is closed when it is another.
+func (l *leadership) now() (string, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.leader, l.mu.changed
+}

@@ -1,0 +1,406 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	stewardEvery  = 500 * time.Millisecond
+	surveyTime    = time.Second
+	levelBytes    = 1 << 20         // of log that a level node may lack
+	changeTime    = 5 * time.Second // for a change of the configuration
+	recordEvery   = 10 * time.Second
+	recordEntries = 64              // a node is ahead of what is remembered of it by so many before that is written
+	goneAfter     = 3 * time.Second // silence of a node whose address another has
+)
+
+// books are what the leader remembers of the others between two looks.
+type books struct {
+	mu struct {
+		sync.Mutex
+		seen     map[string]time.Time // when a node was last heard of
+		last     map[string]uint64    // the end of its log then
+		survey   []Server
+		at       time.Time
+		recorded time.Time
+	}
+}
+
+// forget starts the books anew: this node has not led for a while.
+func (b *books) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.seen, b.mu.last = nil, nil
+	b.mu.survey = nil
+}
+
+// note takes a survey over.
+func (b *books) note(servers []Server, heard func(node string) time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.seen == nil {
+		b.mu.seen, b.mu.last = make(map[string]time.Time), make(map[string]uint64)
+	}
+	now := time.Now()
+	b.mu.survey, b.mu.at = servers, now
+	for i := range servers {
+		v := &servers[i]
+		seen, known := b.mu.seen[v.Node]
+		switch {
+		case v.Reachable, !known:
+			seen = now
+		}
+		if at := heard(v.Node); at.After(seen) {
+			seen = at
+		}
+		b.mu.seen[v.Node] = seen
+		if v.Reachable {
+			b.mu.last[v.Node] = v.Last
+		}
+	}
+}
+
+// of gives since when a node is silent, and the end of its log.
+func (b *books) of(node string) (seen time.Time, last uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.seen[node], b.mu.last[node]
+}
+
+// latest gives the last survey if it is young enough.
+func (b *books) latest() []Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.mu.at) > 4*stewardEvery+surveyTime {
+		return nil
+	}
+	return b.mu.survey
+}
+
+// due reports, once in a while, that what is known of the nodes should be
+// written down.
+func (b *books) due() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.mu.recorded) < recordEvery {
+		return false
+	}
+	b.mu.recorded = time.Now()
+	return true
+}
+
+// steward looks after the cluster until ctx ends.
+func (c *clusterNode) steward(ctx context.Context) {
+	tick := time.NewTicker(stewardEvery)
+	defer tick.Stop()
+	led, quiet := false, time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.store.closing:
+			return
+		case <-c.out:
+			return
+		case <-tick.C:
+		}
+		leader, _ := c.store.leadership.now()
+		if leader != "" {
+			quiet = time.Now()
+		}
+		if time.Since(quiet) > 2*c.options.Timing.silence() {
+			quiet = time.Now()
+			c.checkStanding(ctx)
+		}
+		if c.store.roster.get(c.store.identity.Node).removed {
+			c.expel(ErrRemoved)
+		}
+		if leads := leader == c.store.identity.Node; leads {
+			c.tend(ctx)
+			led = true
+		} else if led {
+			led = false
+			c.books.forget()
+			c.store.metrics.votersLive.Set(0)
+			c.store.metrics.underReplicated.Set(0)
+		}
+		c.observe()
+	}
+}
+
+// checkStanding asks the others about this node when it has had no leader for
+// long: it may have been removed while it was cut off.
+func (c *clusterNode) checkStanding(ctx context.Context) {
+	err := c.hello(ctx)
+	if errors.Is(err, ErrRemoved) {
+		c.expel(err)
+	}
+}
+
+// tend makes the next change of the configuration, if one is due.
+func (c *clusterNode) tend(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, surveyTime+changeTime)
+	defer cancel()
+	c.books.note(c.surveyBriefly(ctx), c.transport.peers.last)
+	a := plan(c.seats(), c.options.Voters, c.options.RemoveAfter)
+	if err := c.act(ctx, a); err != nil && ctx.Err() == nil {
+		c.store.logger.Warn("change of the cluster", "action", a.kind, "node", a.node, "err", err)
+	}
+	if c.books.due() {
+		c.record(ctx)
+	}
+}
+
+func (c *clusterNode) surveyBriefly(ctx context.Context) []Server {
+	ctx, cancel := context.WithTimeout(ctx, surveyTime)
+	defer cancel()
+	return c.survey(ctx)
+}
+
+// seats puts together what is known of the nodes.
+func (c *clusterNode) seats() []seat {
+	live := c.addresses.live()
+	taken := make(map[string]string) // address -> node
+	for node, address := range live {
+		taken[address] = node
+	}
+	silence := c.options.Timing.silence()
+	var out []seat
+	for _, v := range c.store.configuration().Servers {
+		node := string(v.ID)
+		_, address := splitAddress(v.Address)
+		seen, last := c.books.of(node)
+		s := seat{
+			node: node, address: address, now: live[node], voter: v.Suffrage == raft.Voter,
+			self: node == c.store.identity.Node, silent: time.Since(seen),
+		}
+		s.live = s.self || s.silent < silence
+		s.level = s.self || last > 0 && c.store.logs.sizes.after(last) <= levelBytes
+		_, announced := live[node]
+		other, hasOther := taken[address]
+		s.gone = c.store.roster.get(node).removed ||
+			!announced && hasOther && other != node && s.silent > max(goneAfter, silence)
+		if s.gone && c.store.roster.get(node).removed {
+			s.live = false
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (c *clusterNode) act(ctx context.Context, a stewardAction) error {
+	id := raft.ServerID(a.node)
+	switch a.kind {
+	case actionNone:
+		return nil
+	case actionMove:
+		return c.move(id, a.address)
+	case actionPromote:
+		c.store.logger.Info("a node gets a vote", "node", a.node)
+		return c.store.raft.AddVoter(id, c.storedAddress(id), 0, changeTime).Error()
+	case actionRemove:
+		c.store.logger.Info("a dead node is removed", "node", a.node)
+		return c.remove(ctx, id)
+	}
+	return nil
+}
+
+// move stores a node's new address.
+func (c *clusterNode) move(id raft.ServerID, address string) error {
+	for _, v := range c.store.configuration().Servers {
+		if v.ID != id {
+			continue
+		}
+		to := joinAddress(string(id), address)
+		if v.Suffrage == raft.Voter {
+			return c.store.raft.AddVoter(id, to, 0, changeTime).Error()
+		}
+		return c.store.raft.AddNonvoter(id, to, 0, changeTime).Error()
+	}
+	return nil
+}
+
+func (c *clusterNode) storedAddress(id raft.ServerID) raft.ServerAddress {
+	for _, v := range c.store.configuration().Servers {
+		if v.ID == id {
+			return v.Address
+		}
+	}
+	return ""
+}
+
+// remove takes a node out for good. That it must not come back is remembered
+// before it goes.
+func (c *clusterNode) remove(ctx context.Context, id raft.ServerID) error {
+	i := introduction{node: string(id), member: member{removed: true}}
+	if _, err := c.store.queue.do(ctx, i.encodeMember(), nil); err != nil {
+		return err
+	}
+	return c.store.raft.RemoveServer(id, 0, changeTime).Error()
+}
+
+// record writes down how far the nodes' disks are, so that an old copy of one is
+// known when it comes back.
+func (c *clusterNode) record(ctx context.Context) {
+	commit := c.store.raft.CommitIndex()
+	for _, v := range c.books.latest() {
+		_, last := c.books.of(v.Node)
+		acked := min(last, commit)
+		if acked < c.store.roster.get(v.Node).acked+recordEntries {
+			continue
+		}
+		i := introduction{node: v.Node, member: member{acked: acked}}
+		if _, err := c.store.queue.do(ctx, i.encodeMember(), nil); err != nil {
+			return // the next leader does it, or the next round
+		}
+	}
+}
+
+// observe sets the gauges of the cluster.
+func (c *clusterNode) observe() {
+	m := c.store.metrics
+	voters := 0
+	for _, v := range c.store.configuration().Servers {
+		if v.Suffrage == raft.Voter {
+			voters++
+		}
+	}
+	m.voters.Set(float64(voters))
+	m.lag.Set(float64(c.store.lagEntries()))
+	if c.store.Leads() {
+		m.votersLive.Set(float64(c.liveVoters()))
+		m.underReplicated.Set(float64(c.underReplicated()))
+	}
+}
+
+func (c *clusterNode) liveVoters() int {
+	n := 0
+	for _, v := range c.books.latest() {
+		if v.Voter && v.Reachable {
+			n++
+		}
+	}
+	return n
+}
+
+// underReplicated gives the bytes of log that some voter lacks.
+func (c *clusterNode) underReplicated() int64 {
+	most := int64(0)
+	for _, v := range c.books.latest() {
+		if v.Voter {
+			_, last := c.books.of(v.Node)
+			most = max(most, c.store.logs.sizes.after(last))
+		}
+	}
+	return most
+}
+
+// removeHere takes a node out because somebody wants it. Only the leader can.
+func (c *clusterNode) removeHere(ctx context.Context, q *removeAsk) (done, error) {
+	if !c.leads() {
+		return done{}, errAgain
+	}
+	servers := c.surveyBriefly(ctx)
+	at := slices.IndexFunc(servers, func(v Server) bool { return v.Node == q.Node })
+	switch {
+	case at < 0 && c.store.roster.get(q.Node).removed:
+		return done{}, nil
+	case at < 0:
+		return done{}, &RefusedError{Reason: fmt.Sprintf("no node of the cluster has the identity %s", q.Node)}
+	}
+	if refusal := removalRefused(servers, at, q.Mode); refusal != "" {
+		return done{}, &RefusedError{Reason: refusal}
+	}
+	if q.Node == c.store.identity.Node {
+		// Its successor does it.
+		if _, err := c.transferHere(ctx, &transferAsk{}); err != nil {
+			return done{}, err
+		}
+		return done{}, errAgain
+	}
+	return done{}, outcomeOf(c.remove(ctx, raft.ServerID(q.Node)))
+}
+
+// removalRefused says why the node at a place must not be removed; empty when it
+// may.
+func removalRefused(servers []Server, at int, mode Removal) string {
+	v := &servers[at]
+	if mode == RemoveSilent && v.Reachable {
+		return "the node answers: stop it first, or ask for the removal of a node at work"
+	}
+	if !v.Voter {
+		return ""
+	}
+	voters, live := 0, 0
+	for i := range servers {
+		if i == at || !servers[i].Voter {
+			continue
+		}
+		voters++
+		if servers[i].Reachable {
+			live++
+		}
+	}
+	switch {
+	case voters == 0:
+		return "it is the only voter: with it would go the last copy that is known to be whole"
+	case live <= voters/2:
+		return fmt.Sprintf("of the %d voters that would stay only %d answer: the cluster could store nothing any more", voters, live)
+	}
+	return ""
+}
+
+// transferHere gives the leadership away. Only the leader can.
+func (c *clusterNode) transferHere(ctx context.Context, q *transferAsk) (done, error) {
+	if !c.leads() {
+		return done{}, errAgain
+	}
+	if q.Node == c.store.identity.Node {
+		return done{}, nil
+	}
+	heir, err := c.heir(ctx, q.Node)
+	if err != nil {
+		return done{}, err
+	}
+	_, changed := c.store.leadership.now()
+	f := c.store.raft.LeadershipTransferToServer(raft.ServerID(heir.Node), c.storedAddress(raft.ServerID(heir.Node)))
+	if err := f.Error(); err != nil {
+		return done{}, fmt.Errorf("%w: %w", errAgain, err)
+	}
+	for c.store.Leader() == "" || c.store.Leads() {
+		if err := pause(ctx, joinPause, changed); err != nil {
+			return done{}, nil //nolint:nilerr // it is given away, whoever has it
+		}
+		_, changed = c.store.leadership.now()
+	}
+	return done{}, nil
+}
+
+// heir finds the voter to give the leadership to.
+func (c *clusterNode) heir(ctx context.Context, wanted string) (*Server, error) {
+	var best *Server
+	servers := c.surveyBriefly(ctx)
+	for i := range servers {
+		v := &servers[i]
+		if v.Node == c.store.identity.Node || !v.Voter || !v.Reachable || wanted != "" && v.Node != wanted {
+			continue
+		}
+		if best == nil || v.Last > best.Last {
+			best = v
+		}
+	}
+	if best != nil {
+		return best, nil
+	}
+	if wanted != "" {
+		return nil, &RefusedError{Reason: fmt.Sprintf("node %s is no voter that answers", wanted)}
+	}
+	return nil, &RefusedError{Reason: "no other voter answers"}
+}

@@ -1,0 +1,220 @@
+package persistence
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// transport is raft's network transport with four changes:
+//
+//   - nodes are named by their identity, also where raft uses an address for
+//     it: a vote is for a node, not for an address;
+//   - a peer that cannot be reached is waited for. Raft would back off for up to
+//     ten seconds, and so let a node that is back wait that long for its log;
+//   - requests can come from this node itself, see [commitHints];
+//   - it remembers when each peer answered last.
+type transport struct {
+	*raft.NetworkTransport
+
+	node      string
+	addresses *addresses
+	hints     *commitHints
+	rpcs      chan raft.RPC
+	ended     chan struct{}
+	once      sync.Once
+	pump      sync.WaitGroup
+	peers     *contacts
+}
+
+func newTransport(inner *raft.NetworkTransport, node string, a *addresses, h *commitHints) *transport {
+	t := &transport{
+		NetworkTransport: inner, node: node, addresses: a, hints: h,
+		rpcs: make(chan raft.RPC), ended: make(chan struct{}), peers: newContacts(),
+	}
+	t.pump.Go(t.merge)
+	return t
+}
+
+// merge brings requests of peers and of this node into one channel.
+func (t *transport) merge() {
+	inner := t.NetworkTransport.Consumer()
+	for {
+		var rpc raft.RPC
+		select {
+		case rpc = <-inner:
+		case <-t.hints.ready:
+			var ok bool
+			if rpc, ok = t.hints.take(); !ok {
+				continue
+			}
+		case <-t.ended:
+			return
+		}
+		select {
+		case t.rpcs <- rpc:
+		case <-t.ended:
+			return
+		}
+	}
+}
+
+// Consumer implements [raft.Transport].
+func (t *transport) Consumer() <-chan raft.RPC { return t.rpcs }
+
+// LocalAddr implements [raft.Transport].
+func (t *transport) LocalAddr() raft.ServerAddress { return raft.ServerAddress(t.node) }
+
+// EncodePeer implements [raft.Transport].
+func (t *transport) EncodePeer(id raft.ServerID, _ raft.ServerAddress) []byte { return []byte(id) }
+
+// target says where a node is now.
+func (t *transport) target(id raft.ServerID, stored raft.ServerAddress) raft.ServerAddress {
+	return joinAddress(string(id), t.addresses.find(string(id), stored))
+}
+
+// AppendEntries implements [raft.Transport].
+func (t *transport) AppendEntries(
+	id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse,
+) error {
+	heartbeat := args.PrevLogEntry == 0 && len(args.Entries) == 0 && args.LeaderCommitIndex == 0
+	if !heartbeat {
+		t.peers.await(string(id), t.ended)
+	}
+	err := t.NetworkTransport.AppendEntries(id, t.target(id, target), args, resp)
+	switch {
+	case err != nil:
+		t.peers.lost(string(id))
+	case heartbeat:
+		t.peers.heard(string(id))
+	}
+	return err
+}
+
+// AppendEntriesPipeline implements [raft.Transport].
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+	return t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, target))
+}
+
+// RequestVote implements [raft.Transport].
+func (t *transport) RequestVote(
+	id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse,
+) error {
+	return t.NetworkTransport.RequestVote(id, t.target(id, target), args, resp)
+}
+
+// RequestPreVote implements [raft.WithPreVote].
+func (t *transport) RequestPreVote(
+	id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse,
+) error {
+	return t.NetworkTransport.RequestPreVote(id, t.target(id, target), args, resp)
+}
+
+// TimeoutNow implements [raft.Transport].
+func (t *transport) TimeoutNow(
+	id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse,
+) error {
+	return t.NetworkTransport.TimeoutNow(id, t.target(id, target), args, resp)
+}
+
+// Close implements [raft.WithClose]. It ends all streams, so that nothing in
+// raft waits for a peer any more.
+func (t *transport) Close() error {
+	var err error
+	t.once.Do(func() {
+		close(t.ended)
+		err = t.NetworkTransport.Close()
+		t.pump.Wait()
+	})
+	return err
+}
+
+// contacts remembers which peers can be reached.
+type contacts struct {
+	mu struct {
+		sync.Mutex
+		peers map[string]*reach
+		reset chan struct{} // closed when nobody has to be waited for
+	}
+}
+
+// reach is the state of one peer.
+type reach struct {
+	last time.Time     // of its last answer to a heartbeat
+	up   chan struct{} // closed by the next one; nil while the peer is reached
+}
+
+func newContacts() *contacts {
+	c := new(contacts)
+	c.mu.peers = make(map[string]*reach)
+	c.mu.reset = make(chan struct{})
+	return c
+}
+
+// of gives the state of a peer; the lock is held.
+func (c *contacts) of(node string) *reach {
+	p := c.mu.peers[node]
+	if p == nil {
+		p = new(reach)
+		c.mu.peers[node] = p
+	}
+	return p
+}
+
+func (c *contacts) heard(node string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.of(node)
+	p.last = time.Now()
+	if p.up != nil {
+		close(p.up)
+		p.up = nil
+	}
+}
+
+func (c *contacts) lost(node string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.of(node); p.up == nil {
+		p.up = make(chan struct{})
+	}
+}
+
+// last says when a peer answered last; zero = never.
+func (c *contacts) last(node string) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of(node).last
+}
+
+// await returns when a peer is worth an attempt: it answers heartbeats, or
+// there is another leader, or the node is ending.
+func (c *contacts) await(node string, ended <-chan struct{}) {
+	c.mu.Lock()
+	up, reset := c.of(node).up, c.mu.reset
+	c.mu.Unlock()
+	if up == nil {
+		return
+	}
+	select {
+	case <-up:
+	case <-reset:
+	case <-ended:
+	}
+}
+
+// release lets everybody go who waits for a peer: who leads, or who belongs to
+// the cluster, has changed.
+func (c *contacts) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.mu.reset)
+	c.mu.reset = make(chan struct{})
+	for _, p := range c.mu.peers {
+		if p.up != nil {
+			close(p.up)
+			p.up = nil
+		}
+	}
+}
