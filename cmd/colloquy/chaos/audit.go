@@ -110,7 +110,7 @@ func (a *auditor) checkReplica(ctx context.Context, r named, first bool) (map[co
 		if first {
 			a.findings.Conversations++
 			a.findings.Entries += len(log)
-			a.findings.Replies += countReplies(log)
+			a.countMessages(log)
 			a.checkViews(id, log)
 		}
 		return nil
@@ -129,15 +129,15 @@ func (a *auditor) checkReplica(ctx context.Context, r named, first bool) (map[co
 	return sums, nil
 }
 
-func countReplies(log []conversation.Entry) int {
-	n := 0
+func (a *auditor) countMessages(log []conversation.Entry) {
 	for _, e := range log {
-		switch e.Event.(type) { //nolint:gochecksumtype // the two that are replies
+		switch e.Event.(type) { //nolint:gochecksumtype // what people and the bot say
+		case conversation.MessageAccepted:
+			a.findings.Stored++
 		case conversation.ReplyComposed, conversation.AgentReplied:
-			n++
+			a.findings.Replies++
 		}
 	}
-	return n
 }
 
 func (a *auditor) lose(node int, o *operation, why string) {

@@ -83,5 +83,16 @@ func (d *smallDisk) free() error {
 	return err
 }
 
-// unmount takes the file system away, so that its folder can be removed.
-func (d *smallDisk) unmount() error { return syscall.Unmount(d.root, 0) }
+// settle moves the data to the file system that the folder is on, because this
+// one goes with the cell.
+func (d *smallDisk) settle() error {
+	moved := d.root + ".moved"
+	err := os.CopyFS(moved, os.DirFS(d.root))
+	if err = errors.Join(err, syscall.Unmount(d.root, 0)); err != nil {
+		return err
+	}
+	if err := os.Remove(d.root + ".img"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return errors.Join(os.Remove(d.root), os.Rename(moved, d.root))
+}

@@ -18,4 +18,4 @@ func (*smallDisk) fill() error { return nil }
 
 func (*smallDisk) free() error { return nil }
 
-func (*smallDisk) unmount() error { return nil }
+func (*smallDisk) settle() error { return nil }

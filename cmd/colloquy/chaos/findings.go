@@ -19,6 +19,7 @@ type Findings struct {
 	Violations int `json:"violations"`  // any other promise that was broken
 	Missed     int `json:"missed"`      // stored, and not shown to a client that was shown later ones
 	ShownTwice int `json:"shown_twice"` // shown to the same client more than once
+	Stored     int `json:"stored"`      // messages of visitors and webhooks, in the journal
 	Replies    int `json:"replies"`     // of the bot and of agents, in the journal
 
 	Conversations int      `json:"conversations"`

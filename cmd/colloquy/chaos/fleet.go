@@ -103,6 +103,10 @@ const idleTime = 10 * time.Second
 // settings of a node, beside those of every node under test.
 func (f *fleet) settings(m *member) []string {
 	out := []string{"turns.idle=" + idleTime.String()}
+	if m.disk != nil {
+		// So that it needs new space often enough to miss it.
+		out = append(out, fmt.Sprintf("journal.memtable_bytes=%d", 1<<20))
+	}
 	if f.options.Nodes < 2 {
 		return out
 	}
@@ -288,12 +292,17 @@ func (f *fleet) stopAll() error {
 }
 
 // abandon kills all nodes and lets everything go.
-func (f *fleet) abandon() {
+func (f *fleet) abandon() error {
+	var errs []error
 	for _, m := range f.all() {
 		m.kill()
-		_ = m.log.Close()
+		errs = append(errs, m.log.Close())
 		m.space.close()
+		if m.disk != nil {
+			errs = append(errs, m.disk.settle())
+		}
 	}
+	return errors.Join(errs...)
 }
 
 // retire stops a member for good and takes its place in the cluster away.

@@ -39,7 +39,7 @@ func ParseKinds(text string) ([]Kind, error) {
 		switch {
 		case k == "":
 		case !slices.Contains(Kinds(), k):
-			return nil, fmt.Errorf("%q is no kind of fault; there are %s", k, names(Kinds()))
+			return nil, fmt.Errorf("%q is no kind of fault; there are %s", k, Names(Kinds()))
 		case !slices.Contains(out, k):
 			out = append(out, k)
 		}
@@ -47,7 +47,8 @@ func ParseKinds(text string) ([]Kind, error) {
 	return out, nil
 }
 
-func names(kinds []Kind) string {
+// Names writes kinds as [ParseKinds] reads them.
+func Names(kinds []Kind) string {
 	texts := make([]string, len(kinds))
 	for i, k := range kinds {
 		texts[i] = string(k)

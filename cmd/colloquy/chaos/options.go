@@ -38,6 +38,7 @@ type Options struct {
 	Sabotage Sabotage
 	Command  []string  // the command line, for the report
 	Version  string    // of this program, for the report
+	Limits   []string  // what this run cannot do, known before, for the report
 	Progress io.Writer // gets a line for each fault; nil = nobody
 }
 
@@ -86,7 +87,7 @@ func (o *Options) Validate() error {
 		bad("--loss is 1 to %d percent", maxLoss)
 	}
 	if i := slices.IndexFunc(o.Faults, func(k Kind) bool { return !slices.Contains(Kinds(), k) }); i >= 0 {
-		bad("%q is no kind of fault; there are %s", o.Faults[i], names(Kinds()))
+		bad("%q is no kind of fault; there are %s", o.Faults[i], Names(Kinds()))
 	}
 	if o.Sabotage != NoSabotage && o.Sabotage != Rollback {
 		bad("%q is no sabotage; there is %s", o.Sabotage, Rollback)

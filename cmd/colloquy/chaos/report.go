@@ -73,7 +73,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	t.line("%s", verdict)
 	t.line("")
 	t.line("%d nodes, %d faults (%s) in %.0f s; %d visitors, %d agents, %d webhook senders; seed %d",
-		r.Nodes, r.Cycles, names(r.Faults), r.Seconds, r.Visitors, r.Agents, r.Webhooks, r.Seed)
+		r.Nodes, r.Cycles, Names(r.Faults), r.Seconds, r.Visitors, r.Agents, r.Webhooks, r.Seed)
 	t.line("%d messages written, %d acknowledged; %d replies, %d conversations, %d entries",
 		r.Sent, r.Acked, r.Replies, r.Conversations, r.Entries)
 	t.line("")

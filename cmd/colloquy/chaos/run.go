@@ -34,7 +34,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r := &run{options: &o, dir: dir, random: rand.New(rand.NewPCG(o.Seed, 0))} //nolint:gosec // repeatable choices, not secrets
 	report, err := r.do(ctx)
 	if r.fleet != nil {
-		r.fleet.abandon()
+		err = errors.Join(err, r.fleet.abandon())
 	}
 	if report == nil || !report.Passed || o.Keep {
 		if report != nil {
@@ -45,7 +45,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 		return report, err
 	}
-	return report, errors.Join(err, removeAll(r.fleet, dir))
+	return report, errors.Join(err, os.RemoveAll(dir))
 }
 
 // run is the state of one run.
@@ -73,7 +73,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	kinds, limits := applicable(r.options, where)
-	r.limits = append(r.limits, limits...)
+	r.limits = append(slices.Clone(r.options.Limits), limits...)
 	r.fleet = newFleet(r.options, where, r.dir, r.say)
 	saboteur := &saboteur{fleet: r.fleet, kind: r.options.Sabotage}
 	r.fleet.smallDisk = slices.Contains(kinds, DiskFull)
@@ -81,7 +81,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	kinds = r.tryClock(kinds)
-	r.say("%d nodes are ready, %v after they were started together; faults: %s", r.options.Nodes, r.cold.Round(time.Millisecond), names(kinds))
+	r.say("%d nodes are ready, %v after they were started together; faults: %s", r.options.Nodes, r.cold.Round(time.Millisecond), Names(kinds))
 	r.ledger = newLedger(time.Now())
 	if r.load, err = invite(ctx, r.options, r.ledger, r.fleet.roster, r.fleet.keys); err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (r *run) report(f *Findings) *Report {
 		AckP50MS: quantileFloat(felt.unremarked, 0.5), AckP99MS: quantileFloat(felt.unremarked, 0.99),
 		FailoverP50MS: quantileMS(felt.failover, 0.5), FailoverP99MS: quantileMS(felt.failover, 0.99), GapMaxMS: felt.longest.Milliseconds(),
 		Kinds: felt.byKind, ColdStartMS: r.cold.Milliseconds(), Ended: map[string]int{}, Limits: r.limits, CPUs: runtime.NumCPU(),
-		Command: strings.Join(o.Command, " "), Version: o.Version,
+		Command: again(o), Version: o.Version,
 	}
 	out.Passed = !f.Harmed() && f.Acked > 0
 	out.Reconnects, out.Resets, _ = r.load.counts()
@@ -203,17 +203,14 @@ func (r *run) report(f *Findings) *Report {
 	return out
 }
 
-// removeAll removes what a clean run leaves behind. The small disk goes with the
-// cell.
-func removeAll(f *fleet, dir string) error {
-	if f == nil || !f.smallDisk {
-		return os.RemoveAll(dir)
+// again is the command line that repeats the run's choices.
+func again(o *Options) string {
+	if len(o.Command) == 0 {
+		return ""
 	}
-	var errs []error
-	for _, m := range f.all() {
-		if m.disk != nil {
-			errs = append(errs, m.disk.unmount())
-		}
+	line := strings.Join(o.Command, " ")
+	if !strings.Contains(line, "--seed") {
+		line += fmt.Sprintf(" --seed %d", o.Seed)
 	}
-	return errors.Join(append(errs, os.RemoveAll(dir))...)
+	return line
 }
