@@ -5,7 +5,7 @@ import (
 )
 
 // maxNotes bounds how many findings are told in words; all are counted.
-const maxNotes = 50
+const maxNotes = 30
 
 // Findings is what an audit found. A run passes when all counts that stand for
 // harm are zero.

@@ -73,7 +73,7 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	kinds, limits := applicable(r.options, where)
-	r.limits = append(slices.Clone(r.options.Limits), limits...)
+	r.limits = append(append([]string{}, r.options.Limits...), limits...)
 	r.fleet = newFleet(r.options, where, r.dir, r.say)
 	saboteur := &saboteur{fleet: r.fleet, kind: r.options.Sabotage}
 	r.fleet.smallDisk = slices.Contains(kinds, DiskFull)

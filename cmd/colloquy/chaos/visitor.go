@@ -110,9 +110,10 @@ func (v *visitor) compose(quiet <-chan struct{}) {
 	}
 }
 
-// flush sends the oldest message that waits, unless one is on its way.
+// flush sends the oldest message that waits, unless one is on its way or the
+// connection is to be left.
 func (v *visitor) flush(l *lab.Link) bool {
-	if !v.ready || len(v.waiting) == 0 || !v.flying.IsZero() {
+	if !v.ready || !v.moveAt.IsZero() || len(v.waiting) == 0 || !v.flying.IsZero() {
 		return true
 	}
 	o := v.waiting[0]
