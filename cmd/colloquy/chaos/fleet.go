@@ -33,7 +33,8 @@ type fleet struct {
 	keys    *lab.Keys
 	say     func(format string, args ...any)
 
-	smallDisk bool // the last of the first nodes gets a disk of its own that can run full
+	idle      time.Duration // after so long without a message a conversation leaves memory
+	smallDisk bool          // the last of the first nodes gets a disk of its own that can run full
 
 	mu struct {
 		sync.Mutex
@@ -49,6 +50,7 @@ func newFleet(o *Options, s *site, dir string, say func(string, ...any)) *fleet 
 	_, _ = rand.Read(key[:]) // never fails
 	f := &fleet{
 		options: o, site: s, dir: dir, key: base64.StdEncoding.EncodeToString(key[:]), http: newHTTPClient(), roster: &roster{}, say: say,
+		idle: idleTime,
 	}
 	f.mu.ended = map[int]int{}
 	return f
@@ -102,7 +104,7 @@ const idleTime = 10 * time.Second
 
 // settings of a node, beside those of every node under test.
 func (f *fleet) settings(m *member) []string {
-	out := []string{"turns.idle=" + idleTime.String()}
+	out := []string{"turns.idle=" + f.idle.String()}
 	if m.disk != nil {
 		// So that it needs new space often enough to miss it.
 		out = append(out, fmt.Sprintf("journal.memtable_bytes=%d", 1<<20))
