@@ -36,6 +36,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if r.fleet != nil {
 		err = errors.Join(err, r.fleet.abandon())
 	}
+	if ctx.Err() != nil && !o.Keep { // somebody has had enough
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	if report == nil || !report.Passed || o.Keep {
 		if report != nil {
 			report.Kept = dir
