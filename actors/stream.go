@@ -98,21 +98,20 @@ func (e *Engine) surveyMissed() {
 	}
 }
 
-// owns reports whether a grain belongs to this node.
-func (e *Engine) owns(id cluster.GrainID) bool { return e.alone() || e.gate.Owns(id) }
+// owns reports whether a grain belongs to this node. The gate is asked also when
+// there is no other node in the view: one that was shut out owns nothing.
+func (e *Engine) owns(id cluster.GrainID) bool { return e.gate.Owns(id) }
 
 // has reports whether a conversation belongs to this node.
-func (e *Engine) has(id conversation.ConversationID) bool {
-	return e.alone() || e.gate.Owns(conversationID(id))
-}
+func (e *Engine) has(id conversation.ConversationID) bool { return e.gate.Owns(conversationID(id)) }
 
-// alone reports whether there is no other node to own anything.
+// alone reports whether there is no other node to have acknowledged anything.
 func (e *Engine) alone() bool { return len(e.gate.View().Members()) <= 1 }
 
 // onView follows a change of the view: what this node has gained is taken up,
 // what it has lost is left to others. It is called when the gate has acted, and
 // does not block.
-func (e *Engine) onView(before, now *cluster.View) {
+func (e *Engine) onView(before, _ *cluster.View) {
 	e.courier.moved(before)
 	for _, i := range e.o.Directory.Inboxes() {
 		if id := queueID(i.ID); e.owns(id) {
@@ -121,7 +120,6 @@ func (e *Engine) onView(before, now *cluster.View) {
 	}
 	e.presenceAgain()
 	e.recovery.gained(before)
-	_ = now
 }
 
 // ownedIn reports whether the node of a view owned a grain in it.

@@ -177,6 +177,11 @@ func (g *Gate) attempt(q *ask) {
 		g.retry(q, "nobody")
 	default:
 		g.dispatch(q, to)
+		// Whoever sends on the requests to a member that has left looks for them
+		// after the view has changed; this one may have come later.
+		if now := g.view.Load(); now != view {
+			g.orphan(q, now)
+		}
 	}
 }
 
@@ -333,11 +338,19 @@ func (g *Gate) broken(address string) {
 
 // orphaned has requests to nodes that have left tried again at once.
 func (g *Gate) orphaned(view *View) {
-	gone := g.asks.pick(func(q *ask) bool {
-		_, there := view.Member(q.target)
-		return q.target != "" && !there
-	})
-	for _, q := range gone {
+	for _, q := range g.asks.pick(func(q *ask) bool { return q.orphaned(view) }) {
+		g.orphan(q, view)
+	}
+}
+
+func (q *ask) orphaned(view *View) bool {
+	_, there := view.Member(q.target)
+	return q.target != "" && !there
+}
+
+func (g *Gate) orphan(q *ask, view *View) {
+	gone := false
+	if g.asks.update(q, func() { gone = q.orphaned(view) }) && gone {
 		g.metrics.retries.WithLabelValues("left").Inc()
 		g.attempt(q)
 	}

@@ -215,7 +215,12 @@ func (g gossip) saw(p *memberlist.Node) {
 		return // NotifyAlive has said so
 	}
 	address := p.Address()
-	g.node.steward.saw(NodeID(p.Name), func(s *sighting) { *s = sighting{gossip: address, meta: m, alive: true} })
+	g.node.steward.saw(NodeID(p.Name), func(s *sighting) {
+		if s.meta.Seq > m.Seq {
+			m = s.meta // it has told us more itself
+		}
+		*s = sighting{gossip: address, meta: m, alive: true}
+	})
 }
 
 // NotifyLeave implements [memberlist.EventDelegate].

@@ -27,6 +27,7 @@ type meta struct {
 	Serving   bool   `json:"s,omitempty"`
 	Draining  bool   `json:"d,omitempty"`
 	Candidate NodeID `json:"f,omitempty"` // whom this node would have found the cluster
+	Seq       uint64 `json:"n,omitempty"` // goes up with every change
 }
 
 func (m meta) encode() ([]byte, error) {

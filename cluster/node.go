@@ -278,6 +278,12 @@ func (n *Node) ID() NodeID { return n.id }
 // View gives the present view.
 func (n *Node) View() *View { return n.view.Load() }
 
+// Member is what this node says about itself. The view follows a moment later.
+func (n *Node) Member() Member {
+	own := n.self()
+	return own.member(n.id, n.gossip)
+}
+
 // Link gives the streams between nodes.
 func (n *Node) Link() *Link { return n.link }
 
@@ -337,6 +343,9 @@ func (n *Node) change(f func(*meta)) {
 	before := n.mu.own
 	f(&n.mu.own)
 	changed := n.mu.own != before
+	if changed {
+		n.mu.own.Seq++
+	}
 	n.mu.Unlock()
 	if !changed {
 		return
@@ -355,6 +364,11 @@ func (n *Node) announce(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-n.herald:
+		}
+		// The gossip takes some tenths of a second, in which requests would go
+		// back and forth between nodes that see different owners.
+		if says, err := n.self().encode(); err == nil {
+			n.tellNow(news{From: n.id, Says: says})
 		}
 		if err := n.list.UpdateNode(time.Second); err != nil {
 			n.log.Debug("change not announced yet", "err", err) // it goes with the next exchange of states

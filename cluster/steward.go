@@ -141,6 +141,9 @@ func (s *steward) run(ctx context.Context) {
 // look for itself: a majority is of opinions, not of echoes.
 func (s *steward) onNews(ctx context.Context, n news) {
 	now := time.Now()
+	if n.From != "" && n.From != s.node.id {
+		s.heard(n)
+	}
 	for _, v := range n.Votes {
 		if v.By == s.node.id {
 			continue
@@ -153,6 +156,20 @@ func (s *steward) onNews(ctx context.Context, n news) {
 		if s.ballots.bury(t, now) {
 			s.node.metrics.buried(t.Why)
 		}
+	}
+}
+
+// heard takes what a member says about itself.
+func (s *steward) heard(n news) {
+	m, err := decodeMeta(n.Says)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seen, known := s.mu.seen[n.From]; known && !seen.foreign && m.Seq > seen.meta.Seq {
+		seen.meta = m
+		s.mu.seen[n.From] = seen
 	}
 }
 
@@ -323,6 +340,7 @@ func (s *steward) evict() {
 // leave buries this run by its own will.
 func (s *steward) leave() {
 	n := news{Tombs: []tomb{{ID: s.node.id, Why: tombLeft}}}
+	s.node.queue.QueueBroadcast(rumor(n.encode()))
 	s.node.tellNow(n)
 	s.take(n)
 }
@@ -402,9 +420,8 @@ func (n *Node) tell(what news, but NodeID) {
 	}
 }
 
-// tellNow is tell that waits until everybody has it or is late.
+// tellNow sends news to all members and waits until everybody has it or is late.
 func (n *Node) tellNow(what news) {
-	n.queue.QueueBroadcast(rumor(what.encode()))
 	var sent sync.WaitGroup
 	for _, m := range n.View().Members() {
 		if m.ID != n.id {

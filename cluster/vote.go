@@ -42,8 +42,10 @@ type tomb struct {
 // news is what members tell each other beside the gossip's own messages. It is
 // JSON; fields of newer versions are ignored.
 type news struct {
-	Votes []vote `json:"votes,omitempty"`
-	Tombs []tomb `json:"tombs,omitempty"`
+	Votes []vote          `json:"votes,omitempty"`
+	Tombs []tomb          `json:"tombs,omitempty"`
+	From  NodeID          `json:"from,omitempty"` // of Says
+	Says  json.RawMessage `json:"says,omitempty"` // meta, ahead of the gossip
 }
 
 func (n news) encode() []byte {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -128,7 +129,11 @@ func (c *conn) onSubscribe(id *agentID, f *wire.Subscribe) {
 	ctx, cancel := context.WithTimeout(c.gw.background(), c.gw.limits.RequestTimeout)
 	defer cancel()
 	w, err := c.watch(ctx, f.Conversation, f.After)
-	if err != nil {
+	switch {
+	case err != nil && f.After != nil && errors.Is(err, conversation.ErrUnavailable):
+		c.close(wire.CloseStale) // it comes back, with its cursors
+		return
+	case err != nil:
 		c.refuse(f.Ref, err)
 		return
 	}
@@ -184,8 +189,8 @@ func (c *conn) onUnsubscribe(f *wire.Unsubscribe) {
 }
 
 func (c *conn) onPresence(id *agentID, f *wire.SetPresence) {
-	if c.gw.presences.set(id.agent.ID, f.State) {
-		c.gw.tellPresence(id.agent, f.State)
+	if now, changed := c.gw.presences.set(id.agent.ID, f.State, time.Now()); changed {
+		c.gw.tellPresence(now)
 	}
 	if f.Ref != "" {
 		c.send(&wire.Done{Ref: f.Ref})

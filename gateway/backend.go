@@ -7,7 +7,10 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-// Conversations takes messages and commands to the conversation they are for.
+// Conversations takes messages and commands to the conversation they are for,
+// on whichever node that is. What Deliver and Do answer can be read in [Journal]
+// when they return, unless this node is seconds behind; what the asynchronous
+// ones answer comes there, and through [Hub.Publish], soon.
 type Conversations interface {
 	// Deliver hands in a visitor's message and answers when it is durable.
 	Deliver(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error)
@@ -20,8 +23,9 @@ type Conversations interface {
 	DoAsync(id conversation.ConversationID, cmd conversation.Command, done func(conversation.Receipt, error))
 }
 
-// Journal reads what is stored of conversations. An entry that was published
-// through [Hub.Publish] must be readable here.
+// Journal reads what this node has of conversations. An entry that was published
+// through [Hub.Publish] must be readable here; one that another node has
+// acknowledged may come a moment later.
 type Journal interface {
 	// Head gives the summary. Errors: class [conversation.ErrNotFound].
 	Head(ctx context.Context, id conversation.ConversationID) (conversation.Head, error)
@@ -110,10 +114,10 @@ type Presence interface {
 	SetPresence(conversation.PresenceChange)
 }
 
-// Relay carries what is worth nothing a second later to the other nodes. It
-// must not block. What arrives there goes into [Hub.Typing].
+// Relay carries what is worth nothing a second later to the other nodes, at best
+// effort. It must not block. What arrives there goes into [Gateway.Relayed].
 type Relay interface {
-	Typing(TypingChange)
+	Broadcast(topic string, payload []byte)
 }
 
 // TypingChange says that a party of a conversation started or stopped typing.

@@ -63,7 +63,7 @@ func (g *Gateway) pathConversation(r *http.Request, who caller) (conversation.He
 	if err != nil {
 		return conversation.Head{}, err
 	}
-	head, err := g.opts.Journal.Head(r.Context(), id)
+	head, err := g.head(r.Context(), id, 0)
 	if err != nil {
 		return conversation.Head{}, hideReason(err)
 	}

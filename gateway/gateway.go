@@ -138,6 +138,7 @@ func (g *Gateway) makeLimiters() {
 	g.byContact = newCounter[conversation.ContactKey]()
 	g.byAgent = newCounter[conversation.AgentID]()
 	g.presences.mu.agents = make(map[conversation.AgentID]*presence)
+	g.presences.mu.others = make(map[conversation.AgentID]map[string]heard)
 }
 
 func (g *Gateway) makeUpgraders() {

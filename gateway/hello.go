@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -129,14 +130,10 @@ func (c *conn) welcomeVisitor(ctx context.Context, v *visitorID, w *wire.Welcome
 		w.Conversation = wire.VisitorHead(head, c.gw.agentName)
 	}
 	c.send(w)
-	heads := make(map[conversation.ConversationID]conversation.Head)
-	if r != nil && c.sameEpoch(r) {
-		for id, cursor := range r.Cursors {
-			if h, err := c.headOf(ctx, id); err == nil && cursor <= h.Version && len(heads) < maxVisitorFollows/2 {
-				heads[id] = h
-				_, _ = c.followOwnAfter(id, cursor)
-			}
-		}
+	heads, err := c.resumable(ctx, r)
+	if err != nil {
+		c.close(wire.CloseStale) // it comes back, with its cursors
+		return
 	}
 	var current *follow
 	if known {
@@ -157,6 +154,35 @@ func (c *conn) welcomeVisitor(ctx context.Context, v *visitorID, w *wire.Welcome
 	if !known {
 		c.findBegun(ctx, v)
 	}
+}
+
+// resumable finds the conversations whose cursors can be served, and begins to
+// follow them. Errors: class unavailable when this node has not caught up with
+// what the visitor has seen.
+func (c *conn) resumable(ctx context.Context, r *wire.Resume) (map[conversation.ConversationID]conversation.Head, error) {
+	heads := make(map[conversation.ConversationID]conversation.Head)
+	if r == nil || !c.sameEpoch(r) {
+		return heads, nil
+	}
+	doubts := 0
+	for id, cursor := range r.Cursors {
+		if len(heads) >= maxVisitorFollows/2 {
+			break
+		}
+		h, err := c.headOf(ctx, id)
+		if (err != nil || cursor > h.Version) && doubts < maxVisitorFollows/2 {
+			doubts++
+			h, err = c.headAt(ctx, id, cursor)
+		}
+		if errors.Is(err, conversation.ErrUnavailable) {
+			return nil, err
+		}
+		if err == nil && cursor <= h.Version {
+			heads[id] = h
+			_, _ = c.followOwnAfter(id, cursor)
+		}
+	}
+	return heads, nil
 }
 
 // currentHead looks up the conversation that a visitor is in.
@@ -186,8 +212,8 @@ func (c *conn) welcomeAgent(id *agentID, w *wire.Welcome) {
 	a := id.agent
 	w.Agent = profileOf(a)
 	c.send(w)
-	if state, changed := c.gw.presences.arrive(a); changed {
-		c.gw.tellPresence(a, state)
+	if now, changed := c.gw.presences.arrive(a); changed {
+		c.gw.tellPresence(now)
 	}
 }
 
@@ -219,7 +245,11 @@ func (c *conn) resume(r *wire.Resume, one func(conversation.ConversationID, conv
 // What the agent may not see does not exist for them.
 func (c *conn) resumeWatch(ctx context.Context, id conversation.ConversationID, cursor conversation.Seq) bool {
 	w, err := c.watch(ctx, id, &cursor)
-	if err != nil {
+	switch {
+	case errors.Is(err, conversation.ErrUnavailable):
+		c.close(wire.CloseStale) // it comes back, with its cursors
+		return false
+	case err != nil:
 		return c.notAvailable(id)
 	}
 	return c.continueBehind(ctx, w, cursor)
@@ -261,7 +291,11 @@ type watched struct {
 // watch registers an agent's connection for a conversation, behind a cursor if
 // there is one.
 func (c *conn) watch(ctx context.Context, id conversation.ConversationID, after *conversation.Seq) (watched, error) {
-	head, err := c.headOf(ctx, id)
+	var least conversation.Seq
+	if after != nil {
+		least = *after
+	}
+	head, err := c.headAt(ctx, id, least)
 	if err != nil {
 		return watched{}, err
 	}
@@ -292,9 +326,23 @@ func (c *conn) remembered(id conversation.ConversationID, head conversation.Head
 }
 
 // headOf gives the summary of a conversation that the connection's owner may
-// see. Unknown and foreign ones are the same error.
+// see. Unknown and foreign ones are the same error. An agent may know of a
+// conversation before this node does; a visitor's are looked for by headAt.
 func (c *conn) headOf(ctx context.Context, id conversation.ConversationID) (conversation.Head, error) {
+	if c.side == agentSide {
+		return c.headAt(ctx, id, 0)
+	}
 	head, err := c.gw.opts.Journal.Head(ctx, id)
+	return c.allowed(head, err)
+}
+
+// headAt is headOf for somebody who has seen a version of the conversation.
+func (c *conn) headAt(ctx context.Context, id conversation.ConversationID, seen conversation.Seq) (conversation.Head, error) {
+	head, err := c.gw.head(ctx, id, seen)
+	return c.allowed(head, err)
+}
+
+func (c *conn) allowed(head conversation.Head, err error) (conversation.Head, error) {
 	if err != nil {
 		return conversation.Head{}, err
 	}

@@ -26,6 +26,7 @@ type metrics struct {
 	dropped     prometheus.Counter
 	writes      prometheus.Counter
 	panics      prometheus.Counter
+	relayJunk   prometheus.Counter
 }
 
 const resumeComplete = "complete"
@@ -67,6 +68,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		webhooks:    counter("webhook_messages_total", "Messages that came in by the webhook, by outcome.", "outcome"),
 		dropped:     single("ephemera_dropped_total", "Typing, presence and queue frames dropped because a client read slowly."),
 		writes:      single("writes_total", "Writes to sockets; each carries one or more frames."),
+		relayJunk:   single("relay_refused_total", "Payloads of other nodes that were none."),
 		panics:      single("panics_total", "Panics that were caught in connections and requests."),
 	}
 	reg.MustRegister(m.connections)

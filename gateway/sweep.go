@@ -81,44 +81,92 @@ func (c *conn) heartbeat(now time.Time) {
 	}
 }
 
-// Drain sends every client away: no new connections, a time to come back that
-// is spread over window, answers to what is under way, then the close. It
+// The pace of a drain.
+const (
+	drainPause  = 2 * time.Millisecond   // between two clients, if the window has room for it
+	drainJitter = 250 * time.Millisecond // until a client comes back, besides its own
+)
+
+// Drain sends every client away, one after the other over window or less: no new
+// connections, word to come back, answers to what is under way, then the close.
+// A client is served until it is its turn, so that it is gone for no longer than
+// connecting takes, and the nodes that take them in get them one by one. It
 // returns when all are gone or ctx ends; who is left then is cut off.
 func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 	g.stopAccepting()
 	conns := g.snapshot()
-	for _, c := range conns {
-		c.send(&wire.Reconnect{AfterMS: spread(window).Milliseconds()})
+	pause := drainPause
+	if n := len(conns); n > 0 {
+		pause = min(pause, window/time.Duration(n))
 	}
-	for _, c := range conns {
-		if !c.settle(ctx) {
+	began := time.Now()
+	for i, c := range conns {
+		if !waitUntil(ctx, began.Add(time.Duration(i)*pause)) {
 			break
 		}
-		c.close(wire.CloseDrain)
+		c.send(&wire.Reconnect{AfterMS: spread(min(window, drainJitter)).Milliseconds()})
+		c.gw.serving.Go(func() {
+			c.settle(ctx)
+			c.close(wire.CloseDrain)
+		})
 	}
-	g.eachConn(func(c *conn) { c.close(wire.CloseDrain) })
+	return g.awaitGone(ctx)
+}
+
+// SendAway sends every client away at once, without an answer to what is under
+// way, for a node that can give none any more. Clients send again what was not
+// acknowledged. It returns when all are gone or ctx ends; who is left then is
+// cut off.
+func (g *Gateway) SendAway(ctx context.Context) error {
+	g.stopAccepting()
+	g.eachConn(func(c *conn) {
+		c.send(&wire.Reconnect{AfterMS: spread(drainJitter).Milliseconds()})
+		c.close(wire.CloseDrain)
+	})
+	return g.awaitGone(ctx)
+}
+
+// awaitGone returns when all connections have ended, or ends them when ctx does.
+func (g *Gateway) awaitGone(ctx context.Context) error {
 	gone := make(chan struct{})
 	go func() { g.serving.Wait(); close(gone) }()
 	select {
 	case <-gone:
 		return nil
 	case <-ctx.Done():
-		g.eachConn(func(c *conn) { _ = c.raw.Close() })
+		g.eachConn(func(c *conn) {
+			c.close(wire.CloseDrain)
+			_ = c.raw.Close()
+		})
 		return ctx.Err()
 	}
 }
 
+func waitUntil(ctx context.Context, at time.Time) bool {
+	d := time.Until(at)
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // settle waits until nothing of the connection waits for an answer.
-func (c *conn) settle(ctx context.Context) bool {
+func (c *conn) settle(ctx context.Context) {
 	for c.inFlight.Load() > 0 && !c.isClosing() {
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-c.out.donec:
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return ctx.Err() == nil
 }
 
 // spread picks a moment within window, so that a fleet of clients does not

@@ -123,16 +123,16 @@ func (c *conn) onVisitorTyping(v *visitorID, f *wire.Typing) {
 func (c *conn) tell(t TypingChange) {
 	c.gw.hub.typing(t, c)
 	if c.gw.opts.Relay != nil {
-		c.gw.opts.Relay.Typing(t)
+		c.gw.relay(relayTyping, encodeTyping(t))
 	}
 }
 
-// mayType thins typing out; that it stopped always passes.
+// mayType thins typing out; that it stopped passes once.
 func (c *conn) mayType(f *wire.Typing) bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.On && now.Sub(c.mu.typedAt) < typingEvery {
+	if f.On && now.Sub(c.mu.typedAt) < typingEvery || !f.On && c.mu.typedAt.IsZero() {
 		return false
 	}
 	if f.On {

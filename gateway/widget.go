@@ -99,7 +99,7 @@ func (g *Gateway) ownConversation(r *http.Request, v *visitorID) (conversation.H
 	if err != nil || id.IsZero() {
 		return conversation.Head{}, false, err
 	}
-	head, err := g.opts.Journal.Head(r.Context(), id)
+	head, err := g.head(r.Context(), id, 0)
 	if err != nil {
 		return conversation.Head{}, false, hideReason(err)
 	}

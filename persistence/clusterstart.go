@@ -27,10 +27,12 @@ func (s *Store) startCluster(ctx context.Context) error {
 	s.cluster.start = introduction{node: s.identity.Node, last: last, member: member{
 		starts: s.identity.Starts, run: randomNonce(), address: o.Address, version: o.Version,
 	}}
-	if used {
+	switch {
+	case s.options.sabotage.trustDisk:
+	case used:
 		s.progress("asking the other nodes")
 		err = s.cluster.hello(ctx)
-	} else {
+	default:
 		err = s.cluster.enter(ctx)
 	}
 	if err != nil {
@@ -108,7 +110,11 @@ func (s *Store) level(ctx context.Context) error {
 	done := make(chan struct{})
 	defer close(done)
 	s.background.Go(func() { s.reportOpening(done) })
-	_, err := s.queue.do(ctx, s.cluster.start.encodeHello(), nil)
+	report := s.cluster.start.encodeHello()
+	if s.options.sabotage.trustDisk {
+		report = []byte{byte(opNothing)}
+	}
+	_, err := s.queue.do(ctx, report, nil)
 	switch {
 	case err == nil:
 		s.progress("")

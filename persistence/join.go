@@ -89,6 +89,10 @@ func (c *clusterNode) admit(ctx context.Context, q *joinAsk) (joinAnswer, error)
 func (c *clusterNode) welcome(ctx context.Context, q *helloAsk) (helloAnswer, error) {
 	i := q.introduction()
 	known := c.store.roster.get(i.node)
+	if c.leads() {
+		// What it was seen to have and is not written down yet.
+		known.acked = max(known.acked, c.books.keeps(i.node))
+	}
 	if err := known.admits(i); err != nil {
 		return helloAnswer{}, err
 	}

@@ -18,12 +18,13 @@ type memNet struct {
 	mu        sync.Mutex
 	listeners map[string]*memListener // by address and protocol
 	cut       map[[2]string]bool      // from, to
+	refuse    map[string]bool         // address and protocol that nobody gets through to
 	conns     map[*memConn]struct{}
 }
 
 func newMemNet() *memNet {
 	return &memNet{
-		listeners: make(map[string]*memListener), cut: make(map[[2]string]bool), conns: make(map[*memConn]struct{}),
+		listeners: make(map[string]*memListener), cut: make(map[[2]string]bool), refuse: make(map[string]bool), conns: make(map[*memConn]struct{}),
 	}
 }
 
@@ -109,8 +110,9 @@ func (s *memSite) Dial(ctx context.Context, address, protocol string) (net.Conn,
 	}
 	s.net.mu.Lock()
 	l := s.net.listeners[address+"/"+protocol]
+	refused := s.net.refuse[address+"/"+protocol]
 	s.net.mu.Unlock()
-	if l == nil {
+	if l == nil || refused {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
 	there, here := newMemPipe(s.net, s.address, address)

@@ -60,6 +60,15 @@ type Options struct {
 	// Now is the clock; nil = [time.Now]. It decides when refs expire and
 	// nothing else.
 	Now func() time.Time
+
+	sabotage sabotage
+}
+
+// sabotage leaves out what keeps messages. It is for the tests that prove that
+// the others would notice.
+type sabotage struct {
+	unsyncedLog bool // raft entries are not synced
+	trustDisk   bool // a disk is believed to be what its identity says
 }
 
 // Validate reports everything that is wrong with the options.

@@ -28,6 +28,8 @@ type Server struct {
 	DiskFreeBytes uint64
 	StateHash     string // of its state at entry StateIndex; only where it was asked for
 	StateIndex    uint64
+
+	commit uint64 // what it knows to be committed: it has that on its disk for sure
 }
 
 // statusAsk asks a node how it is.
@@ -145,7 +147,7 @@ func (c *clusterNode) compare(out []Server, answers []*statusAnswer) {
 			continue
 		}
 		v.Reachable, v.Applied, v.Last, v.Version, v.DiskFreeBytes = true, a.Applied, a.Last, a.Version, a.DiskFree
-		v.StateHash, v.StateIndex = a.Hash, a.HashAt
+		v.StateHash, v.StateIndex, v.commit = a.Hash, a.HashAt, a.Commit
 		if lead != nil {
 			v.Lag = lead.Commit - min(lead.Commit, a.Commit)
 		}

@@ -27,6 +27,7 @@ type books struct {
 		sync.Mutex
 		seen     map[string]time.Time // when a node was last heard of
 		last     map[string]uint64    // the end of its log then
+		kept     map[string]uint64    // what it knew to be committed then
 		survey   []Server
 		at       time.Time
 		recorded time.Time
@@ -37,7 +38,7 @@ type books struct {
 func (b *books) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.mu.seen, b.mu.last = nil, nil
+	b.mu.seen, b.mu.last, b.mu.kept = nil, nil, nil
 	b.mu.survey = nil
 }
 
@@ -47,6 +48,7 @@ func (b *books) note(servers []Server, heard func(node string) time.Time) {
 	defer b.mu.Unlock()
 	if b.mu.seen == nil {
 		b.mu.seen, b.mu.last = make(map[string]time.Time), make(map[string]uint64)
+		b.mu.kept = make(map[string]uint64)
 	}
 	now := time.Now()
 	b.mu.survey, b.mu.at = servers, now
@@ -62,7 +64,7 @@ func (b *books) note(servers []Server, heard func(node string) time.Time) {
 		}
 		b.mu.seen[v.Node] = seen
 		if v.Reachable {
-			b.mu.last[v.Node] = v.Last
+			b.mu.last[v.Node], b.mu.kept[v.Node] = v.Last, v.commit
 		}
 	}
 }
@@ -72,6 +74,14 @@ func (b *books) of(node string) (seen time.Time, last uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.mu.seen[node], b.mu.last[node]
+}
+
+// keeps gives up to which entry a node surely has everything on its disk. That
+// is not the end of its log: what stands there may have to be replaced.
+func (b *books) keeps(node string) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.kept[node]
 }
 
 // latest gives the last survey if it is young enough.
@@ -249,10 +259,8 @@ func (c *clusterNode) remove(ctx context.Context, id raft.ServerID) error {
 // record writes down how far the nodes' disks are, so that an old copy of one is
 // known when it comes back.
 func (c *clusterNode) record(ctx context.Context) {
-	commit := c.store.raft.CommitIndex()
 	for _, v := range c.books.latest() {
-		_, last := c.books.of(v.Node)
-		acked := min(last, commit)
+		acked := c.books.keeps(v.Node)
 		if acked < c.store.roster.get(v.Node).acked+recordEntries {
 			continue
 		}

@@ -175,6 +175,9 @@ func (s *Store) prepare(f *flights) error {
 	if s.logs, err = newLogStore(s.db, s.halt, s.options.SnapshotEvery); err != nil {
 		return err
 	}
+	if s.options.sabotage.unsyncedLog {
+		s.logs.sync = pebble.NoSync
+	}
 	s.snapshots = newSnapshots(s.db, s.options.FS, s.options.Dir, s.halt)
 	if err := s.snapshots.resume(); err != nil {
 		return err

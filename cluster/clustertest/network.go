@@ -217,7 +217,7 @@ func (n *Network) Settle() {
 				return false
 			}
 			for _, other := range all {
-				own, _ := other.Gate.View().Member(other.Node.ID())
+				own := other.Node.Member()
 				seen, ok := v.Member(other.Node.ID())
 				if !ok || seen.Suspect || seen.Serving != own.Serving || seen.Draining != own.Draining {
 					return false
