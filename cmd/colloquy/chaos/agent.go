@@ -163,6 +163,7 @@ func (a *agent) act(l *lab.Link, d *desk, quiet <-chan struct{}) bool {
 			d.reply = a.write(time.Now(), d.view)
 			d.note = a.random.IntN(noteEvery) == 0
 		}
+		a.ledger.sent(d.reply, a.at)
 		frame["t"], frame["client_id"], frame["text"] = "message.send", d.reply.ref(), d.reply.text
 		if d.note {
 			frame["t"] = "note.add"

@@ -309,34 +309,53 @@ func (f *fleet) abandon() error {
 
 // retire stops a member for good and takes its place in the cluster away.
 func (f *fleet) retire(ctx context.Context, m *member) error {
-	s, _, err := f.status(ctx)
+	name := ""
+	err := f.insist(ctx, func() (err error) {
+		name, err = f.nameOf(ctx, m)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	name := ""
-	for _, n := range s.Nodes {
-		if n.Address == m.at.client {
-			name = n.Node
-		}
-	}
-	if name == "" {
-		return fmt.Errorf("node %d is not in the list of its cluster", m.number)
 	}
 	if err := m.stop(); err != nil {
 		return err
 	}
 	f.dismiss(m)
-	_ = m.log.Close()
+	err = f.insist(ctx, func() error {
+		_, err := f.operator(ctx, f.all()[0], http.MethodPost, "/v1/cluster/remove", map[string]any{"node": name})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("remove node %d: %w", m.number, err)
+	}
 	m.space.close()
+	return errors.Join(m.log.Close(), os.RemoveAll(m.dir))
+}
+
+// insist tries until it works, for as long as the cluster may take to heal.
+func (f *fleet) insist(ctx context.Context, try func() error) error {
 	deadline := time.Now().Add(f.options.Heal)
 	for {
-		_, err := f.operator(ctx, f.all()[0], http.MethodPost, "/v1/cluster/remove", map[string]any{"node": name})
-		if err == nil {
-			return os.RemoveAll(m.dir)
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("remove node %d: %w", m.number, err)
+		err := try()
+		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+			return err
 		}
 		pause(ctx, lookEvery)
 	}
+}
+
+// nameOf finds the name that a member has in its cluster.
+func (f *fleet) nameOf(ctx context.Context, m *member) (string, error) {
+	s, _, err := f.status(ctx)
+	if err != nil {
+		return "", err
+	}
+	var known []string
+	for _, n := range s.Nodes {
+		if n.Address == m.at.client && n.Node != "" {
+			return n.Node, nil
+		}
+		known = append(known, fmt.Sprintf("%s at %q (%s %s)", n.Node, n.Address, n.State, n.Problem))
+	}
+	return "", fmt.Errorf("node %d is not in the list of its cluster: %s", m.number, strings.Join(known, ", "))
 }

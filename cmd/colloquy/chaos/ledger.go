@@ -11,6 +11,9 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
+// maxAttempts is how many attempts to send one message are remembered.
+const maxAttempts = 16
+
 // role is what kind of client wrote something.
 type role byte
 
@@ -61,10 +64,17 @@ type operation struct {
 	saw    place // the newest event that its author had been shown
 
 	due      time.Duration // when it was written
+	attempts []attempt     // how it was sent
 	acked    time.Duration // when the first acknowledgement came; zero = never
 	place    place         // what that said
 	given    bool          // given up: its author no longer waits for an answer
 	conflict []place       // what later acknowledgements said that differs
+}
+
+// attempt is one time that a message was sent.
+type attempt struct {
+	At   time.Duration `json:"at"`
+	Node string        `json:"node"` // address
 }
 
 func (o *operation) ref() string { return o.author.ref(o.number) }
@@ -88,6 +98,15 @@ func (l *ledger) enter(o *operation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.operations = append(l.mu.operations, o)
+}
+
+// sent writes down an attempt.
+func (l *ledger) sent(o *operation, to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(o.attempts) < maxAttempts {
+		o.attempts = append(o.attempts, attempt{l.since(time.Now()), to})
+	}
 }
 
 // acknowledge writes down what an acknowledgement said.

@@ -42,6 +42,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if report == nil || !report.Passed || o.Keep {
 		if report != nil {
 			report.Kept = dir
+			err = errors.Join(err, dump(dir, r.storm.events, r.ledger.all()))
 		}
 		if err != nil {
 			err = fmt.Errorf("%w (data and logs are in %s)", err, dir)
@@ -140,6 +141,7 @@ func (r *run) weather(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// breakPromise notes what a cluster must not do and the audit cannot see.
 func (r *run) breakPromise(format string, args ...any) {
 	r.broken = append(r.broken, fmt.Sprintf(format, args...))
 	r.say(format, args...)

@@ -81,6 +81,7 @@ func (s *sender) post(ctx context.Context, o *operation) (bool, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+s.token)
+	s.ledger.sent(o, s.at)
 	res, err := s.http.Do(req)
 	if err != nil {
 		s.http.CloseIdleConnections() // they may lead to a node that is frozen

@@ -118,6 +118,7 @@ func (v *visitor) flush(l *lab.Link) bool {
 	}
 	o := v.waiting[0]
 	v.flying = time.Now()
+	v.ledger.sent(o, v.at)
 	return l.Send(map[string]any{"t": "message.send", "client_id": o.ref(), "text": o.text}) == nil
 }
 
