@@ -385,6 +385,9 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 	if c.mu.resting {
 		return wait
 	}
+	if w := c.e.o.Writable; w != nil && !w() {
+		return sendRetry // somebody else may be sending the same
+	}
 	for id, l := range c.mu.lines {
 		if l.busy {
 			continue

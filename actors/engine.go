@@ -43,6 +43,7 @@ type Options struct {
 	View     *cluster.View                       // who owns what; nil = this node owns everything
 	NewGate  func(cluster.Options) (Gate, error) // nil = [cluster.NewGate]
 	OnParked func(*cluster.Parked)
+	Writable func() bool // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
 	TurnTimeout     time.Duration // a classifier that takes longer has failed; default 2 s

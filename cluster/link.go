@@ -86,10 +86,34 @@ func (l *Link) Dial(ctx context.Context, address, protocol string) (net.Conn, er
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		l.metrics.linkErrors.WithLabelValues("dial").Inc()
+		if l.metrics != nil {
+			l.metrics.linkErrors.WithLabelValues("dial").Inc()
+		}
 		return nil, fmt.Errorf("link handshake with %s: %w", address, err)
 	}
 	return conn, nil
+}
+
+// LinkDialer opens streams to nodes, for tools that are no nodes themselves.
+//
+// Concurrency: all methods may be called from anywhere.
+type LinkDialer struct{ link Link }
+
+// NewLinkDialer makes one that shows the certificate of the cluster with this
+// key and name, or an operator's own. Errors: class invalid for a weak key, or
+// for certificates that cannot be read.
+func NewLinkDialer(key, name string, certs *Certificates) (*LinkDialer, error) {
+	creds, err := newIdentity(key, name, newNodeID(), certs)
+	if err != nil {
+		return nil, err
+	}
+	return &LinkDialer{link: Link{creds: creds, dialer: &net.Dialer{}}}, nil
+}
+
+// Dial opens a stream of a protocol to the node at address. Errors: as those of
+// [Link.Dial].
+func (d *LinkDialer) Dial(ctx context.Context, address, protocol string) (net.Conn, error) {
+	return d.link.Dial(ctx, address, protocol)
 }
 
 // ping reports whether a live node of this cluster answers at address. A frozen

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
+
+// maxLag is how many entries a node may be behind and still call itself ready.
+const maxLag = 65_536
 
 // addServingCheck registers the check that there is from the beginning.
 func (e *Engine) addServingCheck() {
@@ -29,8 +33,24 @@ func (e *Engine) addChecks() {
 		switch {
 		case h.Failed:
 			return errors.New("the disk failed; the node must be restarted, or replaced")
-		case !h.Leader:
-			return errors.New("no leader takes writes")
+		case !h.Quorum:
+			return fmt.Errorf("no leader takes writes: this node reaches no majority of %d voters", h.Voters)
+		}
+		return nil
+	})
+	e.health.Add("lag", func(ctx context.Context) error {
+		h := e.store.Health(ctx)
+		switch {
+		case h.LagTime > e.config.Health.Lag:
+			return fmt.Errorf("nothing was heard of the leader for %v", h.LagTime.Round(time.Millisecond))
+		case h.Lag > maxLag:
+			return fmt.Errorf("%d entries are committed and not applied here, the limit is %d", h.Lag, maxLag)
+		}
+		return nil
+	})
+	e.health.Add("drain", func(context.Context) error {
+		if e.draining.Load() {
+			return errors.New("the node gives everything away")
 		}
 		return nil
 	})

@@ -108,6 +108,7 @@ type JournalConfig struct {
 // HealthConfig is when a node calls itself not ready.
 type HealthConfig struct {
 	FsyncP99      time.Duration `yaml:"fsync_p99" help:"The disk is too slow above this."`
+	Lag           time.Duration `yaml:"lag" help:"A node that has not heard of the leader for longer shows old things."`
 	DiskFreeBytes uint64        `yaml:"disk_free_bytes" help:"The disk is too full below this."`
 }
 
@@ -120,7 +121,7 @@ func DefaultConfig() Config {
 		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
 		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
-		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, DiskFreeBytes: 256 << 20},
+		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
 	}
 }
 
@@ -148,6 +149,7 @@ func (c *Config) Validate() error {
 		{"turns.behavior_timeout", c.Turns.BehaviorTimeout},
 		{"turns.idle", c.Turns.Idle},
 		{"health.fsync_p99", c.Health.FsyncP99},
+		{"health.lag", c.Health.Lag},
 	} {
 		if d.is <= 0 {
 			bad(d.key, "must be above zero, such as 5s")

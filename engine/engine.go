@@ -61,6 +61,9 @@ type Engine struct {
 	stream   *persistence.Subscription // of Run's time, made before its parts start
 	library  *intent.Library
 	system   *actor.ActorSystem
+	node     *cluster.Node // nil = this node is alone
+	gate     *cluster.Gate
+	members  chan struct{} // who is there has changed; room for one
 	actors   *actors.Engine
 	channels *channels.Registry
 	gateway  *gateway.Gateway
@@ -71,6 +74,8 @@ type Engine struct {
 	opening               atomic.Pointer[string]
 	ready                 chan struct{}
 	running, stopping     atomic.Bool
+	draining              atomic.Bool
+	started               time.Time
 	commitBuffer          int // commits the apply stream may be ahead of the sockets
 	closing               sync.Once
 }
@@ -95,8 +100,8 @@ func NewContext(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, config: o.Config, log: o.Logger.With("component", "engine"), registry: o.Registry,
-		health: telemetry.NewHealth(), ready: make(chan struct{}), commitBuffer: commitBuffer, base: ctx,
-		failed: make(chan error, 1),
+		health: telemetry.NewHealth(), ready: make(chan struct{}), commitBuffer: commitBuffer, base: ctx, started: time.Now().UTC(),
+		failed: make(chan error, 1), members: make(chan struct{}, 1),
 	}
 	if err := e.open(); err != nil {
 		e.Close()
@@ -136,6 +141,7 @@ func (e *Engine) open() error {
 	}{
 		{"listeners", e.listen},
 		{"operations", e.openOps},
+		{"cluster", e.openCluster},
 		{"journal", e.openJournal},
 		{"packs", e.openPacks},
 		{"actors", e.openActors},
@@ -167,8 +173,13 @@ func (e *Engine) openOps() error {
 
 func (e *Engine) openJournal() error {
 	var err error
-	e.store, err = persistence.Open(persistence.Options{
-		Dir: e.config.DataDir, Logger: e.opts.Logger, Registerer: e.registry,
+	e.store, err = persistence.OpenContext(e.base, persistence.Options{
+		Dir: e.config.DataDir, Logger: e.opts.Logger, Registerer: e.registry, Cluster: e.journalCluster(),
+		Progress: func(reason string) {
+			if reason != "" {
+				e.progress("the node is starting: " + reason)
+			}
+		},
 		CacheBytes: e.config.Journal.CacheBytes, MemTableBytes: e.config.Journal.MemTableBytes,
 	})
 	return err
@@ -200,13 +211,13 @@ func (e *Engine) openActors() error {
 	if e.channels, err = e.newChannels(client); err != nil {
 		return err
 	}
-	e.system = cluster.NewSystem(e.opts.Logger)
 	e.actors, err = actors.New(actors.Options{
 		System: e.system, Journal: e.store, Index: e.store, Lists: lists{e.store}, Directory: e.store,
 		Classifier: classifier, Library: library{e.library}, Sender: sender{channels.NewSender(e.channels)},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
-		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), OnParked: e.park,
-		Budget: e.config.Turns.Budget, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
+		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
+		Writable: func() bool { return e.store.Leader() != "" },
+		Budget:   e.config.Turns.Budget, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
 		SnapshotEvery: e.config.Turns.SnapshotEvery,
 	})
 	return err
@@ -217,6 +228,7 @@ func (e *Engine) openGateway() error {
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library},
+		Relay: e.relayer(), Cluster: operator{e},
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies),
@@ -226,6 +238,9 @@ func (e *Engine) openGateway() error {
 			SessionsPerMinute: e.config.Gateway.SessionsIP,
 		},
 	})
+	if err == nil {
+		e.relay()
+	}
 	return err
 }
 
@@ -261,6 +276,11 @@ func (e *Engine) Close() {
 		}
 		if e.actors != nil && !e.running.Load() {
 			e.stopActors()
+		}
+		if e.node != nil {
+			if err := e.node.Close(); err != nil {
+				e.log.Warn("cluster not left cleanly", "err", err)
+			}
 		}
 		if e.system != nil {
 			e.system.Shutdown()

@@ -51,7 +51,7 @@ func testConfig(dir string) Config {
 	c.Packs.Dir = filepath.Join("testdata", "packs")
 	c.Journal = JournalConfig{CacheBytes: 1 << 20, MemTableBytes: 1 << 20}
 	// The disk of a test machine may be slow and full; that is not under test.
-	c.Health = HealthConfig{FsyncP99: time.Minute}
+	c.Health = HealthConfig{FsyncP99: time.Minute, Lag: time.Minute}
 	return c
 }
 

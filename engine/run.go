@@ -32,8 +32,9 @@ type part struct {
 // reverse order: nothing is taken away from somebody who still uses it.
 func (e *Engine) parts() []part {
 	models := map[string]bool{}
-	return []part{
-		{name: "journal", run: e.store.Run},
+	out := []part{{name: "journal", run: e.store.Run}}
+	out = append(out, e.clusterParts()...)
+	return append(out, []part{
 		{name: "packs", run: e.library.Run},
 		{
 			name: "models", before: func(ctx context.Context) { e.prepareModels(ctx, models) },
@@ -51,7 +52,7 @@ func (e *Engine) parts() []part {
 			}
 		}},
 		{name: "listener", run: e.serve},
-	}
+	}...)
 }
 
 // Run serves until ctx ends, or until a part that must not end does. It returns
@@ -76,6 +77,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		started = append(started, e.start(p))
 	}
 	close(e.ready)
+	e.serving()
 	e.log.Info("serving", "address", e.Addr(), "operations", e.OpsAddr(), "version", e.opts.Version)
 	var err error
 	select {
@@ -84,6 +86,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.log.Error("a part of the node ended", "err", err)
 	}
 	e.stopping.Store(true)
+	e.yield(err)
 	e.stopAll(started)
 	return err
 }

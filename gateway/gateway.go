@@ -166,6 +166,13 @@ func (quiet) Error(...any) {}
 // Hub gives the part that commits are published to.
 func (g *Gateway) Hub() *Hub { return g.hub }
 
+// Sockets counts the connections of visitors and agents.
+func (g *Gateway) Sockets() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.mu.conns)
+}
+
 // Handler gives the whole HTTP interface: API, WebSockets and pages.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 

@@ -65,6 +65,10 @@ type ClusterOptions struct {
 	// nodes to ask to be let in, and none to start a new cluster. It may be
 	// asked again while nobody answers.
 	Join func(ctx context.Context, self Identity) ([]string, error)
+	// Identified is told which node and cluster this is, before the node needs
+	// its peers: they may have to learn that it is at another address now. nil =
+	// nobody is told.
+	Identified func(Identity)
 	// Peers gives the live nodes as they are known now; nil = none. It must not
 	// block.
 	Peers func() []Peer
@@ -105,6 +109,9 @@ func (o *ClusterOptions) Validate() error {
 func (o ClusterOptions) filled() *ClusterOptions {
 	if o.Peers == nil {
 		o.Peers = func() []Peer { return nil }
+	}
+	if o.Identified == nil {
+		o.Identified = func(Identity) {}
 	}
 	if o.Join == nil {
 		o.Join = func(context.Context, Identity) ([]string, error) { return nil, nil }

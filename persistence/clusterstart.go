@@ -30,10 +30,13 @@ func (s *Store) startCluster(ctx context.Context) error {
 	switch {
 	case s.options.sabotage.trustDisk:
 	case used:
+		o.Identified(s.identity)
 		s.progress("asking the other nodes")
 		err = s.cluster.hello(ctx)
 	default:
-		err = s.cluster.enter(ctx)
+		if err = s.cluster.enter(ctx); err == nil {
+			o.Identified(s.identity)
+		}
 	}
 	if err != nil {
 		return err

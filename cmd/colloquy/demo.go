@@ -76,6 +76,14 @@ func randomWord() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
+// start sets the demo up and says where it is.
+func (d *demo) start(t *tool, e *engine.Engine) error {
+	if err := d.setUp(t.ctx, e); err != nil {
+		return fmt.Errorf("set up the demo: %w", err)
+	}
+	return d.print(t.stdout, e)
+}
+
 // setUp makes inboxes, the agent and the ingress credential, or brings them up
 // to date.
 func (d *demo) setUp(ctx context.Context, e *engine.Engine) error {

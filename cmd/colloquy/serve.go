@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/colloquyhq/colloquy/engine"
 )
@@ -34,19 +34,27 @@ func (c *serveCmd) Run(t *tool) error {
 			return &failure{exitUsage, err}
 		}
 	}
-	e, err := engine.New(options)
-	if err != nil {
-		return err
-	}
-	if show != nil {
-		if err := show.setUp(t.ctx, e); err != nil {
-			e.Close()
-			return fmt.Errorf("set up the demo: %w", err)
+	return serve(t, options, show)
+}
+
+// serve runs nodes on the same settings one after another: when the others have
+// given one up, a new one takes its place under a new name.
+func serve(t *tool, options engine.Options, show *demo) error {
+	for {
+		e, err := engine.NewContext(t.ctx, options)
+		if err != nil {
+			return err
 		}
-		if err := show.print(t.stdout, e); err != nil {
-			e.Close()
+		if show != nil {
+			if err := show.start(t, e); err != nil {
+				e.Close()
+				return err
+			}
+		}
+		// Where any free port was asked for, the next node takes the same.
+		options.Config.Listen, options.Config.OpsListen = e.Addr(), e.OpsAddr()
+		if err = e.Run(t.ctx); !errors.Is(err, engine.ErrEvicted) || t.ctx.Err() != nil {
 			return err
 		}
 	}
-	return e.Run(t.ctx)
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/colloquyhq/colloquy/engine"
+)
+
+// ask makes one call to a running node.
+func (f *nodeFlags) ask(t *tool, method, path string, body, answer any) error {
+	config, err := f.load(t, nil)
+	if err != nil {
+		return err
+	}
+	if !config.Cluster.Clustered() {
+		return &failure{exitUsage, errors.New("cluster.listen is not set: the node is alone, or its configuration is elsewhere (--config)")}
+	}
+	address := f.Node
+	if address == "" {
+		if address, err = ownLink(&config.Cluster); err != nil {
+			return &failure{exitUsage, err}
+		}
+	}
+	call := engine.CallOptions{Address: address, Method: method, Path: path}
+	return callNode(t, &config, call, f.Timeout, body, answer)
+}
+
+// callNode makes one call over the link, as whoever has the cluster key may.
+func callNode(t *tool, config *engine.Config, call engine.CallOptions, timeout time.Duration, body, answer any) error {
+	dialer, err := config.Cluster.Dialer()
+	if err != nil {
+		return &failure{exitUsage, err}
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, timeout)
+	defer cancel()
+	return engine.CallOperator(ctx, dialer, call, body, answer)
+}
+
+// ownLink gives the address of this machine's node for somebody on it.
+func ownLink(c *engine.ClusterConfig) (string, error) {
+	address, err := c.LinkAddress()
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// nextPort gives the address of a node's link, where it is not set by itself.
+func nextPort(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", err
+	}
+	n, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", address, err)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
+}
