@@ -24,7 +24,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples chaos-single deadcode chart cluster ci clean
+	generate docs verify console browser examples chaos chaos-long chaos-single bench-cluster deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +104,17 @@ cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...
+
+chaos: build ## Break a cluster of real nodes under load, one fault of each kind (CHAOS: other flags)
+	./bin/colloquy chaos --json $(or $(CHAOS),--pause 10s)
+
+chaos-long: build ## The same for hours: CHAOS says which faults and how many
+	./bin/colloquy chaos $(or $(CHAOS),--faults all --duration 4h)
+
+bench-cluster: build ## Durable appends of one node and of three, and the loss of a node with many conversations
+	./bin/colloquy bench appends --nodes 1
+	./bin/colloquy bench appends --nodes 3
+	./bin/colloquy bench moves
 
 chaos-single: build ## Kill the server under load and look for acknowledged messages
 	./bin/colloquy chaos single --json $(CHAOS)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -72,12 +73,12 @@ func (c *benchTurnsCmd) Run(t *tool) error {
 	if c.Profile != "" {
 		more = append(more, "--set", "ops_pprof=true")
 	}
-	n, err := startNode(t.ctx, dir, "127.0.0.1:0", more...)
+	n, err := lab.Start(t.ctx, &lab.Spec{Dir: dir, Args: more})
 	if err != nil {
 		return err
 	}
 	result, err := c.measure(t.ctx, n)
-	if err = errors.Join(err, n.stop()); err != nil {
+	if err = errors.Join(err, n.Stop()); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -101,7 +102,7 @@ type turnsRun struct {
 	}
 }
 
-func (c *benchTurnsCmd) measure(ctx context.Context, n *node) (*turnsResult, error) {
+func (c *benchTurnsCmd) measure(ctx context.Context, n *lab.Node) (*turnsResult, error) {
 	r := &turnsRun{texts: benchTexts()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,7 +110,7 @@ func (c *benchTurnsCmd) measure(ctx context.Context, n *node) (*turnsResult, err
 	errc := make(chan error, c.Visitors)
 	for i := range c.Visitors {
 		visitors.Go(func() {
-			if err := r.visit(ctx, n.addr, i); err != nil && ctx.Err() == nil {
+			if err := r.visit(ctx, n.Addr(), i); err != nil && ctx.Err() == nil {
 				errc <- err
 			}
 		})
@@ -118,13 +119,13 @@ func (c *benchTurnsCmd) measure(ctx context.Context, n *node) (*turnsResult, err
 		return nil, err
 	}
 	profiled := profileNode(ctx, n, c.Profile, c.Duration)
-	before, _ := n.cpu()
+	before, _ := n.CPU()
 	r.measuring.Store(true)
 	began := time.Now()
 	err := sleep(ctx, c.Duration, errc)
 	took := time.Since(began)
 	r.measuring.Store(false)
-	after, known := n.cpu()
+	after, known := n.CPU()
 	cancel()
 	visitors.Wait()
 	if err = errors.Join(err, <-profiled); err != nil {
@@ -174,12 +175,12 @@ const replyTimeout = 5 * time.Second
 
 // visit is one visitor: asks, waits for ack and reply, asks again.
 func (r *turnsRun) visit(ctx context.Context, addr string, number int) error {
-	token, err := visitorToken(ctx, addr, benchInbox)
+	token, err := lab.VisitorToken(ctx, addr, lab.Inbox)
 	if err != nil {
 		return err
 	}
 	acks, replies := make(chan conversation.Seq, 4), make(chan conversation.Seq, 64)
-	l, err := dialVisitor(ctx, addr, token, nil, func(f *incoming) {
+	l, err := lab.Dial(ctx, lab.Hello{Addr: addr, Path: lab.VisitorPath, Token: token}, func(f *lab.Frame) {
 		switch {
 		case f.T == "ack":
 			acks <- f.Seq
@@ -192,11 +193,11 @@ func (r *turnsRun) visit(ctx context.Context, addr string, number int) error {
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer l.Close()
 	for i := 0; ctx.Err() == nil; i++ {
 		began := time.Now()
 		text := r.texts[(number+i)%len(r.texts)]
-		if err := l.send(map[string]any{"t": "message.send", "client_id": strconv.Itoa(i), "text": text}); err != nil {
+		if err := l.Send(map[string]any{"t": "message.send", "client_id": strconv.Itoa(i), "text": text}); err != nil {
 			return err
 		}
 		answered, err := awaitTurn(ctx, l, acks, replies)
@@ -224,7 +225,7 @@ func (r *turnsRun) record(took time.Duration, answered bool) { //nolint:revive /
 
 // awaitTurn waits until the message is acknowledged and the bot's reply to it
 // has come. The reply may overtake the ack.
-func awaitTurn(ctx context.Context, l *link, acks, replies <-chan conversation.Seq) (bool, error) {
+func awaitTurn(ctx context.Context, l *lab.Link, acks, replies <-chan conversation.Seq) (bool, error) {
 	timeout := time.NewTimer(replyTimeout)
 	defer timeout.Stop()
 	var acked, replied conversation.Seq
@@ -238,8 +239,8 @@ func awaitTurn(ctx context.Context, l *link, acks, replies <-chan conversation.S
 				return false, errors.New("a message was not acknowledged in time")
 			}
 			return false, nil
-		case <-l.lost:
-			return false, errLost
+		case <-l.Lost():
+			return false, lab.ErrLost
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -37,11 +38,11 @@ func TestDemo(t *testing.T) { //nolint:tparallel // what is tried shares the nod
 		}
 	})
 	b := openBrowser(t, d)
-	b.waitFor(t, "welcome", func(f *incoming) bool { return f.T == "welcome" })
+	b.waitFor(t, "welcome", func(f *lab.Frame) bool { return f.T == "welcome" })
 	if code := d.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("exit status after SIGTERM = %d:\n%s", code, d.log)
 	}
-	if !b.has(func(f *incoming) bool { return f.T == "reconnect" }) {
+	if !b.has(func(f *lab.Frame) bool { return f.T == "reconnect" }) {
 		t.Error("an open page was not told to come back before the node went down")
 	}
 	for _, secret := range []string{testPassword, testToken, "订单"} {
@@ -213,22 +214,22 @@ func (a *staff) messages(t *testing.T, id string) []shown {
 
 // browser is a visitor's page with an open socket.
 type browser struct {
-	*link
+	*lab.Link
 	token string
 	mu    struct {
 		sync.Mutex
-		frames []incoming
+		frames []lab.Frame
 	}
 }
 
 func openBrowser(t *testing.T, d *served) *browser {
 	t.Helper()
-	token, err := visitorToken(t.Context(), strings.TrimPrefix(d.addr, "http://"), demoShop)
+	token, err := lab.VisitorToken(t.Context(), strings.TrimPrefix(d.addr, "http://"), demoShop)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &browser{token: token}
-	b.link, err = dialVisitor(t.Context(), strings.TrimPrefix(d.addr, "http://"), token, nil, func(f *incoming) {
+	b.Link, err = lab.Dial(t.Context(), lab.Hello{Addr: strings.TrimPrefix(d.addr, "http://"), Path: lab.VisitorPath, Token: token}, func(f *lab.Frame) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.mu.frames = append(b.mu.frames, *f)
@@ -236,11 +237,11 @@ func openBrowser(t *testing.T, d *served) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.close)
+	t.Cleanup(b.Close)
 	return b
 }
 
-func (b *browser) has(fits func(*incoming) bool) bool {
+func (b *browser) has(fits func(*lab.Frame) bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range b.mu.frames {
@@ -251,7 +252,7 @@ func (b *browser) has(fits func(*incoming) bool) bool {
 	return false
 }
 
-func (b *browser) waitFor(t *testing.T, what string, fits func(*incoming) bool) {
+func (b *browser) waitFor(t *testing.T, what string, fits func(*lab.Frame) bool) {
 	t.Helper()
 	eventually(t, what, func() bool { return b.has(fits) })
 }
@@ -261,19 +262,19 @@ func visitorAndAgent(t *testing.T, d *served) {
 	t.Helper()
 	const note = "angry, be careful"
 	b := openBrowser(t, d)
-	b.waitFor(t, "welcome", func(f *incoming) bool { return f.T == "welcome" })
-	if err := b.send(map[string]any{"t": "message.send", "client_id": "c-1", "text": "转人工客服"}); err != nil {
+	b.waitFor(t, "welcome", func(f *lab.Frame) bool { return f.T == "welcome" })
+	if err := b.Send(map[string]any{"t": "message.send", "client_id": "c-1", "text": "转人工客服"}); err != nil {
 		t.Fatal(err)
 	}
 	var id string
-	b.waitFor(t, "the ack", func(f *incoming) bool {
+	b.waitFor(t, "the ack", func(f *lab.Frame) bool {
 		id = f.ID
 		return f.T == "ack" && f.ClientID == "c-1" && f.Durable && !f.Duplicate
 	})
-	if err := b.send(map[string]any{"t": "message.send", "client_id": "c-1", "text": "转人工客服"}); err != nil {
+	if err := b.Send(map[string]any{"t": "message.send", "client_id": "c-1", "text": "转人工客服"}); err != nil {
 		t.Fatal(err)
 	}
-	b.waitFor(t, "the ack of the repetition", func(f *incoming) bool { return f.T == "ack" && f.Duplicate && f.ID == id })
+	b.waitFor(t, "the ack of the repetition", func(f *lab.Frame) bool { return f.T == "ack" && f.Duplicate && f.ID == id })
 
 	send(t, "GET", d.addr+"/v1/conversations", "").is(t, http.StatusUnauthorized)
 	send(t, "POST", d.addr+"/v1/auth/login", fmt.Sprintf(`{"email":%q,"password":"guessed"}`, demoEmail)).is(t, http.StatusUnauthorized)
@@ -297,14 +298,14 @@ func visitorAndAgent(t *testing.T, d *served) {
 	agent.do(t, "POST", at+"/claim", "").is(t, http.StatusOK)
 	agent.do(t, "POST", at+"/notes", fmt.Sprintf(`{"text":%q,"client_id":"n-1"}`, note)).is(t, http.StatusCreated)
 	agent.do(t, "POST", at+"/messages", `{"text":"您好，我来帮您","client_id":"a-1"}`).is(t, http.StatusCreated)
-	b.waitFor(t, "the agent's reply", func(f *incoming) bool {
+	b.waitFor(t, "the agent's reply", func(f *lab.Frame) bool {
 		return f.Data.Text == "您好，我来帮您" && f.Data.From == conversation.PartyAgent
 	})
-	if b.has(func(f *incoming) bool { return strings.Contains(f.Data.Text, note) }) {
+	if b.has(func(f *lab.Frame) bool { return strings.Contains(f.Data.Text, note) }) {
 		t.Error("the visitor's socket was shown the note")
 	}
 	agent.do(t, "POST", at+"/resolve", `{"reason":"done"}`).is(t, http.StatusOK)
-	b.waitFor(t, "the end", func(f *incoming) bool { return f.T == "event" && f.Kind == (conversation.StatusChanged{}).Kind() })
+	b.waitFor(t, "the end", func(f *lab.Frame) bool { return f.T == "event" && f.Kind == (conversation.StatusChanged{}).Kind() })
 
 	checkNoteStaysInside(t, agent, b, id, note)
 	other := openBrowser(t, d)
@@ -332,7 +333,7 @@ func checkNoteStaysInside(t *testing.T, agent *staff, b *browser, id, note strin
 	again := &browser{token: b.token}
 	var err error
 	resume := map[string]any{"cursors": map[string]int{id: 0}}
-	again.link, err = dialVisitor(t.Context(), strings.TrimPrefix(agent.at, "http://"), b.token, resume, func(f *incoming) {
+	again.Link, err = lab.Dial(t.Context(), lab.Hello{Addr: strings.TrimPrefix(agent.at, "http://"), Path: lab.VisitorPath, Token: b.token, Resume: resume}, func(f *lab.Frame) {
 		again.mu.Lock()
 		defer again.mu.Unlock()
 		again.mu.frames = append(again.mu.frames, *f)
@@ -340,12 +341,12 @@ func checkNoteStaysInside(t *testing.T, agent *staff, b *browser, id, note strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(again.close)
-	again.waitFor(t, "everything again", func(f *incoming) bool { return f.T == "resumed" && f.Complete })
-	if !again.has(func(f *incoming) bool { return f.Data.Text == "您好，我来帮您" }) {
+	t.Cleanup(again.Close)
+	again.waitFor(t, "everything again", func(f *lab.Frame) bool { return f.T == "resumed" && f.Complete })
+	if !again.has(func(f *lab.Frame) bool { return f.Data.Text == "您好，我来帮您" }) {
 		t.Error("resuming from the beginning does not show the agent's reply")
 	}
-	if again.has(func(f *incoming) bool { return strings.Contains(f.Data.Text, note) }) {
+	if again.has(func(f *lab.Frame) bool { return strings.Contains(f.Data.Text, note) }) {
 		t.Error("resuming shows the note")
 	}
 }

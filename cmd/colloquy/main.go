@@ -43,26 +43,33 @@ type cli struct {
 	Healthcheck   healthcheckCmd   `cmd:"" help:"Ask a running node whether it is ready."`
 	Cluster       clusterCmd       `cmd:"" help:"See and steer the nodes of a cluster."`
 	Bench         benchCmd         `cmd:"" help:"Measure this program on this machine."`
-	Chaos         chaosCmd         `cmd:"" help:"Break a node on purpose and count what is lost."`
+	Chaos         chaosCmd         `cmd:"" help:"Break nodes on purpose and count what is lost."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`
 }
 
 // tool is what every subcommand gets.
 type tool struct {
 	ctx     context.Context //nolint:containedctx // the life of the process
+	args    []string
 	environ []string
 	stdout  io.Writer
 	stderr  io.Writer
 }
 
-// failure is an error with an exit code of its own.
+// failure is an error with an exit code of its own. Without a cause it has been
+// told already.
 type failure struct {
 	code int
 	err  error
 }
 
 // Error implements error.
-func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Error() string {
+	if f.err == nil {
+		return fmt.Sprintf("exit status %d", f.code)
+	}
+	return f.err.Error()
+}
 
 // Unwrap gives the cause.
 func (f *failure) Unwrap() error { return f.err }
@@ -76,11 +83,11 @@ func main() {
 
 // run is main without the process: tests call it.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	t := &tool{ctx: ctx, environ: environ, stdout: stdout, stderr: stderr}
+	t := &tool{ctx: ctx, args: args, environ: environ, stdout: stdout, stderr: stderr}
 	ended := -1
 	parser, err := kong.New(&cli{}, kong.Name("colloquy"),
 		kong.Description("A self-hosted, omni-channel customer-service engine."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(t))
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { ended = code }), kong.Bind(t), kong.Vars{"faults": faultNames()})
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "colloquy:", err)
 		return exitFailed
@@ -97,8 +104,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitUsage
 	}
 	if err := command.Run(t); err != nil {
-		_, _ = fmt.Fprintln(stderr, "colloquy:", err)
-		if f := (*failure)(nil); errors.As(err, &f) {
+		f := (*failure)(nil)
+		known := errors.As(err, &f)
+		if !known || f.err != nil {
+			_, _ = fmt.Fprintln(stderr, "colloquy:", err)
+		}
+		if known {
 			return f.code
 		}
 		return exitFailed

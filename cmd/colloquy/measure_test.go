@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/colloquyhq/colloquy/cmd/colloquy/appends"
+	"github.com/colloquyhq/colloquy/cmd/colloquy/chaos"
 )
 
 // The benchmark gives plausible figures, and every turn is answered.
@@ -26,6 +31,61 @@ func TestBenchTurns(t *testing.T) {
 		t.Errorf("the profile: %d bytes, %v, want gzip", len(raw), err)
 	}
 	checkFields(t, out, "visitors", "seconds", "turns", "turns_per_s", "cpu_us_per_turn", "p50_ms", "p99_ms", "max_ms", "unanswered", "errors", "cpus", "version")
+}
+
+// The benchmark of the journal gives plausible figures, alone and with a cluster
+// of processes.
+func TestBenchAppends(t *testing.T) {
+	t.Parallel()
+	for _, nodes := range []string{"1", "3"} {
+		out, code := runProgram(t, "bench", "appends", "--json", "--nodes", nodes, "--writers", "8", "--duration", "1s", "--warmup", "200ms", "--dir", t.TempDir())
+		var r appends.Result
+		if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+			t.Fatalf("exit status %d, %v:\n%s", code, err, out)
+		}
+		if fmt.Sprint(r.Nodes) != nodes || r.Writers != r.Nodes*8 || r.Bytes != 300 || r.Seconds < 0.9 || r.Appends < 20 || r.AppendsPS < 10 ||
+			r.CPUMicros <= 0 || r.P50 <= 0 || r.P99 < r.P50 || r.Errors != 0 || r.Leaders != 1 || r.CPUs < 1 || r.Version != "1.2.3-test" {
+			t.Errorf("result %+v", r)
+		}
+	}
+}
+
+// A storm over one node is survived, and reported with everything that belongs
+// into a report.
+func TestChaosStorm(t *testing.T) {
+	t.Parallel()
+	out, code := runProgram(t, "chaos", "--json", "--nodes", "1", "--faults", "kill,pause,clock,restart", "--cycles", "4", "--calm", "500ms", "--pause", "1s",
+		"--cut", "1s", "--visitors", "10", "--agents", "2", "--webhooks", "2", "--think", "200ms", "--seed", "7",
+		"--pack", "counter", "--packs-dir", testPacks(t), "--dir", t.TempDir())
+	var r chaos.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("exit status %d, %v:\n%s", code, err, out)
+	}
+	if !r.Passed || r.Nodes != 1 || r.Cycles+len(r.Limits) < 4 || r.Seed != 7 || r.Acked < 50 || r.Sent != r.Acked || r.Stored == 0 || r.Replies == 0 ||
+		r.Conversations != 12 || r.Kinds[chaos.Kill].Count != 1 || r.GapMaxMS < 500 || r.FailoverP99MS <= 0 || r.ColdStartMS <= 0 ||
+		len(r.Replicas) != 1 || r.Replicas[0].Hash == "" || r.Reconnects == 0 || !strings.Contains(r.Command, "--seed 7") {
+		t.Errorf("result %+v", r)
+	}
+}
+
+// Data that was harmed is found, and kept.
+func TestChaosFindsSabotage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out, code := runProgram(t, "chaos", "--json", "--nodes", "1", "--faults", "kill", "--cycles", "1", "--calm", "500ms", "--visitors", "5", "--agents", "0",
+		"--think", "200ms", "--pack", "counter", "--packs-dir", testPacks(t), "--dir", dir, "--sabotage", "rollback")
+	var r chaos.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 3 {
+		t.Fatalf("exit status %d, %v:\n%s", code, err, out)
+	}
+	if r.Passed || r.Lost == 0 || len(r.Notes) == 0 || !strings.HasPrefix(r.Kept, dir) {
+		t.Errorf("result %+v", r)
+	}
+	for _, name := range []string{"node1", "node1.log"} {
+		if _, err := os.Stat(filepath.Join(r.Kept, name)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // A node that is killed three times under load loses, doubles and reorders

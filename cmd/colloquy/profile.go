@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 )
 
 // profileNode writes a processor profile of a node to a file while a
 // measurement runs. The channel gives one result; an empty file name gives nil
 // at once.
-func profileNode(ctx context.Context, n *node, file string, d time.Duration) <-chan error {
+func profileNode(ctx context.Context, n *lab.Node, file string, d time.Duration) <-chan error {
 	done := make(chan error, 1)
 	if file == "" {
 		done <- nil
@@ -22,8 +24,8 @@ func profileNode(ctx context.Context, n *node, file string, d time.Duration) <-c
 	return done
 }
 
-func fetchProfile(ctx context.Context, n *node, file string, seconds int) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", n.ops, seconds)
+func fetchProfile(ctx context.Context, n *lab.Node, file string, seconds int) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", n.Ops(), seconds)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err

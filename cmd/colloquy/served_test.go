@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 )
 
 // patience is how long anything may take that a test waits for.
@@ -23,8 +25,8 @@ const patience = 45 * time.Second
 type served struct {
 	addr, ops string
 	cmd       *exec.Cmd
-	stdout    *tail
-	log       *tail
+	stdout    *lab.Tail
+	log       *lab.Tail
 	ended     chan struct{}
 }
 
@@ -33,9 +35,9 @@ type served struct {
 func serveProgram(t *testing.T, environ []string, args ...string) *served {
 	t.Helper()
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...)
-	s := &served{stdout: &tail{}, log: &tail{}, ended: make(chan struct{})}
+	s := &served{stdout: &lab.Tail{}, log: &lab.Tail{}, ended: make(chan struct{})}
 	s.cmd = exec.CommandContext(t.Context(), os.Getenv(builtProgram), args...)
-	s.cmd.Env = append(cleanEnviron(os.Environ()), environ...)
+	s.cmd.Env = append(lab.CleanEnviron(os.Environ()), environ...)
 	stdout, err1 := s.cmd.StdoutPipe()
 	stderr, err2 := s.cmd.StderrPipe()
 	if err1 != nil || err2 != nil {
@@ -46,10 +48,10 @@ func serveProgram(t *testing.T, environ []string, args ...string) *served {
 	}
 	serving := make(chan [2]string, 1)
 	var readers sync.WaitGroup
-	readers.Go(func() { follow(stdout, s.stdout.add) })
+	readers.Go(func() { follow(stdout, s.stdout.Add) })
 	readers.Go(func() {
 		follow(stderr, func(line string) {
-			s.log.add(line)
+			s.log.Add(line)
 			var rec struct{ Msg, Address, Operations string }
 			if json.Unmarshal([]byte(line), &rec) == nil && rec.Msg == "serving" {
 				serving <- [2]string{rec.Address, rec.Operations}
@@ -100,7 +102,7 @@ func (s *served) end(t *testing.T, sig syscall.Signal) int {
 func runProgram(t *testing.T, args ...string) (stdout string, code int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Getenv(builtProgram), args...)
-	cmd.Env = cleanEnviron(os.Environ())
+	cmd.Env = lab.CleanEnviron(os.Environ())
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {

@@ -1,0 +1,104 @@
+package chaos
+
+import (
+	"slices"
+	"time"
+)
+
+// afterglow is how long after a fault was healed a slow answer still counts as
+// its doing.
+const afterglow = time.Second
+
+// event is a fault that was injected. Times are on the ledger's clock.
+type event struct {
+	kind   Kind
+	node   int  // which one was hit; zero = all of them
+	leader bool // it led the journal
+	began  time.Duration
+	ended  time.Duration // when every node was ready again
+}
+
+// KindFigures is what visitors felt of one kind of fault.
+type KindFigures struct {
+	Count     int   `json:"count"`
+	GapP50MS  int64 `json:"gap_p50_ms"` // longest time from a message to its acknowledgement over all visitors: of half of the faults
+	GapP99MS  int64 `json:"gap_p99_ms"`
+	GapMaxMS  int64 `json:"gap_max_ms"`
+	ReadyP50  int64 `json:"ready_p50_ms"` // until every node was ready again
+	ReadyMax  int64 `json:"ready_max_ms"`
+	OfLeaders int   `json:"of_leaders"` // how many hit the leader of the journal
+}
+
+// gapOf is the longest time that a visitor waited for an acknowledgement around
+// a fault.
+func gapOf(e event, operations []*operation) time.Duration {
+	var longest time.Duration
+	for _, o := range operations {
+		if o.author.role == visitorRole && o.acked > e.began && o.due < e.ended+afterglow {
+			longest = max(longest, o.acked-o.due)
+		}
+	}
+	return longest
+}
+
+// quantileMS gives the q-quantile of sorted durations in milliseconds: the
+// smallest value that so many of them do not exceed.
+func quantileMS(sorted []time.Duration, q float64) int64 {
+	return int64(quantileFloat(sorted, q))
+}
+
+// quantileFloat is quantileMS with fractions of a millisecond.
+func quantileFloat(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(q*float64(len(sorted)) + 0.999999)
+	return float64(sorted[min(max(rank, 1), len(sorted))-1].Microseconds()) / 1000
+}
+
+// availability is what visitors felt.
+type availability struct {
+	byKind     map[Kind]*KindFigures
+	failover   []time.Duration // gaps of the faults that took a node away, sorted
+	longest    time.Duration   // gap of the whole run
+	unremarked []time.Duration // answers outside of all faults, sorted
+}
+
+// measure looks at the ledger around each fault.
+func measure(events []event, operations []*operation) *availability {
+	a := &availability{byKind: map[Kind]*KindFigures{}}
+	gaps, ready := map[Kind][]time.Duration{}, map[Kind][]time.Duration{}
+	for _, e := range events {
+		if a.byKind[e.kind] == nil {
+			a.byKind[e.kind] = &KindFigures{}
+		}
+		f := a.byKind[e.kind]
+		f.Count++
+		if e.leader {
+			f.OfLeaders++
+		}
+		gap := gapOf(e, operations)
+		gaps[e.kind], ready[e.kind] = append(gaps[e.kind], gap), append(ready[e.kind], e.ended-e.began)
+		if e.kind.downsNode() {
+			a.failover = append(a.failover, gap)
+		}
+	}
+	for kind, f := range a.byKind {
+		slices.Sort(gaps[kind])
+		slices.Sort(ready[kind])
+		f.GapP50MS, f.GapP99MS, f.GapMaxMS = quantileMS(gaps[kind], 0.5), quantileMS(gaps[kind], 0.99), quantileMS(gaps[kind], 1)
+		f.ReadyP50, f.ReadyMax = quantileMS(ready[kind], 0.5), quantileMS(ready[kind], 1)
+	}
+	slices.Sort(a.failover)
+	for _, o := range operations {
+		if o.author.role != visitorRole || o.acked == 0 {
+			continue
+		}
+		a.longest = max(a.longest, o.acked-o.due)
+		if !slices.ContainsFunc(events, func(e event) bool { return o.acked > e.began && o.due < e.ended+afterglow }) {
+			a.unremarked = append(a.unremarked, o.acked-o.due)
+		}
+	}
+	slices.Sort(a.unremarked)
+	return a
+}
