@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway"
+)
+
+// clusterOptions are those of a node that joins by the addresses given.
+func clusterOptions(t *testing.T, key string, join ...string) Options {
+	t.Helper()
+	o := quietOptions(t, io.Discard)
+	o.Config.Cluster.Listen, o.Config.Cluster.Key, o.Config.Cluster.Join = "127.0.0.1:0", key, join
+	o.Config.Cluster.Profile = ProfileFast
+	return o
+}
+
+func status(t *testing.T, e *Engine) gateway.ClusterStatus {
+	t.Helper()
+	s, err := operator{e}.Status(t.Context(), gateway.StatusPlain)
+	if err != nil {
+		t.Fatalf("Status = %v", err)
+	}
+	return s
+}
+
+// Three nodes are one service: what is written at one is acknowledged by all,
+// and is there when the one that had it is gone.
+func TestThreeNodesAreOneService(t *testing.T) { //nolint:tparallel // nodes of its own, and many of them
+	if testing.Short() {
+		t.Skip("starts three nodes")
+	}
+	key := cluster.NewKey()
+	first, stopFirst := serving(t, clusterOptions(t, key))
+	seed := first.node.GossipAddress()
+	second, _ := serving(t, clusterOptions(t, key, seed))
+	third, _ := serving(t, clusterOptions(t, key, seed))
+	nodes := []*Engine{first, second, third}
+
+	eventually(t, "three voters that all know of each other", func() bool {
+		for _, e := range nodes {
+			if s := status(t, e); s.Voters != 3 || s.LiveVoters != 3 || !s.Quorum {
+				return false
+			}
+			if len(e.gate.View().Members()) != 3 {
+				return false
+			}
+		}
+		return true
+	})
+	if _, err := first.store.PutInbox(t.Context(), conversation.Inbox{ID: "desk", Name: "desk", Origins: []string{"self"}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the inbox on every node", func() bool {
+		for _, e := range nodes {
+			if _, err := e.store.Inbox("desk"); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+
+	receipts := map[conversation.Ref]conversation.Receipt{}
+	for i := range 30 {
+		in := conversation.Inbound{
+			Inbox: "desk", Channel: conversation.ChannelWeb, Contact: conversation.ContactID{byte(i % 10), 1}, Peer: "peer",
+			Ref: conversation.Ref(fmt.Sprintf("m%d", i)), Text: "hello",
+		}
+		r, err := nodes[i%3].actors.Deliver(t.Context(), in)
+		if err != nil {
+			t.Fatalf("Deliver at node %d = %v", i%3, err)
+		}
+		receipts[in.Ref] = r
+		again, err := nodes[(i+1)%3].actors.Deliver(t.Context(), in)
+		if err != nil || again.Seq != r.Seq || !again.Duplicate {
+			t.Fatalf("the same message at another node = %+v, %v; want the receipt of seq %d", again, err, r.Seq)
+		}
+	}
+
+	if err := (operator{second}).Drain(t.Context(), "nobody"); !errors.Is(err, conversation.ErrNotFound) {
+		t.Errorf("Drain of an unknown node = %v, want class not found", err)
+	}
+	if err := (operator{second}).Remove(t.Context(), third.store.Identity().Node, gateway.RemoveIfSafe); !errors.Is(err, conversation.ErrConflict) {
+		t.Errorf("Remove of a node that is alive = %v, want class conflict", err)
+	}
+	if err := stopFirst(); err != nil {
+		t.Errorf("Run of a node that was stopped = %v", err)
+	}
+	eventually(t, "the first node gone from the view", func() bool { return len(second.gate.View().Members()) == 2 })
+	for ref, r := range receipts {
+		for _, e := range nodes[1:] {
+			entries, err := e.store.Entries(t.Context(), r.Conversation, r.Seq-1, 1)
+			if err != nil || len(entries) != 1 {
+				t.Fatalf("message %s at the node that is left: %v, %v", ref, entries, err)
+			}
+			if m, ok := entries[0].Event.(conversation.MessageAccepted); !ok || m.Ref != ref {
+				t.Errorf("seq %d holds %T, want the message %s", r.Seq, entries[0].Event, ref)
+			}
+		}
+	}
+	in := conversation.Inbound{Inbox: "desk", Channel: conversation.ChannelWeb, Contact: conversation.ContactID{1, 1}, Peer: "peer", Ref: "later", Text: "still there?"}
+	if _, err := third.actors.Deliver(t.Context(), in); err != nil {
+		t.Errorf("Deliver with two of three nodes = %v", err)
+	}
+}
+
+// freeAddress gives an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// ask is [fetch] of somebody who may not listen yet; then the status is 0.
+func ask(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return res.StatusCode, string(raw)
+}
+
+// A node that cannot open says why, and gives up when it is told to.
+func TestNodeSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	o := clusterOptions(t, cluster.NewKey(), "127.0.0.1:1")
+	o.Config.OpsListen = freeAddress(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := NewContext(ctx, o)
+		ended <- err
+	}()
+	eventually(t, "a reason in /readyz", func() bool {
+		code, body := ask(t, "http://"+o.Config.OpsListen+"/readyz?verbose")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "looking for a cluster to join")
+	})
+	if code, body := ask(t, "http://"+o.Config.OpsListen+"/livez"); code != http.StatusOK {
+		t.Errorf("/livez = %d %s, want 200: it lives", code, body)
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("NewContext = %v, want the context's error", err)
+		}
+	case <-time.After(deadline):
+		t.Fatal("NewContext goes on after its context has ended")
+	}
+}
+
+// A stranger with another key is not let in, whatever it knows of addresses.
+func TestStrangersAreNotLetIn(t *testing.T) {
+	t.Parallel()
+	first, _ := serving(t, clusterOptions(t, cluster.NewKey()))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	e, err := NewContext(ctx, clusterOptions(t, cluster.NewKey(), first.node.GossipAddress()))
+	if err == nil {
+		e.Close()
+		t.Fatal("a node with another key was let in")
+	}
+	if n := len(first.gate.View().Members()); n != 1 {
+		t.Errorf("the cluster has %d members, want 1", n)
+	}
+	other, err := cluster.NewLinkDialer(cluster.NewKey(), "colloquy", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s gateway.ClusterStatus
+	call := CallOptions{Address: first.node.LinkAddress(), Method: http.MethodGet, Path: "/v1/cluster"}
+	if err := CallOperator(t.Context(), other, call, nil, &s); err == nil {
+		t.Error("an operator with another key got an answer")
+	}
+	right, err := first.config.Cluster.Dialer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CallOperator(t.Context(), right, call, nil, &s); err != nil || s.Self != first.store.Identity().Node {
+		t.Errorf("an operator with the key got %+v, %v", s, err)
+	}
+	call.Method, call.Path = http.MethodPost, SetUpPath
+	var made Setup
+	if err := CallOperator(t.Context(), right, call, map[string]string{"inbox": "shop"}, &made); err != nil || made.Token == "" || made.Ingress == "" {
+		t.Errorf("set-up of a running node = %+v, %v", made, err)
+	}
+	if err := CallOperator(t.Context(), right, call, map[string]string{"inbox": "Not An Id"}, &made); !errors.Is(err, conversation.ErrInvalid) {
+		t.Errorf("set-up with a bad inbox = %v, want class invalid", err)
+	}
+}
