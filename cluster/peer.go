@@ -51,9 +51,10 @@ func newPeer(g *Gate, id NodeID, address string) *peer {
 	return p
 }
 
-// push sends a frame: at once if nothing went out lately, else together with
-// what comes within a millisecond. Errors: class overloaded for new requests
-// while the peer does not keep up.
+// push sends a frame: at once if the peer has confirmed everything before, else
+// together with what comes until it does, for a millisecond at most. So a lone
+// request does not wait, and a crowd travels in batches, which cost a fraction.
+// Errors: class overloaded for new requests while the peer does not keep up.
 func (p *peer) push(f *frame) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,7 +67,8 @@ func (p *peer) push(f *frame) error {
 	p.mu.waiting = appendFrame(p.mu.waiting, f)
 	p.mu.frames++
 	now := time.Now()
-	if p.mu.frames >= maxBatchFrames || len(p.mu.waiting) >= maxBatchBytes || now.Sub(p.mu.flushed) >= peerLinger {
+	full := p.mu.frames >= maxBatchFrames || len(p.mu.waiting) >= maxBatchBytes
+	if full || p.mu.passed == p.mu.sent || now.Sub(p.mu.flushed) >= peerLinger {
 		p.flush(now)
 		return nil
 	}
@@ -115,7 +117,7 @@ func (p *peer) hear(h header) {
 	p.mu.heard = max(p.mu.heard, h.sent)
 	now := time.Now()
 	switch {
-	case p.mu.heard-p.mu.told > peerWindow/4:
+	case p.mu.heard-p.mu.told > peerWindow/4, p.mu.frames > 0 && p.mu.passed == p.mu.sent:
 		p.flush(now)
 	case p.mu.heard > p.mu.told:
 		p.arrange(now, now.Add(confirmAfter))
