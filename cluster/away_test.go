@@ -289,7 +289,9 @@ func TestOnlyServingMembersOwnGrains(t *testing.T) {
 	a.Node.SetDraining()
 	b.Node.SetDraining()
 	n.Settle()
-	if _, err := a.Gate.Request(t.Context(), id, where{}); err == nil {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := a.Gate.Request(ctx, id, where{}); err == nil {
 		t.Error("a cluster that drains starts a grain")
 	}
 }

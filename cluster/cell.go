@@ -248,13 +248,18 @@ func (g *Gate) bounce(kind *hosting, id GrainID, h held) {
 	}
 }
 
-// cellOf finds the cell of an actor that has just started, by its name.
-func (g *Gate) cellOf(kind *hosting, name string) *cell {
-	id := strings.TrimPrefix(name, kind.Name+"/")
+// grainOf reads the name of an actor.
+func (h *hosting) grainOf(actorName string) GrainID {
+	id := strings.TrimPrefix(actorName, h.Name+"/")
 	if i := strings.LastIndexByte(id, '#'); i >= 0 {
 		id = id[:i]
 	}
-	grain := GrainID{Kind: kind.Name, ID: id}
+	return GrainID{Kind: h.Name, ID: id}
+}
+
+// cellOf finds the cell of an actor that has just started, by its name.
+func (g *Gate) cellOf(kind *hosting, name string) *cell {
+	grain := kind.grainOf(name)
 	sh := g.shard(grain)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -39,6 +39,9 @@ const (
 	Serving
 )
 
+// announceAgain is how long after a change it is told once more.
+const announceAgain = time.Second
+
 // Endpoint is where a node listens and how others reach it there.
 type Endpoint struct {
 	Listen    string // host:port; port 0 takes any free one
@@ -351,28 +354,44 @@ func (n *Node) change(f func(*meta)) {
 		return
 	}
 	n.steward.kick()
+	n.heraldChange()
+}
+
+func (n *Node) heraldChange() {
 	select {
 	case n.herald <- struct{}{}:
 	default:
 	}
 }
 
-// announce gossips what the node says about itself when that changes.
+// announce tells what the node says about itself, when that changes and to
+// those who join: at once, because requests go back and forth between nodes that
+// see different owners, and by the gossip, which is slower and may lose it. (The
+// library keeps what it has to tell in a tree whose keys can be equal for two
+// messages of the same length; the later one takes the other's place.)
 func (n *Node) announce(ctx context.Context) {
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
+			again = nil
+			n.tellSelf()
+			continue
 		case <-n.herald:
 		}
-		// The gossip takes some tenths of a second, in which requests would go
-		// back and forth between nodes that see different owners.
-		if says, err := n.self().encode(); err == nil {
-			n.tellNow(news{From: n.id, Says: says})
-		}
-		if err := n.list.UpdateNode(time.Second); err != nil {
-			n.log.Debug("change not announced yet", "err", err) // it goes with the next exchange of states
-		}
+		n.tellSelf()
+		again = time.After(announceAgain)
+		// An error says that it has not gone out in this time. It goes all the
+		// same, and nobody here waits for it.
+		_ = n.list.UpdateNode(time.Millisecond)
+	}
+}
+
+func (n *Node) tellSelf() {
+	if says, err := n.self().encode(); err == nil {
+		n.tellNow(news{From: n.id, Says: says})
 	}
 }
 

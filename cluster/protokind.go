@@ -52,7 +52,7 @@ func (g *Gate) propsOf(h *hosting, workers actor.Dispatcher) *actor.Props {
 	}
 	return h.Props.Clone(
 		actor.WithOnInit(func(ctx actor.Context) {
-			id := g.cellOf(h, ctx.Self().Id).id
+			id := h.grainOf(ctx.Self().Id) // the shard is locked
 			protocluster.SetClusterIdentity(ctx, protocluster.NewClusterIdentity(id.ID, id.Kind))
 		}),
 		actor.WithReceiverMiddleware(func(next actor.ReceiverFunc) actor.ReceiverFunc {

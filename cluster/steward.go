@@ -47,6 +47,7 @@ type steward struct {
 		buried  map[NodeID]struct{} // copy of the ballots' for the gossip's goroutines
 		zombies map[NodeID]string   // buried runs that were heard, with their address
 		known   news                // for the exchange of states
+		early   map[NodeID]meta     // what nodes have said that the gossip does not know yet
 	}
 
 	// touched by run only
@@ -65,6 +66,7 @@ func newSteward(n *Node) *steward {
 		ballots: newBallots(), checking: map[NodeID]bool{}, checked: map[NodeID]time.Time{}, told: map[NodeID]time.Time{},
 	}
 	s.mu.seen = map[NodeID]sighting{}
+	s.mu.early = map[NodeID]meta{}
 	s.mu.buried = map[NodeID]struct{}{}
 	s.mu.zombies = map[NodeID]string{}
 	return s
@@ -167,9 +169,13 @@ func (s *steward) heard(n news) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if seen, known := s.mu.seen[n.From]; known && !seen.foreign && m.Seq > seen.meta.Seq {
+	seen, known := s.mu.seen[n.From]
+	switch {
+	case known && !seen.foreign && m.Seq > seen.meta.Seq:
 		seen.meta = m
 		s.mu.seen[n.From] = seen
+	case !known && len(s.mu.early) < maxTombs:
+		s.mu.early[n.From] = m
 	}
 }
 
@@ -353,6 +359,12 @@ func (s *steward) saw(id NodeID, f func(*sighting)) {
 	s.mu.Lock()
 	seen := s.mu.seen[id]
 	f(&seen)
+	if said, ok := s.mu.early[id]; ok {
+		if said.Seq > seen.meta.Seq {
+			seen.meta = said
+		}
+		delete(s.mu.early, id)
+	}
 	s.mu.seen[id] = seen
 	s.mu.Unlock()
 	s.kick()
@@ -377,7 +389,9 @@ func (n *Node) publish(members []Member) {
 	}
 	n.view.Store(now)
 	n.metrics.show(now)
-	n.logChange(before, now)
+	if n.logChange(before, now) {
+		n.heraldChange() // they should hear it from us
+	}
 	for _, m := range before.Members() {
 		_, still := now.Member(m.ID)
 		again := slices.ContainsFunc(now.Members(), func(o Member) bool { return o.Grains == m.Grains })
@@ -396,9 +410,12 @@ func (n *Node) publish(members []Member) {
 	}
 }
 
-func (n *Node) logChange(before, now *View) {
+// logChange tells the log who came and who went, and reports whether somebody
+// came.
+func (n *Node) logChange(before, now *View) (joined bool) {
 	for _, m := range now.Members() {
 		if _, was := before.Member(m.ID); !was {
+			joined = true
 			n.log.Info("member joined", "member", string(m.ID), "gossip", m.Gossip, "version", m.Version, "members", len(now.Members()))
 		}
 	}
@@ -407,6 +424,7 @@ func (n *Node) logChange(before, now *View) {
 			n.log.Info("member left the view", "member", string(m.ID), "gossip", m.Gossip, "members", len(now.Members()))
 		}
 	}
+	return joined
 }
 
 // tell sends news to all members but one, and to whom they speak of: at once on

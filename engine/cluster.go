@@ -39,7 +39,7 @@ func (e *Engine) openCluster() error {
 		Gossip: cluster.Endpoint{Listen: c.Listen, Advertise: c.Advertise},
 		Link:   cluster.Endpoint{Listen: link, Advertise: c.Advertise},
 		Grains: cluster.Endpoint{Listen: grains, Advertise: c.Advertise},
-		HTTP:   e.Addr(), Seeds: c.Join, SeedsFile: e.seedsFile(), Profile: cluster.Profile(c.Profile),
+		HTTP:   e.config.Listen, Seeds: c.Join, SeedsFile: e.seedsFile(), Profile: cluster.Profile(c.Profile),
 		Version: e.opts.Version, Certs: c.certificates(), Logger: e.opts.Logger, Registerer: e.registry,
 	})
 	return err

@@ -139,13 +139,13 @@ func (e *Engine) open() error {
 		name string
 		do   func() error
 	}{
-		{"listeners", e.listen},
 		{"operations", e.openOps},
 		{"cluster", e.openCluster},
 		{"journal", e.openJournal},
 		{"packs", e.openPacks},
 		{"actors", e.openActors},
 		{"gateway", e.openGateway},
+		{"listener", e.listen}, // last: who connects is answered soon
 	} {
 		e.progress("the node is starting: " + step.name)
 		if err := step.do(); err != nil {
@@ -164,7 +164,12 @@ func (e *Engine) progress(what string) { e.opening.Store(&what) }
 // opening is what an operator wants to know.
 func (e *Engine) openOps() error {
 	e.addServingCheck()
-	if e.opsListener != nil {
+	if e.config.OpsListen != "" {
+		var err error
+		var lc net.ListenConfig
+		if e.opsListener, err = lc.Listen(context.Background(), "tcp", e.config.OpsListen); err != nil {
+			return err
+		}
 		ops := e.start(part{name: "operations", run: e.serveOps})
 		e.ops = &ops
 	}
@@ -253,12 +258,7 @@ func mustPrefixes(texts []string) []netip.Prefix {
 func (e *Engine) listen() error {
 	var err error
 	var lc net.ListenConfig
-	if e.listener, err = lc.Listen(context.Background(), "tcp", e.config.Listen); err != nil {
-		return err
-	}
-	if e.config.OpsListen != "" {
-		e.opsListener, err = lc.Listen(context.Background(), "tcp", e.config.OpsListen)
-	}
+	e.listener, err = lc.Listen(context.Background(), "tcp", e.config.Listen)
 	return err
 }
 

@@ -114,6 +114,7 @@ func (c *testCluster) start(ctx context.Context, address string) (*testNode, err
 		c.nodes[address] = n
 	}
 	c.mu.Unlock()
+	c.net.revive(address)
 	s, err := OpenContext(ctx, c.options(n))
 	if err != nil {
 		return n, err

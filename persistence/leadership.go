@@ -9,7 +9,7 @@ import (
 // leadership tells who leads. Raft calls observe while it changes that, so
 // nothing is missed and nothing here may block.
 type leadership struct {
-	changes func(leader string) // told of every change; must not block
+	changes func(leader string) // told of every change, also of who belongs to the group; must not block
 	mu      struct {
 		sync.Mutex
 		leader  string        // empty while nobody is known to lead
@@ -26,8 +26,11 @@ func newLeadership(changes func(leader string)) *leadership {
 // watch follows r until it is shut down.
 func (l *leadership) watch(r *raft.Raft) {
 	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
-		if lead, ok := o.Data.(raft.LeaderObservation); ok {
-			l.set(string(lead.LeaderID))
+		switch d := o.Data.(type) {
+		case raft.LeaderObservation:
+			l.set(string(d.LeaderID))
+		case raft.PeerObservation:
+			l.changes("")
 		}
 		return false
 	}))

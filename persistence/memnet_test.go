@@ -19,12 +19,14 @@ type memNet struct {
 	listeners map[string]*memListener // by address and protocol
 	cut       map[[2]string]bool      // from, to
 	refuse    map[string]bool         // address and protocol that nobody gets through to
+	dead      map[string]bool         // addresses whose process has ended
 	conns     map[*memConn]struct{}
 }
 
 func newMemNet() *memNet {
 	return &memNet{
-		listeners: make(map[string]*memListener), cut: make(map[[2]string]bool), refuse: make(map[string]bool), conns: make(map[*memConn]struct{}),
+		listeners: make(map[string]*memListener), cut: make(map[[2]string]bool), refuse: make(map[string]bool),
+		dead: make(map[string]bool), conns: make(map[*memConn]struct{}),
 	}
 }
 
@@ -63,9 +65,10 @@ func (n *memNet) isCut(from, to string) bool {
 }
 
 // kill ends all streams and listeners of an address, as the death of its process
-// does.
+// does. It can open none until it is revived.
 func (n *memNet) kill(address string) {
 	n.mu.Lock()
+	n.dead[address] = true
 	var conns []*memConn
 	for c := range n.conns {
 		if c.local == address || c.remote == address {
@@ -85,6 +88,12 @@ func (n *memNet) kill(address string) {
 	for _, c := range conns {
 		_ = c.Close()
 	}
+}
+
+func (n *memNet) revive(address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dead[address] = false
 }
 
 type memSite struct {
@@ -110,12 +119,15 @@ func (s *memSite) Dial(ctx context.Context, address, protocol string) (net.Conn,
 	}
 	s.net.mu.Lock()
 	l := s.net.listeners[address+"/"+protocol]
-	refused := s.net.refuse[address+"/"+protocol]
+	refused := s.net.refuse[address+"/"+protocol] || s.net.dead[s.address] || s.net.dead[address]
 	s.net.mu.Unlock()
 	if l == nil || refused {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
 	there, here := newMemPipe(s.net, s.address, address)
+	if there == nil {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
 	select {
 	case l.c <- there:
 		return here, nil
@@ -204,6 +216,9 @@ func newMemPipe(n *memNet, from, to string) (server, client *memConn) {
 	server = &memConn{net: n, local: to, remote: from, in: a, out: b}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.dead[from] || n.dead[to] {
+		return nil, nil
+	}
 	n.conns[client], n.conns[server] = struct{}{}, struct{}{}
 	return server, client
 }

@@ -69,7 +69,9 @@ func (m *member) admits(i *introduction) error {
 	switch {
 	case m.removed:
 		return ErrRemoved
-	case i.starts < m.starts || i.starts == m.starts && i.run != m.run:
+	case i.starts == m.starts && i.run == m.run:
+		return nil // it is known already
+	case i.starts <= m.starts && m.starts > 0:
 		return fmt.Errorf("%w: this is start %d, start %d was seen", ErrOldDisk, i.starts, m.starts)
 	case i.last < m.acked:
 		return fmt.Errorf("%w: its log ends at %d, it had entry %d", ErrOldDisk, i.last, m.acked)
@@ -162,7 +164,11 @@ func (m *machine) applyMember(r *reader) (result, error) {
 		known.starts, known.run, known.address, known.version = i.starts, i.run, i.address, i.version
 	}
 	known.removed = known.removed || flags&introduceRemoved != 0
-	known.acked = max(known.acked, i.acked)
+	// What a node has since a start counts from the report of that start on, or
+	// the report, which says what it had at its start, would contradict it.
+	if i.starts <= known.starts {
+		known.acked = max(known.acked, i.acked)
+	}
 	m.value = known.append(m.value[:0])
 	m.batch.set(memberKey(i.node), m.value)
 	m.roster.put(i.node, known)

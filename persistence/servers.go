@@ -29,6 +29,7 @@ type Server struct {
 	StateHash     string // of its state at entry StateIndex; only where it was asked for
 	StateIndex    uint64
 
+	starts uint64 // which start of it answered
 	commit uint64 // what it knows to be committed: it has that on its disk for sure
 }
 
@@ -46,6 +47,7 @@ type statusAnswer struct {
 	Last     uint64           `json:"last"`
 	Commit   uint64           `json:"commit"`
 	DiskFree uint64           `json:"disk_free"`
+	Starts   uint64           `json:"starts"`
 	Contacts map[string]int64 `json:"contacts,omitempty"` // milliseconds since; by the leader
 	Hash     string           `json:"hash,omitempty"`
 	HashAt   uint64           `json:"hash_at,omitempty"`
@@ -54,7 +56,7 @@ type statusAnswer struct {
 // status answers how this node is.
 func (c *clusterNode) status(ctx context.Context, q *statusAsk) (statusAnswer, error) {
 	s := c.store
-	a := statusAnswer{Node: s.identity.Node, Version: c.options.Version, Applied: s.machine.position().index}
+	a := statusAnswer{Node: s.identity.Node, Version: c.options.Version, Applied: s.machine.position().index, Starts: c.start.starts}
 	if u, err := s.options.FS.GetDiskUsage(s.options.Dir); err == nil {
 		a.DiskFree = u.AvailBytes
 	}
@@ -148,6 +150,7 @@ func (c *clusterNode) compare(out []Server, answers []*statusAnswer) {
 		}
 		v.Reachable, v.Applied, v.Last, v.Version, v.DiskFreeBytes = true, a.Applied, a.Last, a.Version, a.DiskFree
 		v.StateHash, v.StateIndex, v.commit = a.Hash, a.HashAt, a.Commit
+		v.starts = a.Starts
 		if lead != nil {
 			v.Lag = lead.Commit - min(lead.Commit, a.Commit)
 		}

@@ -261,10 +261,10 @@ func (c *clusterNode) remove(ctx context.Context, id raft.ServerID) error {
 func (c *clusterNode) record(ctx context.Context) {
 	for _, v := range c.books.latest() {
 		acked := c.books.keeps(v.Node)
-		if acked < c.store.roster.get(v.Node).acked+recordEntries {
+		if !v.Reachable || acked < c.store.roster.get(v.Node).acked+recordEntries {
 			continue
 		}
-		i := introduction{node: v.Node, member: member{acked: acked}}
+		i := introduction{node: v.Node, member: member{acked: acked, starts: v.starts}}
 		if _, err := c.store.queue.do(ctx, i.encodeMember(), nil); err != nil {
 			return // the next leader does it, or the next round
 		}

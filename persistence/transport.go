@@ -1,19 +1,21 @@
 package persistence
 
 import (
+	"io"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// transport is raft's network transport with four changes:
+// transport is raft's network transport with five changes:
 //
 //   - nodes are named by their identity, also where raft uses an address for
 //     it: a vote is for a node, not for an address;
 //   - a peer that cannot be reached is waited for. Raft would back off for up to
 //     ten seconds, and so let a node that is back wait that long for its log;
 //   - requests can come from this node itself, see [commitHints];
+//   - a peer that refuses entries cannot block replication, see [pipeline];
 //   - it remembers when each peer answered last.
 type transport struct {
 	*raft.NetworkTransport
@@ -94,7 +96,74 @@ func (t *transport) AppendEntries(
 
 // AppendEntriesPipeline implements [raft.Transport].
 func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	return t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, target))
+	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, target))
+	if err != nil {
+		return nil, err
+	}
+	return newPipeline(inner, t.ended), nil
+}
+
+// pipeline takes answers from raft's pipeline whether or not anybody wants them.
+// Raft stops to read them when a peer refuses entries, and may be waiting at
+// that moment to send more, for which it needs an answer to be taken: it would
+// wait for ever, and the peer get nothing any more.
+type pipeline struct {
+	raft.AppendPipeline
+
+	done  chan raft.AppendFuture
+	ended chan struct{}
+	once  sync.Once
+}
+
+// pipelineAnswers is far more than can be on their way.
+const pipelineAnswers = 256
+
+func newPipeline(inner raft.AppendPipeline, closing <-chan struct{}) *pipeline {
+	p := &pipeline{
+		AppendPipeline: inner, done: make(chan raft.AppendFuture, pipelineAnswers), ended: make(chan struct{}),
+	}
+	go p.drain(closing)
+	return p
+}
+
+// drain ends with the pipeline, or with the transport.
+func (p *pipeline) drain(closing <-chan struct{}) {
+	answers := p.AppendPipeline.Consumer()
+	for {
+		select {
+		case f := <-answers:
+			select {
+			case p.done <- f:
+			default: // nobody reads; raft is about to close it
+			}
+		case <-p.ended:
+			return
+		case <-closing:
+			_ = p.AppendPipeline.Close() // whoever waits to send finds out
+			return
+		}
+	}
+}
+
+// Consumer implements [raft.AppendPipeline].
+func (p *pipeline) Consumer() <-chan raft.AppendFuture { return p.done }
+
+// Close implements [raft.AppendPipeline].
+func (p *pipeline) Close() error {
+	p.once.Do(func() { close(p.ended) })
+	return p.AppendPipeline.Close()
+}
+
+// InstallSnapshot implements [raft.Transport].
+func (t *transport) InstallSnapshot(
+	id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader,
+) error {
+	t.peers.await(string(id), t.ended)
+	err := t.NetworkTransport.InstallSnapshot(id, t.target(id, target), args, resp, data)
+	if err != nil {
+		t.peers.lost(string(id))
+	}
+	return err
 }
 
 // RequestVote implements [raft.Transport].

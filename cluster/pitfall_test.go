@@ -1,0 +1,304 @@
+//go:build !race
+
+// These tests start protoactor's remote on several nodes of one process. Each
+// start sets a variable of gRPC's logging package, and the library's member list
+// reads its block list without a lock: races of theirs, which the detector would
+// report as ours. Everything else of this package runs under it.
+
+package cluster_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	protocluster "github.com/asynkron/protoactor-go/cluster"
+	protoremote "github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/cluster/clustertest"
+)
+
+// stranger opens a stream to a node's grains with somebody else's certificate or
+// without encryption, and says whether anything was answered.
+func stranger(t *testing.T, address string, dial grpc.DialOption) error {
+	t.Helper()
+	conn, err := grpc.NewClient(address, dial)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	stream, err := protoremote.NewRemotingClient(conn).Receive(ctx)
+	if err != nil {
+		return err
+	}
+	err = stream.Send(&protoremote.RemoteMessage{MessageType: &protoremote.RemoteMessage_ConnectRequest{
+		ConnectRequest: &protoremote.ConnectRequest{ConnectionType: &protoremote.ConnectRequest_ServerConnection{
+			ServerConnection: &protoremote.ServerConnection{SystemId: "x", Address: "127.0.0.1:1"},
+		}},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = stream.Recv()
+	return err
+}
+
+func TestStrangersDoNotReachActors(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil), Carrier: clustertest.Library})
+	a := n.Start("a")[0]
+	for name, creds := range map[string]credentials.TransportCredentials{
+		"without a certificate": credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}),
+		"without encryption":    insecure.NewCredentials(),
+	} {
+		if err := stranger(t, a.Node.GrainsAddress(), grpc.WithTransportCredentials(creds)); err == nil {
+			t.Errorf("%s: was answered", name)
+		}
+	}
+}
+
+func TestUnknownTypeEndsAStreamNotTheProcess(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil), Carrier: clustertest.Library})
+	ms := n.Start("a", "b")
+	// Through a's own remote, a type that b cannot know.
+	target := actor.NewPID(ms[1].Node.GrainsAddress(), "colloquy-gate")
+	ms[0].System.Root.Send(target, newUnknownMessage())
+	id := grain(t, ms[1], "adder", "u")
+	for i := range 3 {
+		if v, err := ms[0].Gate.Request(t.Context(), id, count{fmt.Sprint(i)}); err != nil {
+			t.Fatalf("after an unknown type: %v, %v", v, err)
+		}
+	}
+	// Garbage in the right type is refused as well.
+	ms[0].System.Root.Send(target, wrapperspb.Bytes([]byte("garbage")))
+	if v, err := ms[0].Gate.Request(t.Context(), id, count{"after"}); err != nil {
+		t.Fatalf("after garbage: %v, %v", v, err)
+	}
+}
+
+func TestBurstOverTheLibrarysLimitLosesNothing(t *testing.T) {
+	t.Parallel()
+	books := newTally()
+	kinds := func(machine string) []cluster.Kind {
+		k := adders(books, 0, nil)(machine)
+		k[0].Mailbox = 1 << 20
+		return k
+	}
+	n := clustertest.New(t, clustertest.Options{Kinds: kinds, Carrier: clustertest.Library})
+	ms := n.Start("a", "b")
+	id := grain(t, ms[1], "adder", "burst")
+	const messages = 20_000
+	text := strings.Repeat("x", 8<<10)
+	for range messages {
+		for ms[0].Gate.Tell(id, count{text}, nil) != nil {
+			<-time.After(time.Millisecond) // the window is full: that is the point
+		}
+	}
+	n.Await("all messages have come", func() bool {
+		books.mu.Lock()
+		defer books.mu.Unlock()
+		return books.counts[id.ID] == messages
+	})
+}
+
+func TestSlowPeerBoundsWhatWaits(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b", "c")
+	id := grain(t, ms[1], "adder", "w")
+	if _, err := ms[0].Gate.Request(t.Context(), id, where{}); err != nil {
+		t.Fatal(err)
+	}
+	n.Freeze("b")
+	text := strings.Repeat("x", 64<<10)
+	sent, refused := 0, false
+	for i := 0; i < 2_000 && !refused; i++ {
+		refused = ms[0].Gate.Tell(id, count{text}, nil) != nil
+		sent++
+	}
+	if !refused {
+		t.Errorf("%d megabytes wait for a peer that reads nothing", sent>>4)
+	}
+	t.Logf("refused after %d messages of 64 KiB", sent)
+}
+
+func TestHundredThousandGrainsStopFast(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a hundred megabytes")
+	}
+	books := newTally()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(books, 0, nil)})
+	a := n.Start("a")[0]
+	const grains = 100_000
+	for i := range grains {
+		if err := a.Gate.Tell(cluster.GrainID{Kind: "hermit", ID: fmt.Sprint(i)}, where{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	if err := a.Gate.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	t.Logf("%d grains stopped in %v", grains, took)
+	if took > 10*time.Second {
+		t.Errorf("%d grains took %v to stop", grains, took)
+	}
+}
+
+// greeter is an actor in protoactor's own style.
+type greeter struct{ machine string }
+
+func (g *greeter) Receive(ctx actor.Context) {
+	if m, ok := ctx.Message().(*wrapperspb.StringValue); ok {
+		ctx.Respond(wrapperspb.String(protocluster.GetClusterIdentity(ctx.(actor.ExtensionContext)).Identity + "@" + g.machine + ":" + m.GetValue()))
+	}
+}
+
+func TestProtoactorsOwnCallsFindTheSameGrains(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Carrier: clustertest.Library, Kinds: func(machine string) []cluster.Kind {
+		return []cluster.Kind{{Name: "greeter", Props: actor.PropsFromProducer(func() actor.Actor { return &greeter{machine} })}}
+	}})
+	ms := n.Start("a", "b")
+	seen := map[string]bool{}
+	for i := range 20 {
+		id := fmt.Sprint("g", i)
+		var want string
+		for _, m := range ms {
+			c := protocluster.GetCluster(m.System)
+			got, err := c.Request(id, "greeter", wrapperspb.String("hello"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := got.(*wrapperspb.StringValue).GetValue()
+			if want == "" {
+				want = said
+			}
+			if said != want || !strings.HasPrefix(said, id+"@") {
+				t.Errorf("%s hears %q, want %q", m.Name, said, want)
+			}
+			pid := c.Get(id, "greeter")
+			if pid == nil {
+				t.Fatalf("%s finds no PID for %s", m.Name, id)
+			}
+			answer, err := m.System.Root.RequestFuture(pid, wrapperspb.String("hello"), 5*time.Second).Result()
+			if err != nil || answer.(*wrapperspb.StringValue).GetValue() != want {
+				t.Errorf("by PID: %v, %v, want %q", answer, err, want)
+			}
+		}
+		seen[strings.TrimSuffix(want[strings.Index(want, "@")+1:], ":hello")] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("grains live at %v, want at both nodes", seen)
+	}
+	if _, err := protocluster.GetCluster(ms[0].System).Request("x", "nobody", wrapperspb.String("hello"), protocluster.WithTimeout(time.Second)); err == nil {
+		t.Error("a kind that nobody hosts was asked")
+	}
+}
+
+// secretLog looks for what people wrote in everything that is logged.
+type secretLog struct {
+	mu    sync.Mutex
+	lines int
+	found []string
+}
+
+func (s *secretLog) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines++
+	if strings.Contains(string(b), "my-password") {
+		s.found = append(s.found, string(b))
+	}
+	return len(b), nil
+}
+
+var _ io.Writer = (*secretLog)(nil)
+
+func TestLogsHoldNoMessages(t *testing.T) {
+	t.Parallel()
+	logged := &secretLog{}
+	n := clustertest.New(t, clustertest.Options{
+		Kinds: adders(newTally(), 0, nil), Carrier: clustertest.Library,
+		Logger: slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	ms := n.Start("a", "b", "c")
+	id := grain(t, ms[1], "adder", "l")
+	for range 20 {
+		if _, err := ms[0].Gate.Request(t.Context(), id, count{"my-password"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// To nobody, to an actor that is gone, in a kind of message that cannot travel,
+	// and on a connection that breaks.
+	ms[0].System.Root.Send(actor.NewPID(ms[1].Node.GrainsAddress(), "nobody"), wrapperspb.String("my-password"))
+	ms[0].System.Root.Send(actor.NewPID(ms[1].Node.GrainsAddress(), "nobody"), "my-password")
+	ms[0].System.Root.Send(ms[0].System.NewLocalPID("nobody"), wrapperspb.String("my-password"))
+	ms[1].Kill()
+	for range 20 {
+		_ = ms[0].Gate.Tell(id, count{"my-password"}, nil)
+		_, _ = ms[0].Gate.Request(t.Context(), id, count{"my-password"})
+	}
+	logged.mu.Lock()
+	defer logged.mu.Unlock()
+	if logged.lines == 0 {
+		t.Error("nothing was logged, the test shows nothing")
+	}
+	for _, l := range logged.found[:min(len(logged.found), 5)] {
+		t.Errorf("logged: %s", l)
+	}
+}
+
+// A dead address costs no more than its member's time in the view, though the
+// library sleeps for two seconds before it says that nobody is there.
+func TestMessagesToTheDeadAreAskedAgainElsewhere(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil), Carrier: clustertest.Library})
+	ms := n.Start("a", "b", "c")
+	ids := make([]cluster.GrainID, 0, 500)
+	for i := 0; len(ids) < cap(ids); i++ {
+		if id := (cluster.GrainID{Kind: "adder", ID: fmt.Sprint("d", i)}); !ms[0].Gate.Owns(id) {
+			ids = append(ids, id)
+		}
+	}
+	var failed, left atomic.Int64
+	left.Store(int64(len(ids)))
+	began := time.Now()
+	for i, id := range ids {
+		if i == len(ids)/2 {
+			go ms[2].Kill()
+		}
+		ms[0].Gate.Ask(id, count{"x"}, time.Now().Add(10*time.Second), func(_ any, err error) {
+			if err != nil {
+				failed.Add(1)
+			}
+			left.Add(-1)
+		})
+	}
+	n.Await("all are answered", func() bool { return left.Load() == 0 })
+	t.Logf("%d requests while a node dies: %v", len(ids), time.Since(began))
+	if failed.Load() > 0 {
+		t.Errorf("%d of %d requests failed", failed.Load(), len(ids))
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("they took %v", took)
+	}
+}
