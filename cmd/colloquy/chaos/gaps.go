@@ -29,22 +29,14 @@ type KindFigures struct {
 	OfLeaders int   `json:"of_leaders"` // how many hit the leader of the journal
 }
 
-// gapOf is the longest time that a visitor waited for an acknowledgement around
-// a fault.
-func gapOf(e event, operations []*operation) time.Duration {
-	var longest time.Duration
-	for _, o := range operations {
-		if o.author.role == visitorRole && o.acked > e.began && o.due < e.ended+afterglow {
-			longest = max(longest, o.acked-o.due)
-		}
+// causes says for each operation which fault it felt: the first one that it was
+// on its way during, or shortly behind; -1 for none.
+func causes(events []event, operations []*operation) []int {
+	out := make([]int, len(operations))
+	for i, o := range operations {
+		out[i] = slices.IndexFunc(events, func(e event) bool { return o.acked > e.began && o.due < e.ended+afterglow })
 	}
-	return longest
-}
-
-// quantileMS gives the q-quantile of sorted durations in milliseconds: the
-// smallest value that so many of them do not exceed.
-func quantileMS(sorted []time.Duration, q float64) int64 {
-	return int64(quantileFloat(sorted, q))
+	return out
 }
 
 // quantileFloat is quantileMS with fractions of a millisecond.
@@ -68,7 +60,8 @@ type availability struct {
 func measure(events []event, operations []*operation) *availability {
 	a := &availability{byKind: map[Kind]*KindFigures{}}
 	gaps, ready := map[Kind][]time.Duration{}, map[Kind][]time.Duration{}
-	for _, e := range events {
+	longest := a.waits(events, operations)
+	for i, e := range events {
 		if a.byKind[e.kind] == nil {
 			a.byKind[e.kind] = &KindFigures{}
 		}
@@ -77,10 +70,9 @@ func measure(events []event, operations []*operation) *availability {
 		if e.leader {
 			f.OfLeaders++
 		}
-		gap := gapOf(e, operations)
-		gaps[e.kind], ready[e.kind] = append(gaps[e.kind], gap), append(ready[e.kind], e.ended-e.began)
+		gaps[e.kind], ready[e.kind] = append(gaps[e.kind], longest[i]), append(ready[e.kind], e.ended-e.began)
 		if e.kind.downsNode() {
-			a.failover = append(a.failover, gap)
+			a.failover = append(a.failover, longest[i])
 		}
 	}
 	for kind, f := range a.byKind {
@@ -90,15 +82,26 @@ func measure(events []event, operations []*operation) *availability {
 		f.ReadyP50, f.ReadyMax = quantileMS(ready[kind], 0.5), quantileMS(ready[kind], 1)
 	}
 	slices.Sort(a.failover)
-	for _, o := range operations {
+	return a
+}
+
+// waits looks at every visitor's message: it gives the longest wait for each
+// fault.
+func (a *availability) waits(events []event, operations []*operation) []time.Duration {
+	longest := make([]time.Duration, len(events))
+	cause := causes(events, operations)
+	for i, o := range operations {
 		if o.author.role != visitorRole || o.acked == 0 {
 			continue
 		}
-		a.longest = max(a.longest, o.acked-o.due)
-		if !slices.ContainsFunc(events, func(e event) bool { return o.acked > e.began && o.due < e.ended+afterglow }) {
-			a.unremarked = append(a.unremarked, o.acked-o.due)
+		wait := o.acked - o.due
+		a.longest = max(a.longest, wait)
+		if c := cause[i]; c >= 0 {
+			longest[c] = max(longest[c], wait)
+		} else {
+			a.unremarked = append(a.unremarked, wait)
 		}
 	}
 	slices.Sort(a.unremarked)
-	return a
+	return longest
 }
