@@ -55,15 +55,6 @@ func (t *tally) stop(id, machine string) {
 	t.active[id][machine]--
 }
 
-// forget takes a machine that has crashed off the books.
-func (t *tally) forget(machine string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, by := range t.active {
-		delete(by, machine)
-	}
-}
-
 func (t *tally) handle(id, token string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -59,12 +61,41 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "scripts"),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PACKS", packs)
+			for _, name := range []string{"API", "OPS", "GOSSIP", "LINK", "GRAINS", "NOBODY"} {
+				address, err := freeAddress()
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, address)
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "sameexport": sameExport, "keep": keep, "spoil": spoil,
+			"exits": exits, "sameexport": sameExport, "keep": keep, "spoil": spoil, "ready": ready,
 		},
 	})
+}
+
+// freeAddress gives an address that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends at once
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// ready waits until the node with an operations address takes traffic: ready $OPS.
+func ready(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // the signature is testscript's
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: ready ADDRESS")
+	}
+	for end := time.Now().Add(time.Minute); ts.Exec("colloquy", "healthcheck", "--address", args[0]) != nil; {
+		if time.Now().After(end) {
+			ts.Fatalf("the node is not ready")
+		}
+		<-time.After(50 * time.Millisecond)
+	}
 }
 
 // exits runs a command and checks its exit status: exits 3 colloquy check-config.
