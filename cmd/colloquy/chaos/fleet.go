@@ -221,14 +221,40 @@ func (f *fleet) awaitReady(ctx context.Context, limit time.Duration) error {
 	}
 }
 
-// notReady gives why the cluster is not whole, or nil.
+// notReady gives why the cluster is not whole, or nil. It is whole when every
+// node says that it is ready, and as many vote as should: another loss before
+// that could be one too many.
 func (f *fleet) notReady(ctx context.Context) error {
-	for _, m := range f.all() {
+	members := f.all()
+	for _, m := range members {
 		if err := m.ready(ctx, f.http); err != nil {
 			return err
 		}
 	}
+	if f.options.Nodes < 2 {
+		return nil
+	}
+	s, _, err := f.status(ctx)
+	if err != nil {
+		return err
+	}
+	if want := votersOf(len(members)); s.Voters != want || s.LiveVoters != want || s.Leader == "" {
+		return fmt.Errorf("of %d nodes %d vote and %d of these are there, %d should; the leader is %q", len(members), s.Voters, s.LiveVoters, want, s.Leader)
+	}
 	return nil
+}
+
+// votersOf is how many of so many nodes vote: all up to five, and an odd number
+// from three on.
+func votersOf(nodes int) int {
+	const most = 5
+	switch {
+	case nodes >= most:
+		return most
+	case nodes == most-1:
+		return nodes - 1
+	}
+	return nodes
 }
 
 // supervise starts nodes again that have ended by themselves, as an init system

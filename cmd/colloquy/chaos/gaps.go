@@ -39,6 +39,10 @@ func causes(events []event, operations []*operation) []int {
 	return out
 }
 
+// quantileMS gives the q-quantile of sorted durations in milliseconds: the
+// smallest value that so many of them do not exceed.
+func quantileMS(sorted []time.Duration, q float64) int64 { return int64(quantileFloat(sorted, q)) }
+
 // quantileFloat is quantileMS with fractions of a millisecond.
 func quantileFloat(sorted []time.Duration, q float64) float64 {
 	if len(sorted) == 0 {
