@@ -23,6 +23,8 @@ type snapshots struct {
 	fs   vfs.FS
 	dir  string
 	halt *halt
+	// stale says that a snapshot brings nothing new; nil = every one does.
+	stale func(index, term uint64) bool
 
 	mu struct {
 		sync.Mutex
@@ -41,6 +43,8 @@ type storedMark struct {
 
 	Applied uint64 // the applied index of the state then
 }
+
+var errStale = errors.New("the snapshot is older than what is here")
 
 var errClosing = errors.New("the snapshot store is closed")
 
@@ -225,6 +229,11 @@ func (k *snapshotSink) ID() string { return k.mark.ID }
 // Write implements [io.Writer].
 func (k *snapshotSink) Write(p []byte) (int, error) {
 	if k.file == nil {
+		// Only received ones are written to, by the goroutine that also takes log
+		// entries, so that nothing moves meanwhile.
+		if k.store.stale != nil && k.store.stale(k.mark.Index, k.mark.Term) {
+			return 0, errStale
+		}
 		f, err := k.store.fs.Create(k.store.spool(), vfs.WriteCategoryUnspecified)
 		if err != nil {
 			return 0, err

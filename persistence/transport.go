@@ -23,6 +23,7 @@ type transport struct {
 	node      string
 	addresses *addresses
 	hints     *commitHints
+	stale     func(index, term uint64) bool
 	rpcs      chan raft.RPC
 	ended     chan struct{}
 	once      sync.Once
@@ -30,9 +31,9 @@ type transport struct {
 	peers     *contacts
 }
 
-func newTransport(inner *raft.NetworkTransport, node string, a *addresses, h *commitHints) *transport {
+func newTransport(inner *raft.NetworkTransport, c *clusterNode) *transport {
 	t := &transport{
-		NetworkTransport: inner, node: node, addresses: a, hints: h,
+		NetworkTransport: inner, node: c.store.identity.Node, addresses: c.addresses, hints: c.hints, stale: c.store.stale,
 		rpcs: make(chan raft.RPC), ended: make(chan struct{}), peers: newContacts(),
 	}
 	t.pump.Go(t.merge)
@@ -54,12 +55,32 @@ func (t *transport) merge() {
 		case <-t.ended:
 			return
 		}
+		if t.late(&rpc) {
+			continue
+		}
 		select {
 		case t.rpcs <- rpc:
 		case <-t.ended:
 			return
 		}
 	}
+}
+
+// late answers a snapshot that brings nothing new, without taking it: this node
+// has what is in it, and says so.
+func (t *transport) late(rpc *raft.RPC) bool {
+	req, ok := rpc.Command.(*raft.InstallSnapshotRequest)
+	if !ok || !t.stale(req.LastLogIndex, req.LastLogTerm) {
+		return false
+	}
+	t.pump.Go(func() {
+		if _, err := io.Copy(io.Discard, rpc.Reader); err != nil {
+			rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: req.RPCHeader, Term: req.Term}, err)
+			return
+		}
+		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: req.RPCHeader, Term: req.Term, Success: true}, nil)
+	})
+	return true
 }
 
 // Consumer implements [raft.Transport].
