@@ -154,6 +154,13 @@ func (l *logStore) has(index, term uint64) bool {
 	return l.GetLog(index, &e) == nil && e.Term == term
 }
 
+// holds reports whether the log holds an entry.
+func (l *logStore) holds(index uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.first > 0 && index >= l.mu.first && index <= l.mu.last
+}
+
 // dropBefore empties a log that ends before a received state begins: the power
 // went after the state was complete and before the log was dropped.
 func (l *logStore) dropBefore(m *storedMark) error {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,6 +26,8 @@ type snapshots struct {
 	halt *halt
 	// stale says that a snapshot brings nothing new; nil = every one does.
 	stale func(index, term uint64) bool
+	// newest is the place of the stored mark; nil when there is none.
+	newest atomic.Pointer[logPlace]
 
 	mu struct {
 		sync.Mutex
@@ -36,6 +39,9 @@ type snapshots struct {
 		idle     *sync.Cond
 	}
 }
+
+// logPlace is an entry of the log.
+type logPlace struct{ index, term uint64 }
 
 // storedMark is a snapshot's mark as it is stored.
 type storedMark struct {
@@ -161,6 +167,7 @@ func (s *snapshots) put(m *storedMark) error {
 	if s.halt.failed() {
 		return ErrUnknown
 	}
+	s.newest.Store(&logPlace{index: m.Index, term: m.Term})
 	return nil
 }
 

@@ -186,6 +186,9 @@ func (s *Store) prepare(f *flights) error {
 	if err != nil {
 		return err
 	}
+	if mark != nil {
+		s.snapshots.newest.Store(&logPlace{index: mark.Index, term: mark.Term})
+	}
 	if err := s.logs.dropBefore(mark); err != nil {
 		return err
 	}
