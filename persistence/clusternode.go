@@ -127,7 +127,7 @@ func (c *clusterNode) newTransport(l net.Listener) *transport {
 		Stream: layer, MaxPool: 4, Timeout: c.options.Timing.patience(), Logger: newRaftLogger(c.store.logger),
 		MsgpackUseNewTimeFormat: true,
 	})
-	return newTransport(inner, c.store.identity.Node, c.addresses, c.hints)
+	return newTransport(inner, c)
 }
 
 // bring puts an entry into the log: here if this node leads, by way of the

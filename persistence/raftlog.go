@@ -143,6 +143,35 @@ func (l *logStore) apply(b *pebble.Batch, o *pebble.WriteOptions) error {
 	return err
 }
 
+// IsMonotonic implements [raft.MonotonicLogStore]: when the state was received as
+// a whole, raft drops the log before it. What would stay of it may be entries
+// that never were committed, and a later leader would send them out.
+func (l *logStore) IsMonotonic() bool { return true }
+
+// has reports whether the log holds the entry of a term at an index.
+func (l *logStore) has(index, term uint64) bool {
+	var e raft.Log
+	return l.GetLog(index, &e) == nil && e.Term == term
+}
+
+// holds reports whether the log holds an entry.
+func (l *logStore) holds(index uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.first > 0 && index >= l.mu.first && index <= l.mu.last
+}
+
+// dropBefore empties a log that ends before a received state begins: the power
+// went after the state was complete and before the log was dropped.
+func (l *logStore) dropBefore(m *storedMark) error {
+	first, _ := l.FirstIndex() // in memory
+	last, _ := l.LastIndex()   // in memory
+	if m == nil || first == 0 || last >= m.Index {
+		return nil
+	}
+	return l.DeleteRange(first, last)
+}
+
 // DeleteRange implements [raft.LogStore]. It need not be synced: an entry that
 // comes back after a power cut is one that the snapshot mark covers.
 func (l *logStore) DeleteRange(from, to uint64) error {

@@ -44,6 +44,7 @@ func goldenRecords() []goldenRecord {
 	entry := a.Entries[0]
 	aRow := row{epoch: 3, version: 8, activity: testStart.UnixMilli(), due: noDue, inbox: "sales", status: conversation.StatusOpen}
 	ref := refValue{id: conv(1), seq: 300}
+	aMember := member{starts: 7, run: 1 << 60, acked: 300, removed: true, address: "10.0.0.7:7301", version: "v1.2.3"}
 	identity := Identity{Node: "node", Cluster: "cluster", Format: 1, Created: testStart}
 	mark := storedMark{SnapshotMeta: raft.SnapshotMeta{
 		Version: 1, ID: "2-9", Index: 9, Term: 2, ConfigurationIndex: 1,
@@ -68,6 +69,7 @@ func goldenRecords() []goldenRecord {
 		}, Doc{Version: 300, Data: []byte("text")}},
 		{"applied", func() ([]byte, error) { return position{index: 9, ops: 2}.append(nil), nil }, anyOf(decodePosition), position{index: 9, ops: 2}},
 		{"node", func() ([]byte, error) { return enc.appendJSON(nil, tagNode, identity) }, jsonOf[Identity](tagNode), identity},
+		{"member", func() ([]byte, error) { return aMember.append(nil), nil }, anyOf(decodeMember), aMember},
 		{"mark", func() ([]byte, error) { return encodeMark(&mark) }, jsonOf[storedMark](kindSnapshot), mark},
 		{"log", func() ([]byte, error) { return appendLog(nil, &log), nil }, func(b []byte) (any, error) {
 			var l raft.Log
@@ -107,7 +109,7 @@ func jsonOf[T any](kind byte) func([]byte) (any, error) {
 // and reads those of every version. A change here means a new version.
 func TestRecordsAreWhatWasReleased(t *testing.T) {
 	t.Parallel()
-	unexported := cmp.AllowUnexported(row{}, refValue{}, position{})
+	unexported := cmp.AllowUnexported(row{}, refValue{}, position{}, member{})
 	for _, g := range goldenRecords() {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()

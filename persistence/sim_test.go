@@ -61,9 +61,8 @@ func newSimLedger() *simLedger {
 	}
 }
 
+// ack takes an acknowledgment; the lock is held.
 func (l *simLedger) ack(id conversation.ConversationID, at conversation.Seq, texts []string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	have := l.acked[id]
 	if conversation.Seq(len(have)) != at {
 		return fmt.Errorf("%s: version %d is acknowledged after %d", id, at+1, len(have))
@@ -183,7 +182,12 @@ func (w *simWriter) write(id conversation.ConversationID) error {
 		case err == nil:
 			return w.stored(s, id, at, texts)
 		case w.over():
-		case errors.Is(err, ErrFenced), errors.Is(err, ErrConflict):
+		case errors.Is(err, ErrFenced):
+			// A claim that was tried again may be stored twice, the first time
+			// last. Then the owner has to claim anew, and with an append of which
+			// nothing is known it finds out there what became of it.
+			return w.fenced(id, at, texts)
+		case errors.Is(err, ErrConflict):
 			return fmt.Errorf("%s at %d: %w", id, at, err)
 		default: // perhaps stored, so the same again, wherever
 			_ = pause(context.Background(), time.Millisecond, nil) // a closed store says no at once
@@ -192,21 +196,47 @@ func (w *simWriter) write(id conversation.ConversationID) error {
 	return nil
 }
 
-// stored looks whether what was acknowledged can be read, and remembers it.
-func (w *simWriter) stored(s *Store, id conversation.ConversationID, at conversation.Seq, texts []string) error {
-	w.simulation.books.mu.Lock()
-	current := w.simulation.round.Load() == w.round
-	w.simulation.books.mu.Unlock()
-	if !current {
+func barrier(s *Store) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return s.Barrier(ctx)
+}
+
+// fenced claims a conversation again and looks whether the append is stored.
+func (w *simWriter) fenced(id conversation.ConversationID, at conversation.Seq, texts []string) error {
+	delete(w.known, id)
+	for !w.over() {
+		s := w.some()
+		if s == nil || barrier(s) != nil {
+			_ = pause(context.Background(), time.Millisecond, nil) // nothing is up
+			continue
+		}
+		all, err := storedTexts(s, id)
+		if err != nil {
+			continue
+		}
+		if conversation.Seq(len(all)) == at+conversation.Seq(len(texts)) && all[at] == texts[0] {
+			return w.stored(s, id, at, texts)
+		}
 		return nil
 	}
+	return nil
+}
+
+// stored looks whether what was acknowledged can be read, and remembers it.
+func (w *simWriter) stored(s *Store, id conversation.ConversationID, at conversation.Seq, texts []string) error {
 	if w.rng.IntN(32) == 0 {
 		got, err := s.Entries(context.Background(), id, at, 1)
 		if err == nil && len(got) == 0 {
 			return fmt.Errorf("%s: entry %d is acknowledged and cannot be read", id, at+1)
 		}
 	}
-	if err := w.simulation.books.ack(id, at, texts); err != nil && !w.over() {
+	w.simulation.books.mu.Lock()
+	defer w.simulation.books.mu.Unlock()
+	if w.simulation.round.Load() != w.round {
+		return nil // the power went meanwhile
+	}
+	if err := w.simulation.books.ack(id, at, texts); err != nil {
 		return err
 	}
 	w.known[id] = at + conversation.Seq(len(texts))

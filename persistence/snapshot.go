@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,6 +24,10 @@ type snapshots struct {
 	fs   vfs.FS
 	dir  string
 	halt *halt
+	// stale says that a snapshot brings nothing new; nil = every one does.
+	stale func(index, term uint64) bool
+	// newest is the place of the stored mark; nil when there is none.
+	newest atomic.Pointer[logPlace]
 
 	mu struct {
 		sync.Mutex
@@ -35,12 +40,17 @@ type snapshots struct {
 	}
 }
 
+// logPlace is an entry of the log.
+type logPlace struct{ index, term uint64 }
+
 // storedMark is a snapshot's mark as it is stored.
 type storedMark struct {
 	raft.SnapshotMeta
 
 	Applied uint64 // the applied index of the state then
 }
+
+var errStale = errors.New("the snapshot is older than what is here")
 
 var errClosing = errors.New("the snapshot store is closed")
 
@@ -157,6 +167,7 @@ func (s *snapshots) put(m *storedMark) error {
 	if s.halt.failed() {
 		return ErrUnknown
 	}
+	s.newest.Store(&logPlace{index: m.Index, term: m.Term})
 	return nil
 }
 
@@ -225,6 +236,11 @@ func (k *snapshotSink) ID() string { return k.mark.ID }
 // Write implements [io.Writer].
 func (k *snapshotSink) Write(p []byte) (int, error) {
 	if k.file == nil {
+		// Only received ones are written to, by the goroutine that also takes log
+		// entries, so that nothing moves meanwhile.
+		if k.store.stale != nil && k.store.stale(k.mark.Index, k.mark.Term) {
+			return 0, errStale
+		}
 		f, err := k.store.fs.Create(k.store.spool(), vfs.WriteCategoryUnspecified)
 		if err != nil {
 			return 0, err

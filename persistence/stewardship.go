@@ -189,7 +189,10 @@ func (c *clusterNode) seats() []seat {
 		seen, last := c.books.of(node)
 		s := seat{
 			node: node, address: address, now: live[node], voter: v.Suffrage == raft.Voter,
-			self: node == c.store.identity.Node, silent: time.Since(seen),
+			self: node == c.store.identity.Node,
+		}
+		if !seen.IsZero() { // it has come since the last look otherwise
+			s.silent = time.Since(seen)
 		}
 		s.live = s.self || s.silent < silence
 		s.level = s.self || last > 0 && c.store.logs.sizes.after(last) <= levelBytes

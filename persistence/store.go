@@ -182,7 +182,18 @@ func (s *Store) prepare(f *flights) error {
 	if err := s.snapshots.resume(); err != nil {
 		return err
 	}
+	mark, err := s.snapshots.stored()
+	if err != nil {
+		return err
+	}
+	if mark != nil {
+		s.snapshots.newest.Store(&logPlace{index: mark.Index, term: mark.Term})
+	}
+	if err := s.logs.dropBefore(mark); err != nil {
+		return err
+	}
 	s.machine = s.newMachine(f)
+	s.snapshots.stale = s.stale
 	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.checkMark())
 }
 
@@ -197,6 +208,13 @@ func randomNonce() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return binary.BigEndian.Uint64(b[:])
+}
+
+// stale reports whether this node has everything already that a snapshot up to an
+// entry would bring. One may come late, by a stream that was cut for a while;
+// to take it would be to go back, and to forget entries after it.
+func (s *Store) stale(index, term uint64) bool {
+	return s.machine.position().index >= index || s.logs.has(index, term)
 }
 
 // checkMark makes sure that the state is not behind what the raft log no longer

@@ -221,6 +221,7 @@ func (s *snapshots) finishReplace(applied position) error {
 	if s.mu.received == nil {
 		return nil
 	}
+	s.newest.Store(&logPlace{index: s.mu.received.Index, term: s.mu.received.Term})
 	s.mu.received = nil
 	return s.fs.Remove(s.spool())
 }

@@ -23,6 +23,9 @@ type transport struct {
 	node      string
 	addresses *addresses
 	hints     *commitHints
+	stale     func(index, term uint64) bool
+	mark      func() *logPlace        // up to where the state stands for the log
+	logged    func(index uint64) bool // whether the log has an entry
 	rpcs      chan raft.RPC
 	ended     chan struct{}
 	once      sync.Once
@@ -30,9 +33,10 @@ type transport struct {
 	peers     *contacts
 }
 
-func newTransport(inner *raft.NetworkTransport, node string, a *addresses, h *commitHints) *transport {
+func newTransport(inner *raft.NetworkTransport, c *clusterNode) *transport {
 	t := &transport{
-		NetworkTransport: inner, node: node, addresses: a, hints: h,
+		NetworkTransport: inner, node: c.store.identity.Node, addresses: c.addresses, hints: c.hints,
+		stale: c.store.stale, mark: c.store.snapshots.newest.Load, logged: c.store.logs.holds,
 		rpcs: make(chan raft.RPC), ended: make(chan struct{}), peers: newContacts(),
 	}
 	t.pump.Go(t.merge)
@@ -54,12 +58,64 @@ func (t *transport) merge() {
 		case <-t.ended:
 			return
 		}
+		if t.late(&rpc) {
+			continue
+		}
+		if req, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
+			t.fit(req)
+		}
 		select {
 		case t.rpcs <- rpc:
 		case <-t.ended:
 			return
 		}
 	}
+}
+
+// fit makes a request one that raft judges rightly.
+//
+// Raft takes a commit for its whole log, also for what the request has not
+// confirmed; so the commit ends with what it has. And raft cannot compare what
+// comes before a state that was received, which is committed and so the same on
+// the leader: that part is left out, with its comparison.
+func (t *transport) fit(req *raft.AppendEntriesRequest) {
+	confirmed := req.PrevLogEntry
+	if n := len(req.Entries); n > 0 {
+		confirmed = req.Entries[n-1].Index
+	}
+	req.LeaderCommitIndex = min(req.LeaderCommitIndex, confirmed)
+	mark := t.mark()
+	if mark == nil || req.PrevLogEntry == 0 || req.PrevLogEntry > mark.index {
+		return
+	}
+	if req.PrevLogEntry == mark.index && req.PrevLogTerm != mark.term || t.logged(req.PrevLogEntry) {
+		return
+	}
+	rest := req.Entries
+	for len(rest) > 0 && rest[0].Index <= mark.index {
+		if rest[0].Index == mark.index && rest[0].Term != mark.term {
+			return
+		}
+		rest = rest[1:]
+	}
+	req.Entries, req.PrevLogEntry, req.PrevLogTerm = rest, 0, 0
+}
+
+// late answers a snapshot that brings nothing new, without taking it: this node
+// has what is in it, and says so.
+func (t *transport) late(rpc *raft.RPC) bool {
+	req, ok := rpc.Command.(*raft.InstallSnapshotRequest)
+	if !ok || !t.stale(req.LastLogIndex, req.LastLogTerm) {
+		return false
+	}
+	t.pump.Go(func() {
+		if _, err := io.Copy(io.Discard, rpc.Reader); err != nil {
+			rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: req.RPCHeader, Term: req.Term}, err)
+			return
+		}
+		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: req.RPCHeader, Term: req.Term, Success: true}, nil)
+	})
+	return true
 }
 
 // Consumer implements [raft.Transport].
