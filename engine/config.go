@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
@@ -182,8 +183,13 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// minKeyBytes is the least length of the cluster key as it is written.
-const minKeyBytes = 32
+// detail gives what an error says beyond its code.
+func detail(err error) string {
+	if e := (*conversation.Error)(nil); errors.As(err, &e) && e.Detail != "" {
+		return e.Detail
+	}
+	return err.Error()
+}
 
 func (c *ClusterConfig) validate(bad func(key, format string, args ...any)) {
 	for _, a := range []struct{ key, value string }{
@@ -213,13 +219,16 @@ func (c *ClusterConfig) validate(bad func(key, format string, args ...any)) {
 	if given := []string{c.CertFile, c.CertKeyFile, c.CAFile}; slices.Contains(given, "") && slices.ContainsFunc(given, func(s string) bool { return s != "" }) {
 		bad("cluster.cert_file", "cert_file, cert_key_file and ca_file are given together or not at all")
 	}
-	switch {
-	case c.Clustered() && len(c.Key) < minKeyBytes:
-		bad("cluster.key", "a secret of at least %d characters is needed; `colloquy cluster key` makes one", minKeyBytes)
-	case !c.Clustered() && (len(c.Join) > 0 || c.Expect > 0):
-		bad("cluster.listen", "must be set to join or found a cluster")
+	if !c.Clustered() {
+		if len(c.Join) > 0 || c.Expect > 0 {
+			bad("cluster.listen", "must be set to join or found a cluster")
+		}
+		return
 	}
-	if c.Clustered() && c.Name == "" {
+	if err := cluster.CheckKey(c.Key); err != nil {
+		bad("cluster.key", "%s; `colloquy cluster key` makes one", detail(err))
+	}
+	if c.Name == "" {
 		bad("cluster.name", "a name is needed")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
 
@@ -56,7 +57,7 @@ func normalized(c Config) Config {
 // What is printed for people to read and to send to each other holds no secret.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
-	key := strings.Repeat("k3y", 20)
+	key := cluster.NewKey()
 	c, err := LoadConfig("", []string{"COLLOQUY_CLUSTER_LISTEN=127.0.0.1:7946", "COLLOQUY_CLUSTER_KEY=" + key})
 	if err != nil {
 		t.Fatal(err)
