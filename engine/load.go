@@ -176,6 +176,9 @@ func readEnvironment(environ []string, c *Config) error {
 		}
 		s, ok := known[name]
 		if base, file := strings.CutSuffix(name, "_FILE"); !ok && file {
+			if value == "" {
+				continue // a template that fills in nothing
+			}
 			if s, ok = known[base]; ok {
 				raw, err := os.ReadFile(value) //nolint:gosec // the operator names the file
 				if err != nil {
