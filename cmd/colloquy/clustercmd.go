@@ -296,6 +296,9 @@ func (c *clusterRecoverCmd) Run(t *tool) error {
 		look = persistence.Recover
 	}
 	r, err := look(config.DataDir)
+	if err == nil && len(r.Dropped) == 0 {
+		err = persistence.ErrNothingToRecover
+	}
 	switch {
 	case errors.Is(err, persistence.ErrNothingToRecover):
 		return &failure{exitCheck, err}
