@@ -42,6 +42,9 @@ const (
 // announceAgain is how long after a change it is told once more.
 const announceAgain = time.Second
 
+// closeWait is how long Close waits for its goroutines.
+const closeWait = 2 * time.Second
+
 // Endpoint is where a node listens and how others reach it there.
 type Endpoint struct {
 	Listen    string // host:port; port 0 takes any free one
@@ -434,7 +437,12 @@ func (n *Node) Close() error {
 			n.watches.close()
 		}
 		n.stop()
-		n.ended.Wait()
+		ended := make(chan struct{})
+		go func() { n.ended.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(closeWait): // somebody speaks to a peer that does not answer; its own deadline ends it
+		}
 	})
 	return err
 }
