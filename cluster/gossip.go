@@ -118,7 +118,12 @@ func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return t.o.Dialer.DialContext(ctx, "tcp", a.Addr)
+	conn, err := t.o.Dialer.DialContext(ctx, "tcp", a.Addr)
+	if err != nil {
+		return nil, err
+	}
+	// The library sets none when it sends a single message.
+	return conn, conn.SetDeadline(time.Now().Add(timeout))
 }
 
 // DialTimeout implements [memberlist.Transport].

@@ -14,98 +14,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/hashicorp/memberlist"
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/colloquyhq/colloquy/conversation"
-)
-
-// Profile says how soon a silent member is doubted.
-type Profile string
-
-// The profiles. A process that has ended is noticed at once with either.
-const (
-	Fast    Profile = "fast"    // a frozen or unreachable member is out of the view in about 3 s
-	Careful Profile = "careful" // in about 7 s; for networks and machines that stall
-)
-
-// ServingState says whether a node is ready to own grains.
-type ServingState int
-
-// The states.
-const (
-	NotServing ServingState = iota
-	Serving
 )
 
 // announceAgain is how long after a change it is told once more.
 const announceAgain = time.Second
 
-// Endpoint is where a node listens and how others reach it there.
-type Endpoint struct {
-	Listen    string // host:port; port 0 takes any free one
-	Advertise string // host, or host:port, under which peers reach it; empty = what was bound
-}
-
-// NodeOptions configure a [Node]. System, Key, the endpoints, Logger and
-// Registerer are needed.
-type NodeOptions struct {
-	System *actor.ActorSystem // the node gives it its name and address
-	Name   string             // of the cluster; nodes of another name are strangers; default "colloquy"
-	Key    string             // the cluster's secret, see [CheckKey]
-
-	Gossip Endpoint // TCP and UDP
-	Link   Endpoint
-	Grains Endpoint
-	HTTP   string // address of the API that others are told; may be empty
-
-	Seeds     []string      // host:port of nodes to ask at start; a name stands for all its addresses
-	SeedsFile string        // the same, one a line, read again at every attempt
-	Profile   Profile       // default Fast
-	Version   string        // of the program; members are at most one minor release apart
-	Certs     *Certificates // an operator's own; nil = made from the key
-
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
-
-	Dialer  Dialer                       // opens all connections; nil = the network
-	Packets func(to string) (lost bool)  // asked before a gossip packet goes out; nil = none is lost on purpose
-	Carrier func(CarrierOptions) Carrier // makes what carries messages between gates; nil = protoactor's remote
-}
-
-func (o NodeOptions) withDefaults() NodeOptions {
-	if o.Name == "" {
-		o.Name = "colloquy"
-	}
-	if o.Profile == "" {
-		o.Profile = Fast
-	}
-	if o.Dialer == nil {
-		o.Dialer = &net.Dialer{}
-	}
-	if o.Packets == nil {
-		o.Packets = func(string) bool { return false }
-	}
-	return o
-}
-
-func (o *NodeOptions) validate() error {
-	if o.Profile != Fast && o.Profile != Careful {
-		return conversation.Refusef(conversation.CodeInvalid, "there is no profile %q; it is fast or careful", o.Profile)
-	}
-	for name, e := range map[string]Endpoint{"gossip": o.Gossip, "link": o.Link, "grains": o.Grains} {
-		if _, _, err := net.SplitHostPort(e.Listen); err != nil {
-			return &conversation.Error{Code: conversation.CodeInvalid, Detail: name + " needs a host:port to listen on", Err: err}
-		}
-	}
-	for _, s := range o.Seeds {
-		if _, _, err := net.SplitHostPort(s); err != nil {
-			return &conversation.Error{Code: conversation.CodeInvalid, Detail: "a seed is a host:port", Err: err}
-		}
-	}
-	return nil
-}
+// closeWait is how long Close waits for its goroutines.
+const closeWait = 2 * time.Second
 
 // Node is this process as a member of a cluster: it gossips with the others,
 // agrees with them on who belongs to the cluster, and carries streams and
@@ -434,7 +350,12 @@ func (n *Node) Close() error {
 			n.watches.close()
 		}
 		n.stop()
-		n.ended.Wait()
+		ended := make(chan struct{})
+		go func() { n.ended.Wait(); close(ended) }()
+		select {
+		case <-ended:
+		case <-time.After(closeWait): // somebody speaks to a peer that does not answer; its own deadline ends it
+		}
 	})
 	return err
 }

@@ -126,6 +126,7 @@ func TestSlowPeerBoundsWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Freeze("b")
+	defer n.Heal()
 	text := strings.Repeat("x", 64<<10)
 	sent, refused := 0, false
 	for i := 0; i < 2_000 && !refused; i++ {
@@ -147,19 +148,22 @@ func TestHundredThousandGrainsStopFast(t *testing.T) {
 	n := clustertest.New(t, clustertest.Options{Kinds: adders(books, 0, nil)})
 	a := n.Start("a")[0]
 	const grains = 100_000
+	start := time.Now()
 	for i := range grains {
 		if err := a.Gate.Tell(cluster.GrainID{Kind: "hermit", ID: fmt.Sprint(i)}, where{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
+	started := time.Since(start)
 	began := time.Now()
 	if err := a.Gate.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
-	t.Logf("%d grains stopped in %v", grains, took)
-	if took > 10*time.Second {
-		t.Errorf("%d grains took %v to stop", grains, took)
+	t.Logf("%d grains started in %v and stopped in %v", grains, started, took)
+	// The library's placement looks through all grains for each that stops.
+	if took > 5*started+time.Second {
+		t.Errorf("%d grains took %v to stop and %v to start", grains, took, started)
 	}
 }
 

@@ -27,9 +27,9 @@ func (u *Undelivered) Unwrap() error { return u.Err }
 // cheaper than a future each, and has no race between a late answer and the one
 // who stopped waiting.
 type replies struct {
-	pid  *actor.PID
-	next atomic.Uint32
-	mu   struct {
+	pid    *actor.PID
+	next   atomic.Uint32
+	shards [askShards]struct {
 		sync.Mutex
 		waiting map[uint32]waiting
 	}
@@ -42,7 +42,9 @@ type waiting struct {
 
 func newReplies(system *actor.ActorSystem) *replies {
 	r := &replies{}
-	r.mu.waiting = map[uint32]waiting{}
+	for i := range r.shards {
+		r.shards[i].waiting = map[uint32]waiting{}
+	}
 	r.pid, _ = system.ProcessRegistry.Add(r, "colloquy-replies")
 	return r
 }
@@ -50,32 +52,37 @@ func newReplies(system *actor.ActorSystem) *replies {
 // expect gives the address for one answer, which take gets.
 func (r *replies) expect(deadline time.Time, take func(answer any)) *actor.PID {
 	id := r.next.Add(1)
-	r.mu.Lock()
-	r.mu.waiting[id] = waiting{deadline: deadline, take: take}
-	r.mu.Unlock()
+	sh := &r.shards[id%askShards]
+	sh.Lock()
+	sh.waiting[id] = waiting{deadline: deadline, take: take}
+	sh.Unlock()
 	return &actor.PID{Address: r.pid.Address, Id: r.pid.Id, RequestId: id}
 }
 
 // forget ends the wait for an answer, and reports whether it was still on.
 func (r *replies) forget(id uint32) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, on := r.mu.waiting[id]
-	delete(r.mu.waiting, id)
+	sh := &r.shards[id%askShards]
+	sh.Lock()
+	defer sh.Unlock()
+	_, on := sh.waiting[id]
+	delete(sh.waiting, id)
 	return on
 }
 
 // expire ends the waits whose time is over.
 func (r *replies) expire(now time.Time) {
 	var late []waiting
-	r.mu.Lock()
-	for id, w := range r.mu.waiting {
-		if now.After(w.deadline) {
-			late = append(late, w)
-			delete(r.mu.waiting, id)
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.Lock()
+		for id, w := range sh.waiting {
+			if now.After(w.deadline) {
+				late = append(late, w)
+				delete(sh.waiting, id)
+			}
 		}
+		sh.Unlock()
 	}
-	r.mu.Unlock()
 	for _, w := range late {
 		w.take(conversation.Refuse(conversation.CodeUnknownOutcome, "no answer in time; send it again with the same id"))
 	}
@@ -84,10 +91,11 @@ func (r *replies) expire(now time.Time) {
 // SendUserMessage implements [actor.Process].
 func (r *replies) SendUserMessage(pid *actor.PID, message any) {
 	_, msg, _ := actor.UnwrapEnvelope(message)
-	r.mu.Lock()
-	w, on := r.mu.waiting[pid.RequestId]
-	delete(r.mu.waiting, pid.RequestId)
-	r.mu.Unlock()
+	sh := &r.shards[pid.RequestId%askShards]
+	sh.Lock()
+	w, on := sh.waiting[pid.RequestId]
+	delete(sh.waiting, pid.RequestId)
+	sh.Unlock()
 	if on {
 		w.take(msg)
 	}
