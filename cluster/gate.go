@@ -55,8 +55,11 @@ type Gate struct {
 	replies  *replies
 	asks     *asks
 	onParked func(*Parked)
-	watchers []func(before, now *View)                    // set before Run
-	topics   map[string]func(from NodeID, payload []byte) // set before Run
+	mu       struct {
+		sync.Mutex
+		watchers []func(before, now *View)
+		topics   map[string]func(from NodeID, payload []byte)
+	}
 
 	activations atomic.Uint64
 
@@ -94,8 +97,9 @@ func NewGate(o Options) (*Gate, error) {
 	g := &Gate{
 		system: o.System, node: o.Node, kinds: map[string]*hosting{}, log: o.Logger.With("component", "cluster"),
 		onParked: o.OnParked, replies: newReplies(o.System), asks: newAsks(),
-		topics: map[string]func(NodeID, []byte){}, ceding: make(chan struct{}, 1),
+		ceding: make(chan struct{}, 1),
 	}
+	g.mu.topics = map[string]func(NodeID, []byte){}
 	for _, k := range o.Kinds {
 		if err := k.validate(); err != nil {
 			return nil, err
@@ -131,8 +135,12 @@ func (g *Gate) View() *View { return g.view.Load() }
 func (g *Gate) Owns(id GrainID) bool { return g.view.Load().owns(id) }
 
 // OnView has f called with every view that follows another, after the gate
-// itself has acted on it. f must not block. It is called before [Gate.Run].
-func (g *Gate) OnView(f func(before, now *View)) { g.watchers = append(g.watchers, f) }
+// itself has acted on it, one at a time. f must not block.
+func (g *Gate) OnView(f func(before, now *View)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.watchers = append(g.mu.watchers, f)
+}
 
 // Tell hands msg to a grain, starting it if needed. Answers go to sender, which
 // may be nil. A grain of another node gets it with one envelope that may be lost,

@@ -65,7 +65,10 @@ func (g *Gate) changed(before, now *View) {
 	case g.ceding <- struct{}{}:
 	default:
 	}
-	for _, f := range g.watchers {
+	g.mu.Lock()
+	watchers := slices.Clone(g.mu.watchers)
+	g.mu.Unlock()
+	for _, f := range watchers {
 		f(before, now)
 	}
 }

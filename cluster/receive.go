@@ -68,7 +68,7 @@ func (g *Gate) onFrame(p *peer, f *frame) {
 	case opAsk:
 		g.onAsk(p, f)
 	case opTell:
-		g.onTell(p, f)
+		g.onTell(f)
 	case opAnswer:
 		g.onAnswer(f)
 	case opFailure:
@@ -167,7 +167,7 @@ func (g *Gate) settle(p *peer, request uint64, kind *hosting, id GrainID, answer
 func (g *Gate) answer(p *peer, f *frame) { _ = p.push(f) }
 
 // onTell takes a message that wants no answer, or passes it on, once.
-func (g *Gate) onTell(p *peer, f *frame) {
+func (g *Gate) onTell(f *frame) {
 	id := GrainID{Kind: f.kind, ID: f.id}
 	kind, err := g.open(id)
 	if err != nil {
@@ -185,7 +185,6 @@ func (g *Gate) onTell(p *peer, f *frame) {
 	if err := g.deliver(kind, id, msg, nil); errors.Is(err, errMoved) {
 		g.passOn(id, f)
 	}
-	_ = p
 }
 
 func (g *Gate) passOn(id GrainID, f *frame) {
@@ -222,11 +221,18 @@ func (p *peer) behind() bool {
 
 // OnBroadcast has f called with what other members broadcast under a topic, on
 // the goroutine of the sender's connection. f must not block, and copies what it
-// keeps. It is called before [Gate.Run].
-func (g *Gate) OnBroadcast(topic string, f func(from NodeID, payload []byte)) { g.topics[topic] = f }
+// keeps.
+func (g *Gate) OnBroadcast(topic string, f func(from NodeID, payload []byte)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.topics[topic] = f
+}
 
 func (g *Gate) onBroadcast(p *peer, f *frame) {
-	if take := g.topics[f.kind]; take != nil {
+	g.mu.Lock()
+	take := g.mu.topics[f.kind]
+	g.mu.Unlock()
+	if take != nil {
 		take(p.id, f.payload)
 	}
 }
