@@ -24,7 +24,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples chaos chaos-long chaos-single bench-cluster deadcode chart cluster ci clean
+	generate docs verify console browser examples chaos chaos-long chaos-single sim bench-cluster deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -115,6 +115,9 @@ bench-cluster: build ## Durable appends of one node and of three, and the loss o
 	./bin/colloquy bench appends --nodes 1
 	./bin/colloquy bench appends --nodes 3
 	./bin/colloquy bench moves
+
+sim: ## Whole clusters in memory: power cuts, lost disks, cut networks (SIM: other flags)
+	go test ./persistence -count=1 -timeout 6h -run '^TestSimulation$$' -v $(or $(SIM),-sim-seeds 6 -sim-faults 10 -sim-acks 20000)
 
 chaos-single: build ## Kill the server under load and look for acknowledged messages
 	./bin/colloquy chaos single --json $(CHAOS)

@@ -212,7 +212,7 @@ func (w *writer) message(m *conversation.Message) {
 	b.uint(uint64(len(m.Buttons)))
 	for _, button := range m.Buttons {
 		b.string(button.Label)
-		b.string(string(button.Text))
+		b.string(button.Text)
 	}
 	b.pairs(m.Metadata)
 	if m.Bot != nil {

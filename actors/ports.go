@@ -12,7 +12,7 @@ import (
 
 // Gate is the way to grains, on whichever node they are. [cluster.Gate] is the
 // one; a type of its own lets tests put several nodes into one process.
-type Gate interface {
+type Gate interface { //nolint:interfacebloat // one thing with many sides, for which a test has another
 	// Tell hands over a message without an answer; to another node at best effort.
 	Tell(id cluster.GrainID, msg any, sender *actor.PID) error
 	// Ask hands over a message wherever the grain is, trying again until deadline,

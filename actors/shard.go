@@ -92,7 +92,7 @@ func (s *shard) onRequest(r *request) {
 // recognized.
 func (r *request) name(crosses bool) error { //nolint:revive // a fact about the way
 	var ref *conversation.Ref
-	switch cmd := r.cmd.(type) { //nolint:gochecksumtype // the commands that bring messages
+	switch cmd := r.cmd.(type) {
 	case nil:
 		ref = &r.in.Ref
 	case conversation.ReplyAsAgent:

@@ -207,7 +207,7 @@ func (g *Gate) dispatch(q *ask, to Member) {
 		return
 	}
 	f := q.frame
-	f.millis = uint64(max(time.Until(q.deadline).Milliseconds(), 1)) //nolint:gosec // not negative
+	f.millis = uint64(max(time.Until(q.deadline).Milliseconds(), 1))
 	if err := p.push(&f); err != nil && q.attempts == 1 {
 		g.fail(q, err)
 	}
@@ -367,7 +367,7 @@ func failureOf(request uint64, err error) frame {
 		f.kind, f.id = string(conversation.CodeInternal), "the message could not be handled and was set aside"
 	case errors.As(err, &e):
 		f.id = e.Detail[:min(len(e.Detail), maxNameBytes)]
-		f.millis = uint64(max(e.After.Milliseconds(), 0)) //nolint:gosec // not negative
+		f.millis = uint64(max(e.After.Milliseconds(), 0))
 		f.payload = []byte(e.Hint)
 	}
 	return f
@@ -375,6 +375,6 @@ func failureOf(request uint64, err error) frame {
 
 func (f *frame) failure() error {
 	return &conversation.Error{
-		Code: conversation.Code(f.kind), Detail: f.id, Hint: string(f.payload), After: time.Duration(min(f.millis, 1<<31)) * time.Millisecond, //nolint:gosec // bounded
+		Code: conversation.Code(f.kind), Detail: f.id, Hint: string(f.payload), After: time.Duration(min(f.millis, 1<<31)) * time.Millisecond,
 	}
 }

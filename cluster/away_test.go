@@ -42,7 +42,11 @@ func TestAskReachesTheOwnerWhereverItIs(t *testing.T) {
 				t.Fatalf("%v lives at %v and at %v", id, first, got)
 			}
 		}
-		lives[first.(string)]++
+		name, ok := first.(string)
+		if !ok {
+			t.Fatalf("the answer is a %T", first)
+		}
+		lives[name]++
 	}
 	if lives["a"] < 20 || lives["b"] < 20 {
 		t.Errorf("grains are at %v, want them spread", lives)

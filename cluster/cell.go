@@ -13,7 +13,7 @@ import (
 
 // errMoved says that a grain does not belong to this node. It never reaches
 // those who ask: they are sent on.
-var errMoved = conversation.Refuse(conversation.CodeUnavailable, "the grain belongs to another node") //nolint:errname // not for others
+var errMoved = conversation.Refuse(conversation.CodeUnavailable, "the grain belongs to another node")
 
 // cell is the gate's record of one grain.
 type cell struct {

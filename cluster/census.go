@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -41,9 +42,7 @@ func (g *Gate) Census(ctx context.Context) map[NodeID]map[string]int {
 	mu.Lock()
 	defer mu.Unlock()
 	answered := make(map[NodeID]map[string]int, len(out))
-	for id, counts := range out {
-		answered[id] = counts
-	}
+	maps.Copy(answered, out)
 	return answered
 }
 

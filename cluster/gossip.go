@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // the library takes no other
 	"log/slog"
 	"net"
 	"strings"
@@ -65,7 +65,7 @@ func (n *Node) openTransport(ctx context.Context) (memberlist.NodeAwareTransport
 			return nil, nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "the gossip's address for others cannot be resolved", Err: err}
 		}
 		ip = at[0].IP.String()
-		if port, err = net.LookupPort("tcp", p); err != nil {
+		if port, err = (&net.Resolver{}).LookupPort(ctx, "tcp", p); err != nil {
 			_ = nt.Shutdown()
 			return nil, nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "the gossip's port for others is none", Err: err}
 		}
@@ -262,10 +262,8 @@ func (g gossip) NotifyMerge(peers []*memberlist.Node) error {
 // judge refuses nodes that must not be in one cluster with this one.
 func (g gossip) judge(p *memberlist.Node) error {
 	m, err := decodeMeta(p.Meta)
-	why := ""
-	if err != nil {
-		why = "it does not say who it is"
-	} else {
+	why := "it does not say who it is"
+	if err == nil {
 		why = g.node.self().compatible(m)
 	}
 	if why == "" {

@@ -2,23 +2,22 @@ package cluster
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
-
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -125,7 +124,7 @@ func TestStrangersDoNotGetThroughTheLink(t *testing.T) {
 	}
 	// One who does not check us and shows nothing: the server speaks last, so the
 	// refusal is seen with the first read.
-	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"raft"}})
+	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"raft"}}}).DialContext(t.Context(), "tcp", address)
 	if err == nil {
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 		if n, err := conn.Read(make([]byte, 1)); err == nil {

@@ -67,7 +67,7 @@ type Node struct {
 // Errors: class invalid for a missing or weak key and for other settings that
 // make no sense; those of the network.
 func Open(o NodeOptions) (*Node, error) {
-	o = o.withDefaults()
+	o.fill()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ type NodeOptions struct {
 	Carrier func(CarrierOptions) Carrier // makes what carries messages between gates; nil = protoactor's remote
 }
 
-func (o NodeOptions) withDefaults() NodeOptions {
+func (o *NodeOptions) fill() {
 	if o.Name == "" {
 		o.Name = "colloquy"
 	}
@@ -73,7 +73,6 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	if o.Packets == nil {
 		o.Packets = func(string) bool { return false }
 	}
-	return o
 }
 
 func (o *NodeOptions) validate() error {

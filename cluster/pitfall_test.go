@@ -172,8 +172,20 @@ type greeter struct{ machine string }
 
 func (g *greeter) Receive(ctx actor.Context) {
 	if m, ok := ctx.Message().(*wrapperspb.StringValue); ok {
-		ctx.Respond(wrapperspb.String(protocluster.GetClusterIdentity(ctx.(actor.ExtensionContext)).Identity + "@" + g.machine + ":" + m.GetValue()))
+		if c, ok := ctx.(actor.ExtensionContext); ok {
+			ctx.Respond(wrapperspb.String(protocluster.GetClusterIdentity(c).Identity + "@" + g.machine + ":" + m.GetValue()))
+		}
 	}
+}
+
+// textOf gives the text of an answer.
+func textOf(t *testing.T, answer any) string {
+	t.Helper()
+	m, ok := answer.(*wrapperspb.StringValue)
+	if !ok {
+		t.Fatalf("the answer is a %T", answer)
+	}
+	return m.GetValue()
 }
 
 func TestProtoactorsOwnCallsFindTheSameGrains(t *testing.T) {
@@ -192,7 +204,7 @@ func TestProtoactorsOwnCallsFindTheSameGrains(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			said := got.(*wrapperspb.StringValue).GetValue()
+			said := textOf(t, got)
 			if want == "" {
 				want = said
 			}
@@ -204,7 +216,7 @@ func TestProtoactorsOwnCallsFindTheSameGrains(t *testing.T) {
 				t.Fatalf("%s finds no PID for %s", m.Name, id)
 			}
 			answer, err := m.System.Root.RequestFuture(pid, wrapperspb.String("hello"), 5*time.Second).Result()
-			if err != nil || answer.(*wrapperspb.StringValue).GetValue() != want {
+			if err != nil || textOf(t, answer) != want {
 				t.Errorf("by PID: %v, %v, want %q", answer, err, want)
 			}
 		}

@@ -117,7 +117,7 @@ func (g *Gate) onAsk(p *peer, f *frame) {
 		return
 	}
 	request := f.request
-	deadline := time.Now().Add(time.Duration(min(f.millis, 1<<31)) * time.Millisecond) //nolint:gosec // bounded
+	deadline := time.Now().Add(time.Duration(min(f.millis, 1<<31)) * time.Millisecond)
 	pid := g.replies.expect(deadline, func(answer any) { g.settle(p, request, kind, id, answer) })
 	if err := g.deliver(kind, id, msg, pid); err != nil && g.replies.forget(pid.RequestId) {
 		g.reject(p, request, id, err)

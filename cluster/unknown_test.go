@@ -14,8 +14,8 @@ import (
 // types of a newer version are.
 func newUnknownMessage() proto.Message {
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("of_a_newer_version.proto"), Package: proto.String("newer"), Syntax: proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Surprise")}},
+		Name: new("of_a_newer_version.proto"), Package: new("newer"), Syntax: new("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new("Surprise")}},
 	}, protoregistry.GlobalFiles)
 	if err != nil {
 		panic(err)

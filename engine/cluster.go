@@ -66,7 +66,7 @@ func beside(given, first string, ports int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n, err := net.LookupPort("tcp", port)
+	n, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
 	if err != nil {
 		return "", err
 	}

@@ -36,7 +36,7 @@ func status(t *testing.T, e *Engine) gateway.ClusterStatus {
 
 // Three nodes are one service: what is written at one is acknowledged by all,
 // and is there when the one that had it is gone.
-func TestThreeNodesAreOneService(t *testing.T) { //nolint:tparallel // nodes of its own, and many of them
+func TestThreeNodesAreOneService(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three nodes")
 	}
@@ -58,6 +58,9 @@ func TestThreeNodesAreOneService(t *testing.T) { //nolint:tparallel // nodes of 
 		}
 		return true
 	})
+	if code, body := ask(t, "http://"+third.OpsAddr()+"/cluster"); code != http.StatusOK || !strings.Contains(body, `"live_voters":3`) {
+		t.Errorf("/cluster on the operations listener = %d %s", code, body)
+	}
 	if _, err := first.store.PutInbox(t.Context(), conversation.Inbox{ID: "desk", Name: "desk", Origins: []string{"self"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +164,9 @@ func TestNodeSaysWhatItWaitsFor(t *testing.T) {
 		code, body := ask(t, "http://"+o.Config.OpsListen+"/readyz?verbose")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "looking for a cluster to join")
 	})
+	if code, body := ask(t, "http://"+o.Config.OpsListen+"/cluster"); code != http.StatusServiceUnavailable || !strings.Contains(body, "starting") {
+		t.Errorf("/cluster = %d %s, want 503 with the reason", code, body)
+	}
 	if code, body := ask(t, "http://"+o.Config.OpsListen+"/livez"); code != http.StatusOK {
 		t.Errorf("/livez = %d %s, want 200: it lives", code, body)
 	}
@@ -194,23 +200,24 @@ func TestStrangersAreNotLetIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s gateway.ClusterStatus
-	call := CallOptions{Address: first.node.LinkAddress(), Method: http.MethodGet, Path: "/v1/cluster"}
-	if err := CallOperator(t.Context(), other, call, nil, &s); err == nil {
+	call := Call{Address: first.node.LinkAddress(), Method: http.MethodGet, Path: "/v1/cluster", Answer: &s}
+	if err := CallOperator(t.Context(), other, call); err == nil {
 		t.Error("an operator with another key got an answer")
 	}
 	right, err := first.config.Cluster.Dialer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CallOperator(t.Context(), right, call, nil, &s); err != nil || s.Self != first.store.Identity().Node {
+	if err := CallOperator(t.Context(), right, call); err != nil || s.Self != first.store.Identity().Node {
 		t.Errorf("an operator with the key got %+v, %v", s, err)
 	}
-	call.Method, call.Path = http.MethodPost, SetUpPath
 	var made Setup
-	if err := CallOperator(t.Context(), right, call, map[string]string{"inbox": "shop"}, &made); err != nil || made.Token == "" || made.Ingress == "" {
+	call.Method, call.Path, call.Body, call.Answer = http.MethodPost, SetUpPath, map[string]string{"inbox": "shop"}, &made
+	if err := CallOperator(t.Context(), right, call); err != nil || made.Token == "" || made.Ingress == "" {
 		t.Errorf("set-up of a running node = %+v, %v", made, err)
 	}
-	if err := CallOperator(t.Context(), right, call, map[string]string{"inbox": "Not An Id"}, &made); !errors.Is(err, conversation.ErrInvalid) {
+	call.Body = map[string]string{"inbox": "Not An Id"}
+	if err := CallOperator(t.Context(), right, call); !errors.Is(err, conversation.ErrInvalid) {
 		t.Errorf("set-up with a bad inbox = %v, want class invalid", err)
 	}
 }

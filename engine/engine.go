@@ -74,7 +74,7 @@ type Engine struct {
 	opening               atomic.Pointer[string]
 	ready                 chan struct{}
 	running, stopping     atomic.Bool
-	draining              atomic.Bool
+	draining, opened      atomic.Bool
 	started               time.Time
 	commitBuffer          int // commits the apply stream may be ahead of the sockets
 	closing               sync.Once
@@ -154,6 +154,7 @@ func (e *Engine) open() error {
 	}
 	e.progress("the node is starting")
 	e.addChecks()
+	e.opened.Store(true)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -26,10 +27,13 @@ const (
 	OperatorProtocol = "operator"
 	// SetUpPath makes a first admin possible; see [SetUp].
 	SetUpPath = "/v1/setup"
+	// BackupPath has the node copy its journal to a folder of its machine.
+	BackupPath = "/v1/backup"
 
 	selfPath     = "/self"
 	askTimeout   = 2 * time.Second
 	hashTimeout  = 60 * time.Second
+	workTimeout  = 10 * time.Minute // of a backup
 	maxAnswer    = 1 << 20
 	maxOperators = 16 << 10 // of a request's body
 )
@@ -85,7 +89,7 @@ func (o operator) askAll(ctx context.Context, how gateway.StatusDetail) map[stri
 		}
 		all.Go(func() {
 			var n gateway.NodeStatus
-			if err := o.call(ctx, m.Address, http.MethodGet, path, nil, &n); err != nil {
+			if err := o.call(ctx, Call{Address: m.Address, Method: http.MethodGet, Path: path, Answer: &n}); err != nil {
 				n = gateway.NodeStatus{State: gateway.NodeAbsent, Problem: "it does not answer: " + err.Error()}
 			}
 			n.Run, n.Node = string(m.ID), m.Journal
@@ -154,7 +158,7 @@ func sum(s *gateway.ClusterStatus, h persistence.Health) {
 		}
 	}
 	s.Quorum = s.Leader != "" && 2*s.LiveVoters > s.Voters
-	s.UnderReplicatedBytes = uint64(max(h.UnderReplicatedBytes, 0)) //nolint:gosec // not negative
+	s.UnderReplicatedBytes = uint64(max(h.UnderReplicatedBytes, 0))
 }
 
 // Drain implements [gateway.Cluster].
@@ -168,7 +172,7 @@ func (o operator) Drain(ctx context.Context, node string) error {
 		if err != nil {
 			return err
 		}
-		return o.call(ctx, m.Address, http.MethodPost, drainPath, struct{}{}, nil)
+		return o.call(ctx, Call{Address: m.Address, Method: http.MethodPost, Path: drainPath, Body: struct{}{}})
 	}
 	others := 0
 	for _, m := range e.node.View().Members() {
@@ -180,7 +184,7 @@ func (o operator) Drain(ctx context.Context, node string) error {
 		return conversation.Refuse(conversation.CodeConflict, "no other node could take over")
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), e.config.ShutdownGrace)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.config.ShutdownGrace)
 		defer cancel()
 		e.Drain(ctx)
 	}()
@@ -213,8 +217,8 @@ func (o operator) Remove(ctx context.Context, node string, how gateway.Removal) 
 const drainPath = "/v1/cluster/drain"
 
 // call speaks HTTP with a peer over the link.
-func (o operator) call(ctx context.Context, address, method, path string, body, answer any) error {
-	return CallOperator(ctx, o.e.node.Link(), CallOptions{Address: address, Method: method, Path: path}, body, answer)
+func (o operator) call(ctx context.Context, c Call) error {
+	return CallOperator(ctx, o.e.node.Link(), c)
 }
 
 // LinkDialer opens streams between nodes; package cluster has two.
@@ -222,18 +226,21 @@ type LinkDialer interface {
 	Dial(ctx context.Context, address, protocol string) (net.Conn, error)
 }
 
-// CallOptions say whom to call, and for what.
-type CallOptions struct {
+// Call says whom to call, and for what.
+type Call struct {
 	Address, Method, Path string
+
+	Body   any // sent as JSON; nil = nothing
+	Answer any // what the answer's JSON is read into; nil = it is not read
 }
 
 // CallOperator makes one call to the operators' side of a node over its link.
-// body and answer are JSON and may be nil. Errors: those of the link; what the
+// Errors: those of the link; what the
 // node refuses, with its code.
-func CallOperator(ctx context.Context, link LinkDialer, o CallOptions, body, answer any) error {
+func CallOperator(ctx context.Context, link LinkDialer, o Call) error {
 	var content io.Reader = http.NoBody
-	if body != nil {
-		raw, err := json.Marshal(body)
+	if o.Body != nil {
+		raw, err := json.Marshal(o.Body)
 		if err != nil {
 			return err
 		}
@@ -262,10 +269,10 @@ func CallOperator(ctx context.Context, link LinkDialer, o CallOptions, body, ans
 	if res.StatusCode/100 != 2 {
 		return refusal(res.StatusCode, raw)
 	}
-	if answer == nil {
+	if o.Answer == nil {
 		return nil
 	}
-	if err := json.Unmarshal(raw, answer); err != nil {
+	if err := json.Unmarshal(raw, o.Answer); err != nil {
 		return fmt.Errorf("answer of node at %s: %w", o.Address, err)
 	}
 	return nil
@@ -301,8 +308,16 @@ func (e *Engine) serveOperators(ctx context.Context) error {
 		}
 		writeJSON(w, operator{e}.self(r.Context(), how))
 	})
-	mux.HandleFunc("POST "+SetUpPath, e.serveSetUp)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsHeaderTime, ReadTimeout: askTimeout, WriteTimeout: hashTimeout}
+	mux.HandleFunc("POST "+SetUpPath, serveCall(func(ctx context.Context, ask setUpAsk) (any, error) {
+		return SetUp(ctx, e.store, ask.Inbox)
+	}))
+	mux.HandleFunc("POST "+BackupPath, serveCall(func(ctx context.Context, ask backupAsk) (any, error) {
+		if !filepath.IsAbs(ask.To) {
+			return nil, conversation.Refuse(conversation.CodeInvalid, "to: an absolute path on the node's machine is needed")
+		}
+		return struct{}{}, e.store.Backup(ctx, ask.To)
+	}))
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsHeaderTime, ReadTimeout: askTimeout, WriteTimeout: workTimeout}
 	return serveHTTP(ctx, srv, opsCloseTime, func() error { return srv.Serve(unwrapped{listener}) })
 }
 
@@ -319,23 +334,50 @@ func (u unwrapped) Accept() (net.Conn, error) {
 	return struct{ net.Conn }{c}, nil
 }
 
-func (e *Engine) serveSetUp(w http.ResponseWriter, r *http.Request) {
-	var ask struct {
-		Inbox string `json:"inbox"`
-	}
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOperators)).Decode(&ask)
-	var made Setup
-	if err == nil {
-		made, err = SetUp(r.Context(), e.store, ask.Inbox)
-	}
-	if err != nil {
-		row := conversation.CodeOf(err).Row()
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(row.Status)
-		writeJSON(w, map[string]any{"code": row.Code, "title": row.Means, "detail": err.Error()})
+// serveStatus shows the nodes to whoever can reach the operations listener.
+func (e *Engine) serveStatus(w http.ResponseWriter, r *http.Request) {
+	if !e.opened.Load() {
+		http.Error(w, *e.opening.Load(), http.StatusServiceUnavailable)
 		return
 	}
-	writeJSON(w, made)
+	s, err := operator{e}.Status(r.Context(), gateway.StatusPlain)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	writeJSON(w, s)
+}
+
+type (
+	setUpAsk struct {
+		Inbox string `json:"inbox"`
+	}
+	backupAsk struct {
+		To string `json:"to"`
+	}
+)
+
+// serveCall makes a handler of what reads JSON and gives JSON.
+func serveCall[T any](do func(context.Context, T) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var ask T
+		raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOperators))
+		if err == nil && json.Unmarshal(raw, &ask) != nil {
+			err = conversation.Refuse(conversation.CodeBadJSON, "the body is not what this call takes")
+		}
+		var answer any
+		if err == nil {
+			answer, err = do(r.Context(), ask)
+		}
+		if err != nil {
+			row := conversation.CodeOf(err).Row()
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(row.Status)
+			writeJSON(w, map[string]any{"code": row.Code, "title": row.Means, "detail": detail(err)})
+			return
+		}
+		writeJSON(w, answer)
+	}
 }
 
 // writeJSON answers; the peer may be gone, and there is nobody to tell.

@@ -191,7 +191,10 @@ func (e *Engine) serveOps(ctx context.Context) error {
 	if e.config.OpsPprof {
 		handler = telemetry.WithPprof(handler)
 	}
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: opsHeaderTime}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.HandleFunc("GET /cluster", e.serveStatus)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsHeaderTime}
 	return serveHTTP(ctx, srv, opsCloseTime, func() error { return srv.Serve(e.opsListener) })
 }
 

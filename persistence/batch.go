@@ -60,8 +60,8 @@ func (b *rowBatch) value(op rowOp) []byte { return b.buf[op.mid:op.end:op.end] }
 // find gives what the batch sets a key to; nil when it does not. It looks at
 // every write, so it is for what is asked rarely.
 func (b *rowBatch) find(key []byte) []byte {
-	for i := len(b.ops) - 1; i >= 0; i-- {
-		if op := b.ops[i]; op.kind == rowSet && bytes.Equal(b.key(op), key) {
+	for _, v := range slices.Backward(b.ops) {
+		if op := v; op.kind == rowSet && bytes.Equal(b.key(op), key) {
 			return b.value(op)
 		}
 	}

@@ -26,7 +26,10 @@ const (
 
 // Peer is a live node: its identity in the journal, which is empty until its
 // journal is open, and the address of its link.
-type Peer struct{ Node, Address string }
+type Peer struct {
+	Node    string `json:"Node"`
+	Address string `json:"Address"`
+}
 
 // Timing says how fast the loss of the leader is noticed, and so how long
 // writes stop when it dies. Shorter times need machines that are not starved.
@@ -106,7 +109,13 @@ func (o *ClusterOptions) Validate() error {
 }
 
 // filled gives the options with their defaults.
-func (o ClusterOptions) filled() *ClusterOptions {
+func (o *ClusterOptions) filled() *ClusterOptions {
+	full := *o
+	full.fill()
+	return &full
+}
+
+func (o *ClusterOptions) fill() {
 	if o.Peers == nil {
 		o.Peers = func() []Peer { return nil }
 	}
@@ -121,7 +130,6 @@ func (o ClusterOptions) filled() *ClusterOptions {
 	if o.Timing == (Timing{}) {
 		o.Timing = TimingFast()
 	}
-	return &o
 }
 
 // silence is how long a peer may say nothing before it counts as dead.

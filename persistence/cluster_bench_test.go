@@ -28,7 +28,7 @@ type loopSite struct {
 }
 
 func (s *loopSite) Listen(protocol string) (net.Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

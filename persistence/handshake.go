@@ -88,8 +88,8 @@ func verdictOf(err error) verdict {
 	return verdictNotReady
 }
 
-func (g *greeting) append(b []byte) []byte {
-	b = append(b, 'J', byte(g.version)) //nolint:gosec // a small number
+func (g *greeting) encode() []byte {
+	b := append([]byte(nil), 'J', byte(g.version)) //nolint:gosec // a small number
 	for _, s := range []string{g.cluster, g.from, g.to, g.program} {
 		b = appendBytes(b, s)
 	}
@@ -135,7 +135,7 @@ func greet(conn net.Conn, g greeting) (err error) {
 	if err := conn.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return err
 	}
-	if err := writeShort(conn, g.append(nil)); err != nil {
+	if err := writeShort(conn, g.encode()); err != nil {
 		return err
 	}
 	answer, err := readShort(conn)

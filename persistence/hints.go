@@ -95,6 +95,6 @@ func (c *commitHints) take() (raft.RPC, bool) {
 		RPCHeader: raft.RPCHeader{
 			ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(h.leader), Addr: []byte(h.leader),
 		},
-		Term: h.term, Leader: []byte(h.leader), PrevLogEntry: h.index, PrevLogTerm: h.term, LeaderCommitIndex: h.index,
+		Term: h.term, PrevLogEntry: h.index, PrevLogTerm: h.term, LeaderCommitIndex: h.index,
 	}}, true
 }

@@ -225,7 +225,7 @@ func newMemPipe(n *memNet, from, to string) (server, client *memConn) {
 
 func expired(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
-func (c *memConn) deadline(write bool) time.Time {
+func (c *memConn) deadline(write bool) time.Time { //nolint:revive // reading and writing differ in nothing else
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if write {

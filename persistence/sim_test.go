@@ -231,12 +231,12 @@ func (w *simWriter) stored(s *Store, id conversation.ConversationID, at conversa
 			return fmt.Errorf("%s: entry %d is acknowledged and cannot be read", id, at+1)
 		}
 	}
-	w.simulation.books.mu.Lock()
-	defer w.simulation.books.mu.Unlock()
+	w.books.mu.Lock()
+	defer w.books.mu.Unlock()
 	if w.simulation.round.Load() != w.round {
 		return nil // the power went meanwhile
 	}
-	if err := w.simulation.books.ack(id, at, texts); err != nil {
+	if err := w.books.ack(id, at, texts); err != nil {
 		return err
 	}
 	w.known[id] = at + conversation.Seq(len(texts))
@@ -252,7 +252,7 @@ func (w *simWriter) claim(id conversation.ConversationID) (conversation.Seq, err
 			_ = pause(context.Background(), time.Millisecond, nil) // nothing is up
 			continue
 		}
-		want := w.simulation.books.version(id)
+		want := w.books.version(id)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		epoch, err := s.Claim(ctx, id)
 		var state *conversation.State
@@ -271,7 +271,7 @@ func (w *simWriter) claim(id conversation.ConversationID) (conversation.Seq, err
 			return 0, fmt.Errorf("%s: %d entries after a claim, %d were acknowledged", id, state.Version, want)
 		}
 		w.known[id], w.epoch[id] = state.Version, epoch
-		return state.Version, w.simulation.books.claimed(id, epoch)
+		return state.Version, w.books.claimed(id, epoch)
 	}
 	return 0, nil
 }
@@ -556,8 +556,13 @@ func runSimulation(t *testing.T, seed uint64, change func(*Options)) (*simulatio
 		name string
 		do   func()
 	}{
-		{"power_one", m.powerOfOne}, {"power_one", m.powerOfOne}, {"power_all", m.powerOfAll}, {"wipe", m.wipe},
-		{"partition", m.partition}, {"one_way", m.oneWay}, {"restart", m.restart},
+		{"power_one", m.powerOfOne},
+		{"power_one", m.powerOfOne},
+		{"power_all", m.powerOfAll},
+		{"wipe", m.wipe},
+		{"partition", m.partition},
+		{"one_way", m.oneWay},
+		{"restart", m.restart},
 	}
 	for done := int64(1); done <= int64(*simFaults) && !m.stop.Load(); done++ {
 		goal := *simAcks * done / int64(*simFaults)
@@ -587,7 +592,7 @@ func TestSimulation(t *testing.T) {
 	report := simReport{Seeds: *simSeeds, Kinds: make(map[string]int)}
 	var mu sync.Mutex
 	slots := make(chan struct{}, *simSide)
-	t.Run("seeds", func(t *testing.T) {
+	t.Run("seeds", func(t *testing.T) { //nolint:tparallel // its seeds are, and the report waits for them
 		for i := range uint64(*simSeeds) {
 			t.Run(fmt.Sprintf("seed=%d", *simFirst+i), func(t *testing.T) {
 				t.Parallel()

@@ -244,7 +244,7 @@ func TestGarbageOnTheLinkEndsTheStream(t *testing.T) {
 	site := c.net.at("x")
 	hello := greeting{version: 1, cluster: n.store.identity.Cluster, from: "x", to: n.store.identity.Node, starts: 1}
 	var greeted bytes.Buffer
-	if err := writeShort(&greeted, hello.append(nil)); err != nil {
+	if err := writeShort(&greeted, hello.encode()); err != nil {
 		t.Fatal(err)
 	}
 	for _, protocol := range []string{protocolJournal, protocolRaft} {
@@ -294,7 +294,7 @@ func TestGarbageOnTheLinkEndsTheStream(t *testing.T) {
 // FuzzFrames reads arbitrary bytes as the messages of peers.
 func FuzzFrames(f *testing.F) {
 	g := greeting{version: 1, cluster: "c", from: "a", to: "b", program: "v1.0.0", starts: 3}
-	f.Add(g.append(nil))
+	f.Add(g.encode())
 	m := member{starts: 1, run: 2, acked: 3, removed: true, address: "a", version: "v"}
 	f.Add(m.append(nil))
 	i := introduction{node: "n", member: m, last: 9}
@@ -304,7 +304,7 @@ func FuzzFrames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if g, err := readGreeting(b); err == nil {
-			again, err := readGreeting(g.append(nil))
+			again, err := readGreeting(g.encode())
 			if err != nil || again != g {
 				t.Errorf("greeting changed: %+v, %+v, %v", g, again, err)
 			}

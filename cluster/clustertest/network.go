@@ -10,7 +10,6 @@ package clustertest
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -65,7 +64,7 @@ type Network struct {
 func New(t testing.TB, o Options) *Network {
 	t.Helper()
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Carrier == Fitting {
 		o.Carrier = fitting

@@ -155,8 +155,8 @@ func (c *clusterJoinCmd) Run(t *tool) error {
 		}
 	}
 	var there gateway.ClusterStatus
-	call := engine.CallOptions{Address: link, Method: "GET", Path: "/v1/cluster"}
-	if err := callNode(t, &config, call, c.Timeout, nil, &there); err != nil {
+	call := engine.Call{Address: link, Method: "GET", Path: "/v1/cluster", Answer: &there}
+	if err := callNode(t, &config, c.Timeout, call); err != nil {
 		return err
 	}
 	if err := mayJoin(config.DataDir, there.Cluster); err != nil {
@@ -207,7 +207,7 @@ func addLine(path, line string) error {
 	if len(old) > 0 && old[len(old)-1] != '\n' {
 		old = append(old, '\n')
 	}
-	return os.WriteFile(path, append(old, line+"\n"...), 0o600)
+	return os.WriteFile(path, append(old, line+"\n"...), 0o600) //nolint:gosec // the operator's own file
 }
 
 // clusterDrainCmd is `colloquy cluster drain`.

@@ -26,19 +26,18 @@ func (f *nodeFlags) ask(t *tool, method, path string, body, answer any) error {
 			return &failure{exitUsage, err}
 		}
 	}
-	call := engine.CallOptions{Address: address, Method: method, Path: path}
-	return callNode(t, &config, call, f.Timeout, body, answer)
+	return callNode(t, &config, f.Timeout, engine.Call{Address: address, Method: method, Path: path, Body: body, Answer: answer})
 }
 
 // callNode makes one call over the link, as whoever has the cluster key may.
-func callNode(t *tool, config *engine.Config, call engine.CallOptions, timeout time.Duration, body, answer any) error {
+func callNode(t *tool, config *engine.Config, timeout time.Duration, call engine.Call) error {
 	dialer, err := config.Cluster.Dialer()
 	if err != nil {
 		return &failure{exitUsage, err}
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	return engine.CallOperator(ctx, dialer, call, body, answer)
+	return engine.CallOperator(ctx, dialer, call)
 }
 
 // ownLink gives the address of this machine's node for somebody on it.
@@ -63,7 +62,7 @@ func nextPort(address string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n, err := net.LookupPort("tcp", port)
+	n, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", address, err)
 	}

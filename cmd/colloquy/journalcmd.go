@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"time"
 
+	"github.com/colloquyhq/colloquy/engine"
 	"github.com/colloquyhq/colloquy/persistence"
 )
 
@@ -82,15 +85,11 @@ type backupCmd struct {
 
 // Run implements the subcommand.
 func (c *backupCmd) Run(t *tool) error {
-	s, err := c.openStore(t)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(s.Backup(t.ctx, c.To), s.Close()); err != nil {
+	if err := c.backup(t); err != nil {
 		return err
 	}
 	if !c.Verify {
-		_, err = fmt.Fprintln(t.stdout, "backup written to", c.To)
+		_, err := fmt.Fprintln(t.stdout, "backup written to", c.To)
 		return err
 	}
 	m, err := persistence.Verify(c.To)
@@ -100,6 +99,28 @@ func (c *backupCmd) Run(t *tool) error {
 	_, err = fmt.Fprintf(t.stdout, "backup written to %s and verified: %d files\n", c.To, len(m.Files))
 	return err
 }
+
+// backup copies the journal of a node at rest, or has the running one of a
+// cluster do it.
+func (c *backupCmd) backup(t *tool) error {
+	s, err := c.openStore(t)
+	if err == nil {
+		return errors.Join(s.Backup(t.ctx, c.To), s.Close())
+	}
+	config, cerr := c.load(t, nil)
+	if cerr != nil || !errors.Is(err, persistence.ErrLocked) || !config.Cluster.Clustered() {
+		return err
+	}
+	to, err := filepath.Abs(c.To)
+	if err != nil {
+		return err
+	}
+	node := nodeFlags{configFlags: c.configFlags, Timeout: backupTime}
+	return node.ask(t, "POST", engine.BackupPath, map[string]string{"to": to}, nil)
+}
+
+// backupTime is how long a running node may take for its backup.
+const backupTime = 10 * time.Minute
 
 // restoreCmd is `colloquy restore`.
 type restoreCmd struct {

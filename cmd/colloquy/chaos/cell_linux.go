@@ -143,7 +143,7 @@ func (n *namespace) spawnNode(cmd *exec.Cmd) error {
 // feed runs a program with an input, in a namespace or, when n is nil, where
 // this process is.
 func feed(ctx context.Context, n *namespace, input, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the tools of the network
 	cmd.Stdin = strings.NewReader(input)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -97,7 +97,7 @@ func (c *wallClock) close() { _ = c.memory.Close() }
 // memory.
 func readVDSO(pid int) (int64, []byte, *os.File, error) {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	maps, err := os.ReadFile(filepath.Join(proc, "maps"))
+	maps, err := os.ReadFile(filepath.Join(proc, "maps")) //nolint:gosec // the kernel's word on a process of ours
 	if err != nil {
 		return 0, nil, nil, err
 	}
@@ -109,7 +109,7 @@ func readVDSO(pid int) (int64, []byte, *os.File, error) {
 		if _, err := fmt.Sscanf(line, "%x-%x", &low, &high); err != nil {
 			return 0, nil, nil, err
 		}
-		memory, err := os.OpenFile(filepath.Join(proc, "mem"), os.O_RDWR, 0)
+		memory, err := os.OpenFile(filepath.Join(proc, "mem"), os.O_RDWR, 0) //nolint:gosec // the kernel's word on a process of ours
 		if err != nil {
 			return 0, nil, nil, err
 		}
@@ -146,7 +146,7 @@ func whileStopped(pid int, entry int64, f func() error) error {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 			return err
 		}
-		if clear, err := threadsAway(pid, entry); err != nil || clear {
+		if away, err := threadsAway(pid, entry); err != nil || away {
 			if err == nil {
 				err = f()
 			}
@@ -172,7 +172,7 @@ func threadsAway(pid int, entry int64) (bool, error) {
 		}
 		running := false
 		for _, t := range threads {
-			raw, err := os.ReadFile(filepath.Join(tasks, t.Name(), "syscall"))
+			raw, err := os.ReadFile(filepath.Join(tasks, t.Name(), "syscall")) //nolint:gosec // the kernel's word on a process of ours
 			if errors.Is(err, os.ErrNotExist) {
 				continue
 			}

@@ -62,7 +62,7 @@ func (d *smallDisk) fill() error {
 	}
 	size := int64(0)
 	for step := int64(largestBallast); step >= leastBallast; {
-		switch err := syscall.Fallocate(int(f.Fd()), 0, size, step); { //nolint:gosec // a file descriptor
+		switch err := syscall.Fallocate(int(f.Fd()), 0, size, step); {
 		case err == nil:
 			size += step
 		case errors.Is(err, syscall.ENOSPC):

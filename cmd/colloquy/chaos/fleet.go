@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -301,9 +302,7 @@ func (f *fleet) endings() (map[int]int, []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := make(map[int]int, len(f.mu.ended))
-	for status, n := range f.mu.ended {
-		out[status] = n
-	}
+	maps.Copy(out, f.mu.ended)
 	return out, append([]string(nil), f.mu.crashed...)
 }
 

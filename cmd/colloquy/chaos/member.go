@@ -112,7 +112,7 @@ func (m *member) freeze() error { return m.signal(stopSignal, true) }
 
 func (m *member) thaw() error { return m.signal(continueSignal, false) }
 
-func (m *member) signal(s syscall.Signal, frozen bool) error { //nolint:revive // the state after it
+func (m *member) signal(s syscall.Signal, frozen bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mu.node == nil || m.mu.node.Ended() {

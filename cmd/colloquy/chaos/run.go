@@ -22,7 +22,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	if o.Seed == 0 {
-		o.Seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		o.Seed = uint64(time.Now().UnixNano())
 	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
