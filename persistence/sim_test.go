@@ -469,6 +469,11 @@ func (m *simulation) healed() {
 			if n.store.Leads() {
 				lead = n.store
 			}
+			// Everybody has to know who votes: a change that only the leader knows
+			// could be lost with it.
+			if h := n.store.Health(context.Background()); h.Voters != 3 || len(n.store.configuration().Servers) != 3 {
+				return false
+			}
 		}
 		if lead == nil {
 			return false
