@@ -8,6 +8,9 @@ NPM      := $(shell command -v npm 2>/dev/null)
 MODULES  := $(if $(NPM),console/node_modules/.ready)
 OUT      ?= bench/new.txt
 FUZZTIME ?= 20s
+SEEDS    ?= 60
+FAULTS   ?= 20
+ACKS     ?= 50000
 
 # Packages in which goroutines meet are tested with the race detector, all others
 # without. The journal is tested both ways: its long crash tests run without the
@@ -24,7 +27,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples chaos-single deadcode ci clean
+	generate docs verify console browser sim examples chaos-single deadcode ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -98,6 +101,10 @@ verify: ## Fail when a generated file is not fresh
 
 browser: build ## Walk through widget and console in a real browser (needs npm and chromium)
 	cd test/browser && npm ci --no-audit --no-fund && npm run --silent walk
+
+sim: ## Clusters in memory under load and faults: SEEDS × FAULTS, ACKS acknowledged appends a seed; fails on any loss
+	go test -run '^TestSimulation$$' -count=1 -timeout 4h -v ./persistence \
+	  -sim-seeds $(SEEDS) -sim-faults $(FAULTS) -sim-acks $(ACKS) | grep -v '^=== '
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...
