@@ -8,6 +8,9 @@ NPM      := $(shell command -v npm 2>/dev/null)
 MODULES  := $(if $(NPM),console/node_modules/.ready)
 OUT      ?= bench/new.txt
 FUZZTIME ?= 20s
+SEEDS    ?= 60
+FAULTS   ?= 20
+ACKS     ?= 50000
 
 # Packages in which goroutines meet are tested with the race detector, all others
 # without. The journal is tested both ways: its long crash tests run without the
@@ -116,8 +119,9 @@ bench-cluster: build ## Durable appends of one node and of three, and the loss o
 	./bin/colloquy bench appends --nodes 3
 	./bin/colloquy bench moves
 
-sim: ## Whole clusters in memory: power cuts, lost disks, cut networks (SIM: other flags)
-	go test ./persistence -count=1 -timeout 6h -run '^TestSimulation$$' -v $(or $(SIM),-sim-seeds 6 -sim-faults 10 -sim-acks 20000)
+sim: ## Clusters in memory under load and faults: SEEDS x FAULTS, ACKS acknowledged appends a seed; fails on any loss
+	go test ./persistence -run '^TestSimulation$$' -count=1 -timeout 4h -v \
+	  -sim-seeds $(SEEDS) -sim-faults $(FAULTS) -sim-acks $(ACKS)
 
 chaos-single: build ## Kill the server under load and look for acknowledged messages
 	./bin/colloquy chaos single --json $(CHAOS)

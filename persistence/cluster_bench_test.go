@@ -94,10 +94,16 @@ func BenchmarkClusterAppend(b *testing.B) {
 // BenchmarkClusterLatency appends one message after the other, on the leader or
 // on a follower.
 func BenchmarkClusterLatency(b *testing.B) {
-	for _, where := range []string{"leader", "follower"} {
+	for _, where := range []string{"leader", "follower", "follower-without-hints"} {
 		b.Run("on="+where, func(b *testing.B) {
 			stores := benchCluster(b, 3)
 			at := slices.IndexFunc(stores, func(s *Store) bool { return s.Leads() == (where == "leader") })
+			if where == "follower-without-hints" {
+				h := stores[at].cluster.hints
+				h.mu.Lock()
+				h.mu.off = true
+				h.mu.Unlock()
+			}
 			text := conversation.Text(strings.Repeat("hello there ", 25))
 			times := make([]time.Duration, 0, b.N)
 			b.ResetTimer()

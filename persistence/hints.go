@@ -20,7 +20,7 @@ type commitHints struct {
 		hint   commitHint
 		stored uint64 // the end of this node's log
 		vote   *raft.TimeoutNowRequest
-		off    bool
+		off    bool // no hints are taken, for comparison
 	}
 }
 

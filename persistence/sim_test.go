@@ -28,6 +28,7 @@ var (
 	simFirst  = flag.Uint64("sim-first", 0, "the first seed")
 	simFaults = flag.Int("sim-faults", 8, "faults of a seed")
 	simAcks   = flag.Int64("sim-acks", 4000, "acknowledged appends of a seed, at least")
+	simLoad   = flag.Int("sim-writers", 96, "writers at a time")
 	simSide   = flag.Int("sim-parallel", 2, "seeds at a time")
 )
 
@@ -94,10 +95,7 @@ func (l *simLedger) copy() map[conversation.ConversationID][]string {
 	return maps.Clone(l.acked)
 }
 
-const (
-	simWriters       = 96
-	simConversations = 4 // of a writer
-)
+const simConversations = 4 // of a writer
 
 // simWriter writes to conversations of its own, on whatever node is there.
 type simWriter struct {
@@ -366,7 +364,7 @@ func (m *simulation) reset(s *Store, promised map[conversation.ConversationID][]
 	}
 	m.books.mu.Lock()
 	defer m.books.mu.Unlock()
-	for i := range simWriters * simConversations {
+	for i := range *simLoad * simConversations {
 		id := conv(i)
 		texts, err := storedTexts(s, id)
 		if err == nil {
@@ -550,7 +548,7 @@ func runSimulation(t *testing.T, seed uint64, change func(*Options)) (*simulatio
 	}
 	c.grow(3)
 	var writers sync.WaitGroup
-	for n := range simWriters {
+	for n := range *simLoad {
 		w := &simWriter{
 			simulation: m, n: n, rng: rand.New(rand.NewPCG(seed, uint64(n)+100)),
 			known: make(map[conversation.ConversationID]conversation.Seq), epoch: make(map[conversation.ConversationID]uint64),
@@ -591,13 +589,17 @@ func runSimulation(t *testing.T, seed uint64, change func(*Options)) (*simulatio
 	return m, nil
 }
 
-func TestSimulation(t *testing.T) {
+func TestSimulation(t *testing.T) { //nolint:tparallel // the seeds are; the report waits for them
 	t.Parallel()
+	if testing.Short() {
+		*simSeeds, *simFaults, *simAcks = min(*simSeeds, 1), min(*simFaults, 3), min(*simAcks, 300)
+		*simLoad = min(*simLoad, 12)
+	}
 	start := time.Now()
 	report := simReport{Seeds: *simSeeds, Kinds: make(map[string]int)}
 	var mu sync.Mutex
 	slots := make(chan struct{}, *simSide)
-	t.Run("seeds", func(t *testing.T) { //nolint:tparallel // its seeds are, and the report waits for them
+	t.Run("seeds", func(t *testing.T) {
 		for i := range uint64(*simSeeds) {
 			t.Run(fmt.Sprintf("seed=%d", *simFirst+i), func(t *testing.T) {
 				t.Parallel()
@@ -630,6 +632,9 @@ func TestSimulation(t *testing.T) {
 // not synced, it must.
 func TestSimulationSeesLoss(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("the crash tests of one node have the same proof")
+	}
 	for seed := range uint64(10) {
 		if _, err := runSimulation(t, seed, func(o *Options) { o.sabotage.unsyncedLog = true; o.Fatal = func(string) {} }); err != nil {
 			t.Logf("seed %d: %v", seed, err)
