@@ -125,7 +125,7 @@ func (g *Gate) formerOwners(id GrainID) []Member {
 		// This node was not among the owners then. It may have learned of the
 		// others one by one, so that its own past views say nothing.
 		for _, m := range view.Members() {
-			if !m.Suspect {
+			if m.Serving && !m.Suspect {
 				add(m)
 			}
 		}
