@@ -104,7 +104,7 @@ browser: build ## Walk through widget and console in a real browser (needs npm a
 
 sim: ## Clusters in memory under load and faults: SEEDS × FAULTS, ACKS acknowledged appends a seed; fails on any loss
 	go test -run '^TestSimulation$$' -count=1 -timeout 4h -v ./persistence \
-	  -sim-seeds $(SEEDS) -sim-faults $(FAULTS) -sim-acks $(ACKS) | grep -v '^=== '
+	  -sim-seeds $(SEEDS) -sim-faults $(FAULTS) -sim-acks $(ACKS)
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...
