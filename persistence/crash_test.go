@@ -204,7 +204,7 @@ func (l *ledger) total() int64 {
 
 func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {
