@@ -239,14 +239,14 @@ func (f *fleet) notReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if want := votersOf(len(members)); s.Voters != want || s.LiveVoters != want || s.Leader == "" {
-		return fmt.Errorf("of %d nodes %d vote and %d of these are there, %d should; the leader is %q", len(members), s.Voters, s.LiveVoters, want, s.Leader)
+	if want := votersOf(len(members)); s.Voters < want || s.LiveVoters != s.Voters || s.Leader == "" {
+		return fmt.Errorf("of %d nodes %d vote and %d of these are there, %d at least should; the leader is %q", len(members), s.Voters, s.LiveVoters, want, s.Leader)
 	}
 	return nil
 }
 
-// votersOf is how many of so many nodes vote: all up to five, and an odd number
-// from three on.
+// votersOf is how many of so many nodes vote at least: all up to five, and an odd
+// number from three on. It is one more when a fifth voter has left.
 func votersOf(nodes int) int {
 	const most = 5
 	switch {
