@@ -178,8 +178,14 @@ func (e *Engine) openOps() error {
 }
 
 func (e *Engine) openJournal() error {
+	ctx := e.base
+	if e.node == nil {
+		// Alone there is nobody to wait for: what has begun to open is opened, and
+		// stopped in order.
+		ctx = context.WithoutCancel(ctx)
+	}
 	var err error
-	e.store, err = persistence.OpenContext(e.base, persistence.Options{
+	e.store, err = persistence.OpenContext(ctx, persistence.Options{
 		Dir: e.config.DataDir, Logger: e.opts.Logger, Registerer: e.registry, Cluster: e.journalCluster(),
 		Progress: func(reason string) {
 			if reason != "" {

@@ -201,6 +201,7 @@ func (e *Engine) serveOps(ctx context.Context) error {
 // serveHTTP serves until ctx ends, then lets requests finish within grace.
 func serveHTTP(ctx context.Context, srv *http.Server, grace time.Duration, serve func() error) error {
 	var closing sync.WaitGroup
+	closing.Add(1) // before ctx is watched: it may have ended already
 	stop := context.AfterFunc(ctx, func() {
 		gctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
@@ -209,7 +210,6 @@ func serveHTTP(ctx context.Context, srv *http.Server, grace time.Duration, serve
 			_ = srv.Close()
 		}
 	})
-	closing.Add(1)
 	err := serve()
 	if stop() {
 		closing.Done() // serve ended by itself

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/colloquyhq/colloquy/engine"
@@ -42,11 +43,8 @@ func (c *serveCmd) Run(t *tool) error {
 func serve(t *tool, options engine.Options, show *demo) error {
 	for {
 		e, err := engine.NewContext(t.ctx, options)
-		switch {
-		case err != nil && t.ctx.Err() != nil:
-			return nil // told to end before it had begun
-		case err != nil:
-			return err
+		if err != nil {
+			return unlessCalledOff(t.ctx, err)
 		}
 		if show != nil {
 			if err := show.start(t, e); err != nil {
@@ -60,4 +58,13 @@ func serve(t *tool, options engine.Options, show *demo) error {
 			return err
 		}
 	}
+}
+
+// unlessCalledOff gives the error of a start, but for one that was told to end
+// before it had begun.
+func unlessCalledOff(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
