@@ -1,3 +1,8 @@
+//go:build !race
+
+// Each start of the actor library's remote writes gRPC's global logger, so that
+// several nodes in one process race there, and nowhere in what is ours.
+
 package engine
 
 import (

@@ -24,10 +24,10 @@ import (
 // acknowledged must be on every node when all is well again.
 
 var (
-	simSeeds  = flag.Int("sim-seeds", 1, "how many seeds the simulation runs")
+	simSeeds  = flag.Int("sim-seeds", 2, "how many seeds the simulation runs")
 	simFirst  = flag.Uint64("sim-first", 0, "the first seed")
-	simFaults = flag.Int("sim-faults", 4, "faults of a seed")
-	simAcks   = flag.Int64("sim-acks", 1000, "acknowledged appends of a seed, at least")
+	simFaults = flag.Int("sim-faults", 8, "faults of a seed")
+	simAcks   = flag.Int64("sim-acks", 4000, "acknowledged appends of a seed, at least")
 	simLoad   = flag.Int("sim-writers", 96, "writers at a time")
 	simSide   = flag.Int("sim-parallel", 2, "seeds at a time")
 )
