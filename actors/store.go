@@ -204,18 +204,7 @@ func (g *grain) notStored(v *visit, err error) {
 // putBack ends the present turn and has all messages that are not stored taken
 // once more.
 func (g *grain) putBack() {
-	t, backlog := g.turn, g.backlog
-	g.turn, g.backlog, g.fired = nil, nil, nil
-	if t != nil {
-		g.stopClock(t)
-		if t.held != nil {
-			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
-		}
-		for _, w := range t.waiting {
-			g.refuse(w.sender, errAppend)
-		}
-	}
-	for _, v := range slices.Backward(backlog) {
+	for _, v := range slices.Backward(g.endTurn(errAppend)) {
 		g.notStored(v, conversation.ErrConflict)
 	}
 }

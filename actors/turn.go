@@ -279,8 +279,9 @@ func (g *grain) dropTurn() {
 	}
 }
 
-// abandon ends the present turn and the messages behind it with an error.
-func (g *grain) abandon(err error) {
+// endTurn ends the present turn, with an error for those who wait for its reply,
+// and gives the messages that are not stored, in their order.
+func (g *grain) endTurn(err error) []*visit {
 	t, backlog := g.turn, g.backlog
 	g.turn, g.backlog, g.fired = nil, nil, nil
 	if t != nil {
@@ -292,7 +293,12 @@ func (g *grain) abandon(err error) {
 			g.refuse(w.sender, err)
 		}
 	}
-	for _, v := range backlog {
+	return backlog
+}
+
+// abandon ends the present turn and the messages behind it with an error.
+func (g *grain) abandon(err error) {
+	for _, v := range g.endTurn(err) {
 		g.refuse(v.sender, err)
 	}
 }

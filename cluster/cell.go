@@ -169,9 +169,7 @@ func (g *Gate) stopAll() int {
 		}
 		n += len(sh.mu.cells)
 		sh.mu.Unlock()
-		for _, h := range bounced {
-			g.refuse(h, conversation.Refuse(conversation.CodeShuttingDown, "the node takes no more messages"))
-		}
+		g.refuseAll(bounced, conversation.Refuse(conversation.CodeShuttingDown, "the node takes no more messages"))
 	}
 	return n
 }
@@ -201,13 +199,25 @@ func (g *Gate) stopped(c *cell) {
 	for _, f := range gone {
 		f()
 	}
+	if !stays {
+		g.bounceAll(kind, c.id, waiting)
+	} else if err != nil {
+		g.refuseAll(waiting, err)
+	}
+}
+
+// bounceAll sends the messages that waited for a grain after it; it has moved.
+// The shard is not locked.
+func (g *Gate) bounceAll(kind *hosting, id GrainID, waiting []held) {
 	for _, h := range waiting {
-		switch {
-		case !stays:
-			g.bounce(kind, c.id, h)
-		case err != nil:
-			g.refuse(h, err)
-		}
+		g.bounce(kind, id, h)
+	}
+}
+
+// refuseAll tells the senders of messages that they were not delivered.
+func (g *Gate) refuseAll(waiting []held, err error) {
+	for _, h := range waiting {
+		g.refuse(h, err)
 	}
 }
 

@@ -192,13 +192,10 @@ func (g *Gate) arrive(c *cell) {
 	for _, f := range gone {
 		f()
 	}
-	for _, h := range waiting {
-		switch {
-		case !stays:
-			g.bounce(kind, c.id, h)
-		case err != nil:
-			g.refuse(h, err)
-		}
+	if !stays {
+		g.bounceAll(kind, c.id, waiting)
+	} else if err != nil {
+		g.refuseAll(waiting, err)
 	}
 }
 

@@ -57,6 +57,9 @@ func (o operator) Status(ctx context.Context, how gateway.StatusDetail) (gateway
 			n = gateway.NodeStatus{State: gateway.NodeAbsent, Problem: "it does not answer"}
 		}
 		delete(told, s.Node)
+		if s.Reachable { // who asks the leader too knows more than the node itself
+			n.LagEntries = s.Lag
+		}
 		n.Node, n.Link, n.Voter, n.Leader = s.Node, s.Address, s.Voter, s.Leader
 		out.Nodes = append(out.Nodes, n)
 	}
@@ -64,7 +67,7 @@ func (o operator) Status(ctx context.Context, how gateway.StatusDetail) (gateway
 		n.Node = node
 		out.Nodes = append(out.Nodes, n)
 	}
-	sum(&out, e.store.Health(ctx))
+	sum(&out)
 	return out, nil
 }
 
@@ -109,7 +112,8 @@ func (o operator) self(ctx context.Context, how gateway.StatusDetail) gateway.No
 	n := gateway.NodeStatus{
 		Node: e.store.Identity().Node, State: gateway.NodeJoining, Version: e.opts.Version, Address: e.Addr(), Started: e.started,
 		AppliedIndex: h.Applied, LagEntries: h.Lag, Grains: e.gate.Counts(), Sockets: e.gateway.Sockets(),
-		DiskFree: h.DiskFreeBytes, FsyncP99: float64(h.FsyncP99) / float64(time.Millisecond),
+		UnderReplicatedBytes: uint64(max(h.UnderReplicatedBytes, 0)),
+		DiskFree:             h.DiskFreeBytes, FsyncP99: float64(h.FsyncP99) / float64(time.Millisecond),
 	}
 	if e.node != nil {
 		n.Run = string(e.node.ID())
@@ -143,12 +147,12 @@ func (o operator) self(ctx context.Context, how gateway.StatusDetail) gateway.No
 }
 
 // sum fills in what follows from the nodes.
-func sum(s *gateway.ClusterStatus, h persistence.Health) {
+func sum(s *gateway.ClusterStatus) {
 	slices.SortFunc(s.Nodes, func(a, b gateway.NodeStatus) int { return strings.Compare(a.Node, b.Node) })
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
 		if n.Leader {
-			s.Leader = n.Node
+			s.Leader, s.UnderReplicatedBytes = n.Node, n.UnderReplicatedBytes
 		}
 		if n.Voter {
 			s.Voters++
@@ -158,7 +162,6 @@ func sum(s *gateway.ClusterStatus, h persistence.Health) {
 		}
 	}
 	s.Quorum = s.Leader != "" && 2*s.LiveVoters > s.Voters
-	s.UnderReplicatedBytes = uint64(max(h.UnderReplicatedBytes, 0))
 }
 
 // Drain implements [gateway.Cluster].
@@ -299,8 +302,9 @@ func (e *Engine) serveOperators(ctx context.Context) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/cluster", e.gateway.Operators())
-	mux.Handle("/v1/cluster/", e.gateway.Operators())
+	routes := e.gateway.Operators()
+	mux.Handle("/v1/cluster", routes)
+	mux.Handle("/v1/cluster/", routes)
 	mux.HandleFunc("GET "+selfPath, func(w http.ResponseWriter, r *http.Request) {
 		how := gateway.StatusPlain
 		if r.URL.Query().Has("state_hash") {

@@ -68,8 +68,10 @@ type NodeStatus struct {
 	Sockets      int            `json:"sockets"`                   // visitors and agents
 	DiskFree     uint64         `json:"disk_free_bytes,omitempty"` // where the journal is
 	FsyncP99     float64        `json:"fsync_p99_ms,omitempty"`
-	StateHash    string         `json:"state_hash,omitempty"` // at AppliedIndex; when asked for
-	Problem      string         `json:"problem,omitempty"`    // why it is not ready
+	// UnderReplicatedBytes is what only the leader knows; see [ClusterStatus].
+	UnderReplicatedBytes uint64 `json:"under_replicated_bytes,omitempty"`
+	StateHash            string `json:"state_hash,omitempty"` // at AppliedIndex; when asked for
+	Problem              string `json:"problem,omitempty"`    // why it is not ready
 }
 
 // NodeState is where a node is between its start and its end.

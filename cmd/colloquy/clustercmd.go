@@ -150,7 +150,8 @@ func (c *clusterJoinCmd) Run(t *tool) error {
 	}
 	link := c.Link
 	if link == "" {
-		if link, err = nextPort(c.Address); err != nil {
+		there := engine.ClusterConfig{Listen: c.Address}
+		if link, err = there.LinkAddress(); err != nil {
 			return &failure{exitUsage, err}
 		}
 	}
@@ -223,19 +224,18 @@ func (c *clusterDrainCmd) Run(t *tool) error {
 	if err := c.ask(t, "POST", "/v1/cluster/drain", map[string]string{"node": c.Target}, nil); err != nil {
 		return err
 	}
+	if c.Wait <= 0 {
+		_, err := fmt.Fprintln(t.stdout, "the node gives everything away; `colloquy cluster status` shows how far it is")
+		return err
+	}
 	for end := time.Now().Add(c.Wait); ; pause(t.ctx, 200*time.Millisecond) {
 		var s gateway.ClusterStatus
-		if c.Wait > 0 {
-			if err := c.ask(t, "GET", "/v1/cluster", nil, &s); err != nil {
-				return err
-			}
-		}
-		left, found := left(&s, c.Target)
-		switch {
-		case c.Wait <= 0:
-			_, err := fmt.Fprintln(t.stdout, "the node gives everything away; `colloquy cluster status` shows how far it is")
+		if err := c.ask(t, "GET", "/v1/cluster", nil, &s); err != nil {
 			return err
-		case found && left == 0:
+		}
+		left, goes := left(&s, c.Target)
+		switch {
+		case goes && left == 0:
 			_, err := fmt.Fprintln(t.stdout, "the node is empty and can be stopped")
 			return err
 		case time.Now().After(end) || t.ctx.Err() != nil:
@@ -244,7 +244,8 @@ func (c *clusterDrainCmd) Run(t *tool) error {
 	}
 }
 
-// left counts what a node still has. An empty name is the node that was asked.
+// left counts what a node still has, and reports whether it gives that away or is
+// gone. An empty name is the node that was asked.
 func left(s *gateway.ClusterStatus, node string) (int, bool) {
 	if node == "" {
 		node = s.Self
@@ -258,7 +259,7 @@ func left(s *gateway.ClusterStatus, node string) (int, bool) {
 			return total, n.State == gateway.NodeDraining || n.State == gateway.NodeAbsent
 		}
 	}
-	return 0, node != "" && len(s.Nodes) > 0
+	return 0, true
 }
 
 // clusterRemoveCmd is `colloquy cluster remove`.

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/colloquyhq/colloquy/engine"
@@ -54,17 +52,4 @@ func ownLink(c *engine.ClusterConfig) (string, error) {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port), nil
-}
-
-// nextPort gives the address of a node's link, where it is not set by itself.
-func nextPort(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", err
-	}
-	n, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", address, err)
-	}
-	return net.JoinHostPort(host, strconv.Itoa(n+1)), nil
 }
