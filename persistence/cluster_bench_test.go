@@ -49,9 +49,9 @@ func (s *loopSite) Dial(ctx context.Context, address, protocol string) (net.Conn
 // benchCluster opens so many stores on the disk, over loopback TCP.
 func benchCluster(b *testing.B, n int) []*Store {
 	b.Helper()
+	dir := b.TempDir() // it goes after the cluster has ended
 	c := newTestCluster(b)
 	loop := &loopNet{ports: make(map[string]string)}
-	dir := b.TempDir()
 	c.timing = TimingFast()
 	c.change = func(o *Options) {
 		o.FS, o.Dir = vfs.Default, dir+"/"+o.Cluster.Address
