@@ -42,7 +42,10 @@ func (c *serveCmd) Run(t *tool) error {
 func serve(t *tool, options engine.Options, show *demo) error {
 	for {
 		e, err := engine.NewContext(t.ctx, options)
-		if err != nil {
+		switch {
+		case err != nil && t.ctx.Err() != nil:
+			return nil // told to end before it had begun
+		case err != nil:
 			return err
 		}
 		if show != nil {
