@@ -255,9 +255,8 @@ func (n *node) write(ctx context.Context, writer int) {
 	}
 }
 
+// append stores one message. It is tried until ctx ends.
 func (n *node) append(ctx context.Context, writer, i int) error {
-	ctx, cancel := context.WithTimeout(ctx, appendTime)
-	defer cancel()
 	seq := conversation.Seq(i%talkLength + 1) //nolint:gosec // small
 	var id conversation.ConversationID
 	binary.BigEndian.PutUint32(id[:], uint32(n.task.Number+1)) //nolint:gosec // small
