@@ -37,7 +37,7 @@ func (c *benchMovesCmd) Run(t *tool) error {
 	if c.JSON {
 		return writeJSON(t.stdout, r)
 	}
-	_, err = fmt.Fprintf(t.stdout, "%d conversations, %d of them on the node that was lost: the first answered again after %d ms, all after %d ms; a message took p50 %.0f ms, p99 %.0f ms\n",
+	_, err = fmt.Fprintf(t.stdout, "%d conversations, %d of them on the node that was lost: the first answered again after %d ms, all after %d ms; a command took p50 %.0f ms, p99 %.0f ms\n",
 		r.Conversations, r.Moved, r.FirstMS, r.AllMS, r.P50MS, r.P99MS)
 	return err
 }

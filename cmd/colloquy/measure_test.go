@@ -68,6 +68,29 @@ func TestChaosStorm(t *testing.T) {
 	}
 }
 
+// A cluster loses a node, and then another one with its disk, and nothing that
+// was acknowledged.
+func TestChaosCluster(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("three nodes, twice broken")
+	}
+	out, code := runProgram(t, "chaos", "--json", "--faults", "kill,wipe", "--cycles", "2", "--calm", "500ms", "--visitors", "6", "--agents", "1",
+		"--webhooks", "1", "--profile", "careful", "--heal", "3m", "--pack", "counter", "--packs-dir", testPacks(t), "--dir", t.TempDir())
+	var r chaos.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("exit status %d, %v:\n%s", code, err, out)
+	}
+	if !r.Passed || r.Nodes != 3 || r.Cycles != 2 || r.Acked < 20 || r.Replaced.Count != 1 || len(r.Replicas) != 3 {
+		t.Errorf("result %+v", r)
+	}
+	for _, replica := range r.Replicas {
+		if replica != (chaos.Replica{Node: replica.Node, Applied: r.Replicas[0].Applied, Hash: r.Replicas[0].Hash}) {
+			t.Errorf("replicas %+v are not the same", r.Replicas)
+		}
+	}
+}
+
 // Data that was harmed is found, and kept.
 func TestChaosFindsSabotage(t *testing.T) {
 	t.Parallel()

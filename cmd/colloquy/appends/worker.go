@@ -255,9 +255,8 @@ func (n *node) write(ctx context.Context, writer int) {
 	}
 }
 
+// append stores one message. It is tried until ctx ends.
 func (n *node) append(ctx context.Context, writer, i int) error {
-	ctx, cancel := context.WithTimeout(ctx, appendTime)
-	defer cancel()
 	seq := conversation.Seq(i%talkLength + 1) //nolint:gosec // small
 	var id conversation.ConversationID
 	binary.BigEndian.PutUint32(id[:], uint32(n.task.Number+1)) //nolint:gosec // small
@@ -265,7 +264,7 @@ func (n *node) append(ctx context.Context, writer, i int) error {
 	binary.BigEndian.PutUint64(id[8:], uint64(i/talkLength)+1) //nolint:gosec // not negative
 	contact, now := conversation.ContactID(id), time.Now().UTC().Truncate(time.Millisecond)
 	ref := conversation.Ref(fmt.Sprint("ref", i))
-	return n.store.Append(ctx, &conversation.Append{
+	a := &conversation.Append{
 		ID: id, Expect: seq - 1,
 		Entries: []conversation.Entry{{Seq: seq, At: now, Event: conversation.MessageAccepted{Ref: ref, Text: n.text}}},
 		Head: conversation.Head{
@@ -273,9 +272,12 @@ func (n *node) append(ctx context.Context, writer, i int) error {
 			Handler: conversation.HandlerBot, Queue: conversation.QueueNone, CreatedAt: now, LastActivity: now, Version: seq,
 			Preview: n.text[:min(len(n.text), talkBytes)],
 		},
-		Contact: conversation.ContactKey{Inbox: "bench", Contact: contact},
-		Refs:    []conversation.RefRow{{Ref: ref, Seq: seq}},
-	})
+		Refs: []conversation.RefRow{{Ref: ref, Seq: seq}},
+	}
+	if seq == 1 {
+		a.Contact = conversation.ContactKey{Inbox: "bench", Contact: contact}
+	}
+	return n.store.Append(ctx, a)
 }
 
 func (n *node) close() error {

@@ -56,7 +56,7 @@ type MovesResult struct {
 	Led           bool    `json:"led"`           // it led the journal as well
 	FirstMS       int64   `json:"first_ms"`      // until the first of them answered again
 	AllMS         int64   `json:"all_ms"`        // until all of them had
-	P50MS         float64 `json:"p50_ms"`        // of one message, from when it was posted
+	P50MS         float64 `json:"p50_ms"`        // of one command, from when it was posted
 	P99MS         float64 `json:"p99_ms"`
 	Repeats       int64   `json:"repeats"` // attempts that had to be repeated
 	TouchedPerS   float64 `json:"touched_per_s"`
@@ -66,7 +66,7 @@ type MovesResult struct {
 
 // Moves fills a cluster with conversations, kills the node that leads, and
 // measures how long it takes until each conversation that lived there has taken
-// a message again.
+// a command again.
 func Moves(ctx context.Context, o *MovesOptions) (*MovesResult, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -178,7 +178,8 @@ type answered struct {
 	took time.Duration
 }
 
-// post has some people write a message each, many at the same time.
+// post has something posted to the conversations of some people, many at the
+// same time.
 func (m *moves) post(ctx context.Context, people []int, round int) ([]answered, error) {
 	next := make(chan int)
 	results := make([][]answered, m.options.Clients)
@@ -212,7 +213,7 @@ func (m *moves) post(ctx context.Context, people []int, round int) ([]answered, 
 	return slices.Concat(results...), errors.Join(errs...)
 }
 
-// poster posts messages, one after the other.
+// poster posts one thing after the other.
 type poster struct {
 	moves  *moves
 	http   *http.Client
@@ -220,10 +221,10 @@ type poster struct {
 	at     string
 }
 
-// deliverTime bounds how long one message may take, with all its repetitions.
+// deliverTime bounds how long one post may take, with all its repetitions.
 const deliverTime = time.Minute
 
-// deliver posts a person's message until a node has taken it.
+// deliver posts something until a node has taken it.
 func (p *poster) deliver(ctx context.Context, person, round int) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTime)
 	defer cancel()
@@ -236,7 +237,7 @@ func (p *poster) deliver(ctx context.Context, person, round int) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("a message was not taken within %v: %w", deliverTime, err)
+			return fmt.Errorf("something was not taken within %v: %w", deliverTime, err)
 		}
 		p.moves.repeats.Add(1)
 		p.at = p.moves.fleet.roster.pick(p.random, p.at)
@@ -244,40 +245,51 @@ func (p *poster) deliver(ctx context.Context, person, round int) error {
 	}
 }
 
+// once makes one attempt: a message that begins the conversation in the first
+// round, and that an agent has read it in the second. The latter needs no bot,
+// so that it is the move that is measured.
 func (p *poster) once(ctx context.Context, person, round int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	body, err := json.Marshal(map[string]any{
-		"user": fmt.Sprint("person-", person), "text": sayings()[person%len(sayings())], "id": fmt.Sprintf("%d-%d", person, round),
+	if round > 0 {
+		_, err := p.call(ctx, "/v1/conversations/"+p.moves.ids[person].String()+"/read", p.moves.fleet.keys.Agents[0].Token, map[string]any{})
+		return err
+	}
+	raw, err := p.call(ctx, "/webhook?wait_ms=0", p.moves.fleet.keys.Ingress, map[string]any{
+		"user": fmt.Sprint("person-", person), "text": sayings()[person%len(sayings())], "id": fmt.Sprint(person),
 	})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.at+"/webhook?wait_ms=0", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+p.moves.fleet.keys.Ingress)
-	req.Header.Set("X-Channel-Type", string(conversation.ChannelWeb)) // the reply goes to whoever is connected, and nowhere else
-	res, err := p.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, webhookBytes))
 	if err != nil {
 		return err
 	}
 	var answer struct {
 		Conversation conversation.ConversationID `json:"conversation_id"`
 	}
-	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("status %d: %s", res.StatusCode, bytes.TrimSpace(raw))
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return err
-	}
+	err = json.Unmarshal(raw, &answer)
 	p.moves.ids[person] = answer.Conversation
-	return nil
+	return err
+}
+
+// call posts a body and gives the answer.
+func (p *poster) call(ctx context.Context, path, token string, body any) ([]byte, error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.at+path, bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("X-Channel-Type", string(conversation.ChannelWeb)) // the reply goes to whoever is connected, and nowhere else
+	res, err := p.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err = io.ReadAll(io.LimitReader(res.Body, webhookBytes))
+	if err == nil && res.StatusCode/100 != 2 {
+		err = fmt.Errorf("status %d: %s", res.StatusCode, bytes.TrimSpace(raw))
+	}
+	return raw, err
 }
