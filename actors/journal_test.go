@@ -116,6 +116,17 @@ func (m *memory) Claim(_ context.Context, id conversation.ConversationID) (uint6
 	return r.epoch, nil
 }
 
+// Exists implements [Journal].
+func (m *memory) Exists(_ context.Context, id conversation.ConversationID) (bool, error) {
+	if _, err := m.enter("exists", id, nil); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.rows[id]
+	return r != nil && len(r.entries) > 0, nil
+}
+
 // Load implements [Journal].
 func (m *memory) Load(_ context.Context, id conversation.ConversationID) (*conversation.State, error) {
 	if _, err := m.enter("load", id, nil); err != nil {
@@ -285,18 +296,20 @@ func (m *memory) entries(id conversation.ConversationID, after conversation.Seq,
 
 // Heads implements [Lists]: newest activity first, the cursor is the last row's
 // key.
-func (m *memory) Heads(_ context.Context, inboxes []conversation.InboxID, status []conversation.Status, cursor string, limit int) ([]conversation.Head, string, error) {
-	if _, err := m.enter("heads:"+cursor, conversation.ConversationID{}, nil); err != nil {
+func (m *memory) Heads(_ context.Context, q HeadsQuery) ([]conversation.Head, string, error) {
+	if _, err := m.enter("heads:"+q.Cursor, conversation.ConversationID{}, nil); err != nil {
 		return nil, "", err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	limit := q.Limit
 	if m.pageSize > 0 {
 		limit = min(limit, m.pageSize)
 	}
 	var all []conversation.Head
-	for _, r := range m.rows {
-		if len(r.entries) > 0 && (inboxes == nil || slices.Contains(inboxes, r.head.Inbox)) && slices.Contains(status, r.head.Status) {
+	for id, r := range m.rows {
+		if len(r.entries) > 0 && (q.Inboxes == nil || slices.Contains(q.Inboxes, r.head.Inbox)) && slices.Contains(q.Status, r.head.Status) &&
+			!r.head.LastActivity.Before(q.Since) && (q.Only == nil || q.Only(id)) {
 			all = append(all, r.head)
 		}
 	}
@@ -304,7 +317,7 @@ func (m *memory) Heads(_ context.Context, inboxes []conversation.InboxID, status
 		return fmt.Sprintf("%020d%x", 1<<62-h.LastActivity.UnixMilli(), h.ID[:])
 	}
 	slices.SortFunc(all, func(a, b conversation.Head) int { return cmp.Compare(key(a), key(b)) })
-	all = slices.DeleteFunc(all, func(h conversation.Head) bool { return key(h) <= cursor })
+	all = slices.DeleteFunc(all, func(h conversation.Head) bool { return key(h) <= q.Cursor })
 	if len(all) > limit {
 		return all[:limit], key(all[limit-1]), nil
 	}

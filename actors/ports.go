@@ -45,6 +45,8 @@ type Gate interface { //nolint:interfacebloat // one thing with many sides, for 
 type Journal interface {
 	// Claim makes this activation the owner; appends of older ones are fenced.
 	Claim(ctx context.Context, id conversation.ConversationID) (epoch uint64, err error)
+	// Exists reports whether anything of a conversation is stored.
+	Exists(ctx context.Context, id conversation.ConversationID) (bool, error)
 	// Load gives the state as stored; not started when nothing is.
 	Load(ctx context.Context, id conversation.ConversationID) (*conversation.State, error)
 	// Append returns nil only when everything in a is durable and can be read here.
@@ -66,13 +68,23 @@ type Index interface {
 
 // Lists are the projections that survive a restart.
 type Lists interface {
-	// Heads pages through an inbox's conversations in some statuses; a nil
-	// inbox list means all inboxes. An empty next means that this was the last page.
-	Heads(ctx context.Context, inboxes []conversation.InboxID, status []conversation.Status, cursor string, limit int) (heads []conversation.Head, next string, err error)
+	// Heads gives a page of conversations, newest activity first. An empty next
+	// means that this was the last page.
+	Heads(ctx context.Context, q HeadsQuery) (heads []conversation.Head, next string, err error)
 	// Due lists conversations with a timer due until then.
 	Due(ctx context.Context, until time.Time, limit int) ([]conversation.ConversationID, error)
 	// Unsent lists outbox rows in order; cursor "" starts at the oldest.
 	Unsent(ctx context.Context, cursor string, limit int) (rows []conversation.Outbound, next string, err error)
+}
+
+// HeadsQuery asks for a page of conversations.
+type HeadsQuery struct {
+	Inboxes []conversation.InboxID // nil = all
+	Status  []conversation.Status
+	Since   time.Time                              // of the last activity; zero = from the beginning
+	Only    func(conversation.ConversationID) bool // nil = all; others are passed over without being read
+	Cursor  string                                 // next of the page before; empty = the first page
+	Limit   int
 }
 
 // Directory gives an inbox's settings. It is asked for every turn and must be

@@ -159,8 +159,10 @@ func (q *queue) ensure() bool {
 	cursor, rows := "", 0
 	before := q.forget()
 	for {
-		heads, next, err := q.e.o.Lists.Heads(ctx, []conversation.InboxID{q.inbox},
-			[]conversation.Status{conversation.StatusOpen, conversation.StatusSnoozed}, cursor, queuePage)
+		heads, next, err := q.e.o.Lists.Heads(ctx, HeadsQuery{
+			Inboxes: []conversation.InboxID{q.inbox},
+			Status:  []conversation.Status{conversation.StatusOpen, conversation.StatusSnoozed}, Cursor: cursor, Limit: queuePage,
+		})
 		if err != nil {
 			q.e.log.Warn("queue not rebuilt", "inbox", string(q.inbox), "err", err)
 			q.tryAgain()

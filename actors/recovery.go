@@ -88,13 +88,16 @@ func (e *Engine) takeUp(ctx context.Context, gained func(conversation.Conversati
 	cursor, woken := "", 0
 	oldest := time.Now().Add(-recoverSince)
 	for ctx.Err() == nil {
-		heads, next, err := e.o.Lists.Heads(ctx, nil, []conversation.Status{conversation.StatusPending}, cursor, recoveryPage)
+		heads, next, err := e.o.Lists.Heads(ctx, HeadsQuery{
+			Status: []conversation.Status{conversation.StatusPending}, Since: oldest, Cursor: cursor, Limit: recoveryPage,
+			Only: func(id conversation.ConversationID) bool { return e.has(id) && gained(id) },
+		})
 		if err != nil {
 			e.log.Warn("open turns not read", "err", err)
 			return
 		}
-		woken += e.wakeOpen(ctx, heads, oldest, gained)
-		if cursor = next; next == "" || (len(heads) > 0 && heads[len(heads)-1].LastActivity.Before(oldest)) {
+		woken += e.wakeOpen(ctx, heads)
+		if cursor = next; next == "" {
 			break
 		}
 	}
@@ -103,12 +106,12 @@ func (e *Engine) takeUp(ctx context.Context, gained func(conversation.Conversati
 	}
 }
 
-func (e *Engine) wakeOpen(ctx context.Context, heads []conversation.Head, oldest time.Time, gained func(conversation.ConversationID) bool) int {
+func (e *Engine) wakeOpen(ctx context.Context, heads []conversation.Head) int {
 	places := make(chan struct{}, wakeAtOnce)
 	var all sync.WaitGroup
 	n := 0
 	for _, h := range heads {
-		if h.WaitingSince.IsZero() || h.LastActivity.Before(oldest) || !e.has(h.ID) || !gained(h.ID) {
+		if h.WaitingSince.IsZero() {
 			continue
 		}
 		n++

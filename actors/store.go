@@ -42,11 +42,11 @@ func (g *grain) reactivate() error {
 	if g.id.IsZero() {
 		return conversation.Refuse(conversation.CodeNotFound, "no such conversation")
 	}
-	s, err := g.e.o.Journal.Load(ctx, g.id)
+	known, err := g.e.o.Journal.Exists(ctx, g.id)
 	if err != nil {
 		return err
 	}
-	if !s.Started() {
+	if !known {
 		return conversation.Refuse(conversation.CodeNotFound, "no such conversation")
 	}
 	return g.load(ctx)

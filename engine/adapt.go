@@ -21,8 +21,10 @@ import (
 type lists struct{ store *persistence.Store }
 
 // Heads implements [actors.Lists].
-func (l lists) Heads(ctx context.Context, inboxes []conversation.InboxID, status []conversation.Status, cursor string, limit int) ([]conversation.Head, string, error) {
-	return l.store.List(ctx, persistence.ListQuery{Inboxes: inboxes, Status: status, Cursor: cursor, Limit: limit})
+func (l lists) Heads(ctx context.Context, q actors.HeadsQuery) ([]conversation.Head, string, error) {
+	return l.store.List(ctx, persistence.ListQuery{
+		Inboxes: q.Inboxes, Status: q.Status, Since: q.Since, Only: q.Only, Cursor: q.Cursor, Limit: q.Limit,
+	})
 }
 
 // Due implements [actors.Lists].

@@ -198,11 +198,12 @@ func (x *exporter) conversations(ctx context.Context) error {
 
 func (x *exporter) conversation(id conversation.ConversationID, r *row, head []byte) error {
 	out := exportConversation{Type: lineConversation, NextDue: timeOf(r.due)}
-	if err := json.Unmarshal(head, &out.Head); err != nil {
-		return fmt.Errorf("%w: head: %w", ErrCorrupt, err)
+	var err error
+	if out.Head, err = decodeHead(head); err != nil {
+		return err
 	}
 	key := conversation.ContactKey{Inbox: out.Head.Inbox, Contact: out.Head.Contact}
-	_, err := value(x.snap, appendContactKey(nil, key), func(rec []byte) error {
+	_, err = value(x.snap, appendContactKey(nil, key), func(rec []byte) error {
 		current, err := decodeContact(rec)
 		out.Current = current == id
 		return err

@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -24,8 +26,13 @@ const (
 type ListQuery struct {
 	Inboxes []conversation.InboxID // empty = all
 	Status  []conversation.Status  // empty = all
-	Cursor  string                 // where the page before ended; empty = from the start
-	Limit   int                    // zero = [DefaultListLimit]; at most [MaxListLimit]
+	// Since leaves out what had its last activity before; zero = nothing.
+	Since time.Time
+	// Only says which conversations are wanted; others are passed over without
+	// being read. It is called often and must be quick; nil = all are.
+	Only   func(conversation.ConversationID) bool
+	Cursor string // where the page before ended; empty = from the start
+	Limit  int    // zero = [DefaultListLimit]; at most [MaxListLimit]
 }
 
 // List gives one page of conversations and the cursor of the next page, which is
@@ -63,7 +70,10 @@ func listPage(snap *pebble.Snapshot, q ListQuery, start *listPlace, limit int) (
 	}
 	defer func() { _ = it.Close() }() // its error was looked at
 	prefixes := listPrefixes(it, q)
-	page := newestPlaces{limit: limit + 1}
+	page := newestPlaces{limit: limit + 1, only: q.Only, oldest: math.MinInt64}
+	if !q.Since.IsZero() {
+		page.oldest = q.Since.UnixMilli()
+	}
 	for _, prefix := range prefixes {
 		if err := page.collect(it, prefix, start); err != nil {
 			return nil, "", err
@@ -154,6 +164,8 @@ func (p listPlace) compare(o listPlace) int {
 // last of them on top.
 type newestPlaces struct {
 	limit  int
+	oldest int64 // activity, in milliseconds
+	only   func(conversation.ConversationID) bool
 	places []listPlace
 }
 
@@ -168,6 +180,12 @@ func (n *newestPlaces) collect(it *pebble.Iterator, prefix []byte, start *listPl
 		p, err := readListPlace(it.Key())
 		if err != nil {
 			return err
+		}
+		if p.activity < n.oldest {
+			return nil
+		}
+		if n.only != nil && !n.only(p.id) {
+			continue
 		}
 		if len(n.places) == n.limit {
 			if p.compare(n.places[0]) > 0 {

@@ -235,17 +235,12 @@ func (m *machine) row(id conversation.ConversationID) (*row, error) {
 		return r, nil
 	}
 	m.key = appendHeadKey(m.key[:0], id)
-	rec, closer, err := m.db.Get(m.key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		r := &row{due: noDue}
-		m.rows.put(id, r)
-		return r, nil
-	}
+	r := row{due: noDue}
+	_, err := lookup(m.db, m.key, func(rec []byte) (err error) {
+		r, _, err = decodeRow(rec)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	r, _, err := decodeRow(rec)
-	if err = errors.Join(err, closer.Close()); err != nil {
 		return nil, err
 	}
 	m.rows.put(id, &r)
@@ -262,14 +257,15 @@ func (m *machine) settle(burst uint64) {
 
 // get gives a copy of a value; nil when there is none.
 func (m *machine) get(key []byte) ([]byte, error) {
-	v, closer, err := m.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
+	var out []byte
+	found, err := lookup(m.db, key, func(rec []byte) error {
+		out = bytes.Clone(rec)
+		return nil
+	})
+	if err != nil || !found {
 		return nil, err
 	}
-	return bytes.Clone(v), closer.Close()
+	return out, nil
 }
 
 // flush commits the batch, moves the applied index and tells the watchers. The

@@ -140,9 +140,11 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
-		CacheSize:                   o.CacheBytes,
-		WALBytesPerSync:             512 << 10,
-		Logger:                      logger,
+		// The database takes the memory of its memtables out of the cache: of the
+		// one in use and of the one that is flushed or kept for the next.
+		CacheSize:       o.CacheBytes + 2*o.MemTableBytes,
+		WALBytesPerSync: 512 << 10,
+		Logger:          logger,
 	}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 32 << 10

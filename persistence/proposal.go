@@ -102,8 +102,8 @@ func (e *encoders) encodeAppend(b []byte, a *conversation.Append, days uint32) (
 	b = appendBytes(b, a.Head.Inbox)
 	b = appendBytes(b, a.Head.Status)
 	b = append(b, a.Head.Contact[:]...)
-	if b, err = appendSized(b, func(b []byte) ([]byte, error) { return e.append(b, &a.Head) }); err != nil {
-		return b, fmt.Errorf("encode head: %w", err)
+	if b, err = appendSized(b, func(b []byte) ([]byte, error) { return appendHead(b, &a.Head), nil }); err != nil {
+		return b, err
 	}
 	var flags byte
 	// Only the first entry, or a late word of an old conversation would take the

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -35,6 +34,22 @@ func value(db pebble.Reader, key []byte, use func([]byte) error) (bool, error) {
 		return false, err
 	}
 	return true, errors.Join(use(rec), closer.Close())
+}
+
+// lookup is value for a row that often is not there. A get reads a block of the
+// bottom level before it knows; this asks that level's filters first.
+func lookup(db pebble.Reader, key []byte, use func([]byte) error) (bool, error) {
+	it, err := db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return false, err
+	}
+	// Every key is a prefix of its own for the default comparer, so that the
+	// filters, which know prefixes, know whole keys.
+	found := it.SeekPrefixGE(key)
+	if found {
+		err = use(it.Value())
+	}
+	return found, errors.Join(err, it.Error(), it.Close())
 }
 
 // scan walks the rows within bounds until visit says no.
@@ -72,7 +87,7 @@ func (s *Store) Load(ctx context.Context, id conversation.ConversationID) (*conv
 // reads need not be of one moment.
 func loadState(db pebble.Reader, id conversation.ConversationID) (*conversation.State, error) {
 	state := new(conversation.State)
-	_, err := value(db, appendStateKey(nil, id), func(rec []byte) error { return decodeJSON(tagState, rec, state) })
+	_, err := lookup(db, appendStateKey(nil, id), func(rec []byte) error { return decodeJSON(tagState, rec, state) })
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +109,26 @@ func loadState(db pebble.Reader, id conversation.ConversationID) (*conversation.
 	}
 	state.ID = id
 	return state, nil
+}
+
+// Exists reports whether anything of a conversation is stored. It costs less
+// than reading it.
+func (s *Store) Exists(ctx context.Context, id conversation.ConversationID) (bool, error) {
+	done, err := s.reading(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", id, err)
+	}
+	defer done()
+	known := false
+	_, err = lookup(s.db, appendHeadKey(nil, id), func(rec []byte) error {
+		r, _, err := decodeRow(rec)
+		known = r.version > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", id, err)
+	}
+	return known, nil
 }
 
 // Entries gives up to limit entries after a seq, oldest first. A limit of zero
@@ -167,10 +202,8 @@ func readHead(db pebble.Reader, id conversation.ConversationID) (conversation.He
 			return err
 		}
 		found = true
-		if err := json.Unmarshal(head, &h); err != nil {
-			return fmt.Errorf("%w: head: %w", ErrCorrupt, err)
-		}
-		return nil
+		h, err = decodeHead(head)
+		return err
 	})
 	if err == nil && !found {
 		err = ErrNotFound
@@ -197,7 +230,7 @@ func (s *Store) FindRef(
 	youngest, oldest := s.refDays()
 	for back := uint32(0); !found && err == nil && back <= youngest-oldest; back++ {
 		key = appendRefKey(key[:0], youngest-back, c, ref)
-		found, err = value(s.db, key, func(rec []byte) (err error) {
+		found, err = lookup(s.db, key, func(rec []byte) (err error) {
 			v, err = decodeRef(rec)
 			return err
 		})
@@ -217,7 +250,7 @@ func (s *Store) Current(ctx context.Context, c conversation.ContactKey) (convers
 		return id, fmt.Errorf("current conversation: %w", err)
 	}
 	defer done()
-	_, err = value(s.db, appendContactKey(nil, c), func(rec []byte) error {
+	_, err = lookup(s.db, appendContactKey(nil, c), func(rec []byte) error {
 		id, err = decodeContact(rec)
 		return err
 	})

@@ -37,7 +37,7 @@ func timeOf(due int64) time.Time {
 	return time.UnixMilli(due).UTC()
 }
 
-// appendRow adds a head row: the fields of r and the JSON of its head, which is
+// appendRow adds a head row: the fields of r and its head, which is
 // empty for a conversation that was only claimed.
 func appendRow(b []byte, r *row, head []byte) []byte {
 	b = appendHeader(b, tagHead)

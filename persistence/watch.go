@@ -1,7 +1,6 @@
 package persistence
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -172,8 +171,9 @@ func decodeCommit(r *reader) (conversation.Commit, error) {
 	r.bytes() // inbox
 	r.bytes() // status
 	r.id()    // contact
-	if err := json.Unmarshal(r.bytes(), &c.Head); err != nil {
-		return c, fmt.Errorf("%w: head: %w", ErrCorrupt, err)
+	var err error
+	if c.Head, err = decodeHead(r.bytes()); err != nil {
+		return c, err
 	}
 	if r.byte()&appendContact != 0 {
 		r.bytes()

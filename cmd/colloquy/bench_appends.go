@@ -17,13 +17,14 @@ type benchAppendsCmd struct {
 	Warmup   time.Duration `help:"How long to run before." default:"3s"`
 	Profile  string        `help:"Failure detection of the nodes: fast or careful." default:"fast" enum:"fast,careful"`
 	Dir      string        `help:"Where to put the data, which is removed afterwards; default: the system's temporary folder." type:"path"`
+	CPU      string        `name:"cpu-profile" help:"Write a processor profile of each node to this file with the number of the node added." placeholder:"FILE" type:"path"`
 	JSON     bool          `help:"Print JSON."`
 	Worker   bool          `help:"Be one of the nodes." hidden:""`
 }
 
 func (c *benchAppendsCmd) options() *appends.Options {
 	return &appends.Options{
-		Nodes: c.Nodes, Writers: c.Writers, Bytes: c.Bytes, Duration: c.Duration, Warmup: c.Warmup, Profile: c.Profile, Dir: c.Dir,
+		Nodes: c.Nodes, Writers: c.Writers, Bytes: c.Bytes, Duration: c.Duration, Warmup: c.Warmup, Profile: c.Profile, Dir: c.Dir, CPU: c.CPU,
 		Worker: []string{"bench", "appends", "--worker"}, Version: buildVersion(),
 	}
 }

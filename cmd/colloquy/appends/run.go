@@ -27,6 +27,7 @@ type Options struct {
 	Duration time.Duration
 	Profile  string   // of failure detection
 	Dir      string   // where the data goes; it is removed
+	CPU      string   // file for processor profiles: each node adds its number; empty = none
 	Worker   []string // arguments of this program that make it a worker
 	Version  string
 }
@@ -157,6 +158,9 @@ func (b *bench) tasks(ctx context.Context) ([]task, error) {
 		t := task{
 			Dir: filepath.Join(b.dir, fmt.Sprint("node", i+1)), Number: i, Writers: o.Writers, Bytes: o.Bytes, Nodes: o.Nodes, Key: key,
 			Profile: o.Profile, Gossip: ports[0], Link: ports[1], Grains: ports[2],
+		}
+		if o.CPU != "" {
+			t.CPU = fmt.Sprint(o.CPU, ".", i+1)
 		}
 		if i > 0 {
 			t.Seeds = []string{out[0].Gossip}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +36,7 @@ type task struct {
 	Key     string   `json:"key"` // of the cluster; empty = one node alone
 	Nodes   int      `json:"nodes"`
 	Profile string   `json:"profile"`
+	CPU     string   `json:"cpu,omitempty"` // file for a processor profile; empty = none
 }
 
 // The words by which the coordinator leads its workers.
@@ -200,6 +203,7 @@ func (n *node) obey(ctx context.Context, words *bufio.Scanner, out *json.Encoder
 	defer cancel()
 	var writers sync.WaitGroup
 	var before int64
+	profiled := func() error { return nil }
 	for words.Scan() {
 		switch words.Text() {
 		case wordWrite:
@@ -207,11 +211,19 @@ func (n *node) obey(ctx context.Context, words *bufio.Scanner, out *json.Encoder
 				writers.Go(func() { n.write(ctx, w) })
 			}
 		case wordMeasure:
+			stop, err := profile(n.task.CPU)
+			if err != nil {
+				return err
+			}
+			profiled = stop
 			before = processTime()
 			n.counts.Store(true)
 		case wordStop:
 			n.counts.Store(false)
 			r := outcome{Appends: n.appends.Load(), Failed: n.failed.Load(), CPUus: processTime() - before, Leads: n.store.Leads()}
+			if err := profiled(); err != nil {
+				return err
+			}
 			cancel()
 			writers.Wait()
 			n.mu.Lock()
@@ -224,6 +236,24 @@ func (n *node) obey(ctx context.Context, words *bufio.Scanner, out *json.Encoder
 		}
 	}
 	return errors.New("the coordinator is gone")
+}
+
+// profile writes a processor profile to a file until stop is called.
+func profile(file string) (stop func() error, err error) {
+	if file == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(file) //nolint:gosec // the caller names the file
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // write is one writer: a message after the other, to conversations of its own,

@@ -90,7 +90,7 @@ func (f *fleet) make(ctx context.Context) (*member, error) {
 	}
 	m.spec = lab.Spec{
 		Dir: m.dir, Listen: m.at.client, OpsListen: m.at.ops, Log: m.log, Spawn: m.space.spawnNode,
-		Environ: []string{"COLLOQUY_CLUSTER_KEY=" + f.key},
+		Environ: []string{"COLLOQUY_CLUSTER_KEY=" + f.key, "COLLOQUY_OPS_PPROF=true"},
 	}
 	if f.options.PacksDir != "" {
 		m.spec.Args = []string{"--packs-dir", f.options.PacksDir}

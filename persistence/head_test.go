@@ -1,0 +1,79 @@
+package persistence
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// fullHead has another value in every field, whatever fields there are.
+func fullHead(t testing.TB) conversation.Head {
+	t.Helper()
+	var h conversation.Head
+	v := reflect.ValueOf(&h).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Interface().(type) {
+		case time.Time:
+			f.Set(reflect.ValueOf(time.Date(2026, 1, i+1, 3, 4, 5, 6_000_000, time.UTC)))
+		case conversation.ConversationID, conversation.ContactID:
+			f.Index(3).SetUint(uint64(i + 1)) //nolint:gosec // small
+		case conversation.Seq:
+			f.SetUint(uint64(i + 300)) //nolint:gosec // small
+		case []string:
+			f.Set(reflect.ValueOf([]string{"one", "", "three"}))
+		default:
+			f.SetString(v.Type().Field(i).Name)
+		}
+	}
+	return h
+}
+
+func TestHeadsComeBack(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]conversation.Head{
+		"every field": fullHead(t), "none": {},
+		"odd times": {CreatedAt: time.Date(9999, 12, 31, 0, 0, 0, 999_999_999, time.UTC), LastActivity: time.Unix(-1, 5).UTC()},
+	} {
+		rec := appendHead(nil, &want)
+		for form, b := range map[string][]byte{"as written": rec, "with a field of a later form": append(append([]byte{headForm + 1}, rec[1:]...), 7)} {
+			got, err := decodeHead(b)
+			if d := cmp.Diff(want, got); err != nil || d != "" {
+				t.Errorf("%s, %s: error %v, difference (-want +got):\n%s", name, form, err, d)
+			}
+		}
+		for n := range len(rec) {
+			if _, err := decodeHead(rec[:n]); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%s: the first %d bytes of %d: error %v, want %v", name, n, len(rec), err, ErrCorrupt)
+			}
+		}
+		asJSON, err := json.Marshal(&want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := decodeHead(asJSON); err != nil || !got.LastActivity.Equal(want.LastActivity) || got.Version != want.Version {
+			t.Errorf("%s, as JSON: %+v, error %v", name, got, err)
+		}
+	}
+}
+
+func FuzzDecodeHead(f *testing.F) {
+	h := fullHead(f)
+	f.Add(appendHead(nil, &h))
+	f.Add([]byte(`{"id":"x"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := decodeHead(b)
+		if err != nil || b[0] == '{' {
+			return
+		}
+		again, err := decodeHead(appendHead(nil, &h))
+		if d := cmp.Diff(h, again); err != nil || d != "" {
+			t.Errorf("error %v, difference:\n%s", err, d)
+		}
+	})
+}
