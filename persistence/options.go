@@ -138,7 +138,7 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		FormatMajorVersion:          formatVersion,
 		MemTableSize:                uint64(o.MemTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       1000,
 		// The database takes the memory of its memtables out of the cache: of the
 		// one in use and of the one that is flushed or kept for the next.

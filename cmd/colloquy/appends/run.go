@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/persistence"
 )
 
 // Options say what is measured.
@@ -63,8 +64,12 @@ type Result struct {
 	Errors     uint64  `json:"errors"` // 0 in a valid run
 	FirstError string  `json:"first_error,omitempty"`
 	Leaders    int     `json:"leaders"` // 1 in a valid run
-	CPUs       int     `json:"cpus"`
-	Version    string  `json:"version"`
+	// The yardstick is what the database alone does on this machine, right after:
+	// single synced rows of as many bytes. An append is several rows on each node.
+	YardstickPS  float64 `json:"yardstick_rows_per_s"`
+	YardstickCPU float64 `json:"yardstick_cpu_us_per_row"`
+	CPUs         int     `json:"cpus"`
+	Version      string  `json:"version"`
 }
 
 // worker is a process that writes.
@@ -96,6 +101,9 @@ func Run(ctx context.Context, o *Options) (*Result, error) {
 		if werr := w.cmd.Wait(); werr != nil && err == nil {
 			err = fmt.Errorf("worker: %w: %s", werr, w.stderr)
 		}
+	}
+	if err == nil {
+		err = r.yardstick(ctx, result)
 	}
 	return result, errors.Join(err, os.RemoveAll(dir))
 }
@@ -256,6 +264,20 @@ func (b *bench) sum(took time.Duration) (*Result, error) {
 	}
 	out.P50, out.P99 = millis(all.quantile(0.5)), millis(all.quantile(0.99))
 	return out, nil
+}
+
+// yardstick measures the database alone. The workers have ended.
+func (b *bench) yardstick(ctx context.Context, r *Result) error {
+	const writers, longest = 256, 5 * time.Second
+	d := min(b.options.Duration, longest)
+	before := processTime()
+	rows, err := persistence.Yardstick(ctx, filepath.Join(b.dir, "yardstick"), writers, b.options.Bytes, d)
+	if err != nil || rows == 0 {
+		return err
+	}
+	r.YardstickPS = float64(rows) / d.Seconds()
+	r.YardstickCPU = float64(processTime()-before) / float64(rows)
+	return nil
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
