@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -75,9 +76,12 @@ func (c *chaosStormCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
+	ctx, done := t.interruptible()
+	defer done()
+	o.Enough = t.ctx.Done()
 	limit := "the run was asked to stay in the network of this machine"
 	if !c.Loopback && !chaos.InCell() {
-		code, err := chaos.NewCell(t.ctx, t.args, chaos.Streams{Out: t.stdout, Err: t.stderr})
+		code, err := chaos.NewCell(ctx, o.Enough, t.args, chaos.Streams{Out: t.stdout, Err: t.stderr})
 		switch {
 		case err == nil && code == exitOK:
 			return nil
@@ -89,7 +93,7 @@ func (c *chaosStormCmd) Run(t *tool) error {
 	if !chaos.InCell() {
 		o.Limits = append(o.Limits, limit)
 	}
-	report, err := chaos.Run(t.ctx, o)
+	report, err := chaos.Run(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -97,6 +101,9 @@ func (c *chaosStormCmd) Run(t *tool) error {
 		err = writeJSON(t.stdout, report)
 	} else {
 		err = report.WriteText(t.stdout)
+	}
+	if err == nil && !report.Passed && !report.Harmed() {
+		return &failure{exitCheck, errors.New("nothing was acknowledged, so nothing was shown")}
 	}
 	if err == nil && !report.Passed {
 		return &failure{exitCheck, fmt.Errorf("a promise was broken; data and logs are kept in %s", report.Kept)}

@@ -54,7 +54,10 @@ type chaosResult struct {
 // Run implements the subcommand.
 func (c *chaosSingleCmd) Run(t *tool) error {
 	const once = time.Second // for what a killed node never needs
-	r, err := chaos.Run(t.ctx, chaos.Options{
+	ctx, done := t.interruptible()
+	defer done()
+	r, err := chaos.Run(ctx, chaos.Options{
+		Enough: t.ctx.Done(),
 		Nodes: 1, Faults: []chaos.Kind{chaos.Kill}, Cycles: c.Kills, Calm: c.Up, Pause: once, Cut: once, Skew: once, Heal: time.Minute, Loss: 1,
 		Visitors: c.Visitors, Think: c.Think, Pack: c.Pack, PacksDir: c.PacksDir, Seed: c.Seed, Dir: c.Dir,
 	})

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/colloquyhq/colloquy/cmd/colloquy/appends"
 	"github.com/colloquyhq/colloquy/cmd/colloquy/chaos"
+	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 )
 
 // The benchmark gives plausible figures, and every turn is answered.
@@ -88,6 +92,46 @@ func TestChaosCluster(t *testing.T) {
 		if replica != (chaos.Replica{Node: replica.Node, Applied: r.Replicas[0].Applied, Hash: r.Replicas[0].Hash}) {
 			t.Errorf("replicas %+v are not the same", r.Replicas)
 		}
+	}
+}
+
+// A run that is interrupted breaks nothing more, and reports what it has seen.
+func TestChaosEndsEarly(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Getenv(builtProgram), "chaos", "--json", "--nodes", "1", "--faults", "kill", "--duration", "1h",
+		"--calm", "300ms", "--visitors", "3", "--agents", "0", "--think", "100ms", "--pack", "counter", "--packs-dir", testPacks(t), "--dir", t.TempDir())
+	cmd.Env = lab.CleanEnviron(os.Environ())
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	progress, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(progress)
+	for said.Scan() {
+		if strings.Contains(said.Text(), "whole again") {
+			break
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for said.Scan() { // until it has ended, or it could not write
+		t.Log(said.Text())
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v:\n%s", err, out.String())
+	}
+	var r chaos.Report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	early := slices.ContainsFunc(r.Limits, func(l string) bool { return strings.Contains(l, "ended early") })
+	if !r.Passed || r.Cycles == 0 || !early {
+		t.Errorf("result %+v", r)
 	}
 }
 

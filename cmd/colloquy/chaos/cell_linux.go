@@ -33,8 +33,11 @@ func InCell() bool { return os.Getenv(cellVariable) != "" && os.Getpid() == 1 }
 // without anybody else noticing, and of which nothing is left when it ends,
 // however it ends. It gives the exit status.
 //
+// The process inside is interrupted when enough is closed, and once more when
+// ctx ends; a terminal's own interrupt does not reach it.
+//
 // Errors: why there can be no cell on this machine.
-func NewCell(ctx context.Context, args []string, s Streams) (int, error) {
+func NewCell(ctx context.Context, enough <-chan struct{}, args []string, s Streams) (int, error) {
 	for _, program := range []string{"ip", "nft", "mount"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return 0, fmt.Errorf("the program %s is missing", program)
@@ -51,7 +54,7 @@ func NewCell(ctx context.Context, args []string, s Streams) (int, error) {
 	cmd.Env = append(os.Environ(), cellVariable+"=1")
 	cmd.Stdout, cmd.Stderr = s.Out, s.Err
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true,
 	}
 	if uid := os.Getuid(); uid != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -61,12 +64,21 @@ func NewCell(ctx context.Context, args []string, s Streams) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, fmt.Errorf("no namespaces of its own: %w", err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-enough:
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+		case <-ended:
+		}
+	}()
 	stop := context.AfterFunc(ctx, func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		time.AfterFunc(cellGrace, func() { _ = cmd.Process.Kill() })
 	})
 	defer stop()
 	err = cmd.Wait()
+	close(ended)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode(), nil
 	}
@@ -136,7 +148,7 @@ func (n *namespace) spawn(cmd *exec.Cmd) error { return n.do(cmd.Start) }
 
 // spawnNode starts a node in the namespace. It dies with this process.
 func (n *namespace) spawnNode(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	return n.spawn(cmd)
 }
 

@@ -20,7 +20,7 @@ type Streams struct {
 func InCell() bool { return false }
 
 // NewCell would run this program in namespaces of its own; this system has none.
-func NewCell(context.Context, []string, Streams) (int, error) { return 0, errNoCell }
+func NewCell(context.Context, <-chan struct{}, []string, Streams) (int, error) { return 0, errNoCell }
 
 func furnishCell(context.Context) error { return errNoCell }
 

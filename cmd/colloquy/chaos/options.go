@@ -39,6 +39,10 @@ type Options struct {
 	Command  []string  // the command line, for the report
 	Version  string    // of this program, for the report
 	Limits   []string  // what this run cannot do, known before, for the report
+	// Enough ends the run early when it is closed: the fault of the moment is
+	// undone, no other begins, and what was written until then is audited. nil =
+	// the run goes on to its end.
+	Enough   <-chan struct{}
 	Progress io.Writer // gets a line for each fault; nil = nobody
 }
 

@@ -128,6 +128,9 @@ func (r *run) weather(ctx context.Context) error {
 	if err != nil {
 		r.breakPromise("%v", err)
 	}
+	if r.storm.enough() {
+		r.limits = append(r.limits, fmt.Sprintf("the run was ended early, after %d faults", len(r.storm.events)))
+	}
 	pause(ctx, r.options.Calm)
 	r.loaded = time.Since(r.ledger.began)
 	if !r.load.settle(ctx) {

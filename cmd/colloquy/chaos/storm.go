@@ -55,9 +55,12 @@ func (s *storm) run(ctx context.Context) error {
 		}
 		kind := round[0]
 		round = round[1:]
-		pause(ctx, s.options.Calm/2+time.Duration(s.random.Int64N(int64(s.options.Calm))))
+		s.rest(ctx, s.options.Calm/2+time.Duration(s.random.Int64N(int64(s.options.Calm))))
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if s.enough() {
+			return nil
 		}
 		if err := s.inject(ctx, i+1, kind); err != nil {
 			return fmt.Errorf("fault %d, %s: %w", i+1, kind, err)
@@ -68,7 +71,27 @@ func (s *storm) run(ctx context.Context) error {
 
 func (s *storm) more(done int, began time.Time) bool {
 	o := s.options
-	return (o.Cycles == 0 || done < o.Cycles) && (o.Duration == 0 || time.Since(began) < o.Duration)
+	return !s.enough() && (o.Cycles == 0 || done < o.Cycles) && (o.Duration == 0 || time.Since(began) < o.Duration)
+}
+
+// enough says that the run is to end early.
+func (s *storm) enough() bool {
+	select {
+	case <-s.options.Enough:
+		return true
+	default:
+		return false
+	}
+}
+
+// rest waits for d, or until the run is to end.
+func (s *storm) rest(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	select {
+	case <-s.options.Enough:
+	case <-ctx.Done():
+	}
 }
 
 // inject injects one fault and waits until the cluster is whole again.
@@ -164,10 +187,10 @@ func (s *storm) apply(ctx context.Context, kind Kind, m *member) error {
 }
 
 // during breaks something for a while. What was broken is mended in any case.
-func (*storm) during(ctx context.Context, d time.Duration, breakIt, mend func() error) error {
+func (s *storm) during(ctx context.Context, d time.Duration, breakIt, mend func() error) error {
 	err := breakIt()
 	if err == nil {
-		pause(ctx, d)
+		s.rest(ctx, d)
 	}
 	return errors.Join(err, mend())
 }
@@ -229,7 +252,7 @@ func (s *storm) grow(ctx context.Context) error {
 	if err := s.fleet.awaitReady(ctx, s.options.Heal); err != nil {
 		return err
 	}
-	pause(ctx, s.options.Cut)
+	s.rest(ctx, s.options.Cut)
 	for _, m := range added {
 		if err := s.fleet.retire(ctx, m); err != nil {
 			return err
