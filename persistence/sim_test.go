@@ -323,7 +323,7 @@ func (m *simulation) powerOfOne() {
 
 // begin starts a node again.
 func (m *simulation) begin(address string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if _, err := m.c.start(ctx, address); err != nil {
 		m.failed("start %s: %v", address, err)
