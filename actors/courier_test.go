@@ -304,7 +304,7 @@ func TestLateRowsAreNotSentTwice(t *testing.T) {
 		if len(rows) != 1 || len(r.post.tries()) != 1 {
 			t.Fatalf("rows %+v, sends %v", rows, r.post.tries())
 		}
-		r.engine.Committed(conversation.Commit{ID: id, Outbox: rows})
+		r.engine.Committed(&conversation.Commit{ID: id, Outbox: rows})
 		settle(time.Minute)
 		if got := r.post.tries(); !slices.Equal(got, []string{"one#1"}) {
 			t.Errorf("sends = %v, want one", got)

@@ -26,7 +26,7 @@ type memory struct {
 	loads    int
 	pageSize int // of Heads; zero = as asked
 
-	watch func(conversation.Commit)                                               // called in commit order
+	watch func(*conversation.Commit)                                              // called in commit order
 	fault func(op string, a *conversation.Append) (verdict outcome, err error)    // asked before every operation
 	check func(op string, id conversation.ConversationID, a *conversation.Append) // sees every operation, without the lock; may block or panic
 }
@@ -216,7 +216,7 @@ func (m *memory) append(a *conversation.Append) error {
 	kept.State = nil
 	m.appends = append(m.appends, kept)
 	if m.watch != nil {
-		m.watch(conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue})
+		m.watch(&conversation.Commit{ID: a.ID, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue})
 	}
 	return nil
 }

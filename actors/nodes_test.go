@@ -48,7 +48,7 @@ type simNode struct {
 	engine  *Engine
 	gate    *simGate
 	system  *actor.ActorSystem
-	stream  chan conversation.Commit
+	stream  chan *conversation.Commit
 	dead    atomic.Bool
 	behind  atomic.Pointer[chan struct{}] // closed when it catches up
 	cancel  context.CancelFunc
@@ -86,7 +86,7 @@ func (n *nodes) view(self cluster.NodeID) *cluster.View {
 func (n *nodes) newNode(id cluster.NodeID) *simNode {
 	n.tb.Helper()
 	log := slog.New(slog.DiscardHandler)
-	x := &simNode{n: n, id: id, system: cluster.NewSystem(log), stream: make(chan conversation.Commit, 1<<16)}
+	x := &simNode{n: n, id: id, system: cluster.NewSystem(log), stream: make(chan *conversation.Commit, 1<<16)}
 	copied := replica{n.journal, x}
 	o := Options{
 		System: x.system, Journal: copied, Index: copied, Lists: copied, Directory: n.directory, Classifier: n.script,
@@ -119,7 +119,7 @@ func (x *simNode) run() {
 	})
 }
 
-func (n *nodes) publish(c conversation.Commit) {
+func (n *nodes) publish(c *conversation.Commit) {
 	for _, x := range n.all {
 		x.stream <- c
 	}

@@ -10,7 +10,7 @@ import (
 // Committed takes a commit from this node's apply stream, in commit order. It is
 // called for every commit of every node, feeds the courier and the queues of
 // this node, and does not block.
-func (e *Engine) Committed(c conversation.Commit) {
+func (e *Engine) Committed(c *conversation.Commit) {
 	e.applied.note(c.ID, c.Head.Version)
 	if len(c.Settled) > 0 {
 		e.courier.settled(c.ID, c.Settled)

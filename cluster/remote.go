@@ -244,6 +244,8 @@ func (r *remote) Stop() {
 		r.mu.Unlock()
 		if r.cluster != nil && r.cluster.Remote != nil {
 			r.cluster.Remote.Shutdown(false)
+			// Its loop would hold on to the actor system, and with it to everything.
+			r.cluster.Gossip.Shutdown()
 		}
 		r.hangUp(func(string) bool { return true })
 	})

@@ -12,9 +12,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
@@ -225,4 +227,34 @@ func TestStrangersAreNotLetIn(t *testing.T) {
 	if err := CallOperator(t.Context(), right, call); !errors.Is(err, conversation.ErrInvalid) {
 		t.Errorf("set-up with a bad inbox = %v, want class invalid", err)
 	}
+}
+
+// A process that was put out of its cluster starts anew within itself, so that
+// an engine that has ended must leave nothing behind.
+func TestAnEndedEngineIsFreed(t *testing.T) {
+	for name, options := range map[string]Options{"alone": quietOptions(t, io.Discard), "of a cluster": clusterOptions(t, cluster.NewKey())} {
+		ended := startAndEnd(t, options)
+		eventually(t, "the engine "+name+" is freed", func() bool {
+			runtime.GC()
+			return ended.Value() == nil
+		})
+	}
+}
+
+// startAndEnd runs an engine to its end, and keeps no strong pointer to it.
+func startAndEnd(t *testing.T, o Options) weak.Pointer[Engine] {
+	t.Helper()
+	e, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	<-e.Ready()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	return weak.Make(e)
 }

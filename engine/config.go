@@ -102,7 +102,7 @@ const (
 
 // JournalConfig sizes the store.
 type JournalConfig struct {
-	CacheBytes    int64 `yaml:"cache_bytes" help:"Block cache."`
+	CacheBytes    int64 `yaml:"cache_bytes" help:"Block cache, beside up to two memtables."`
 	MemTableBytes int64 `yaml:"memtable_bytes" help:"One memtable; up to four are in memory."`
 }
 

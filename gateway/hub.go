@@ -93,11 +93,11 @@ func (h *Hub) watcherShard(id conversation.ConversationID) *hubShard[conversatio
 // Publish gives a commit to every connection that follows it. It encodes each
 // entry once for visitors and once for agents, does not block, and must be
 // called in commit order from one goroutine.
-func (h *Hub) Publish(c conversation.Commit) {
+func (h *Hub) Publish(c *conversation.Commit) {
 	if len(c.Entries) == 0 {
 		return
 	}
-	p := publication{hub: h, commit: &c}
+	p := publication{hub: h, commit: c}
 	key := conversation.ContactKey{Inbox: c.Head.Inbox, Contact: c.Head.Contact}
 	h.visitorShard(key).each(key, func(v *conn) {
 		v.followOwn(c.ID).live(&p, p.forVisitors())

@@ -45,7 +45,7 @@ func newMemoryStore() *memoryStore {
 // run publishes until commits is closed.
 func (s *memoryStore) run() {
 	for c := range s.commits {
-		s.hub.Publish(c)
+		s.hub.Publish(&c)
 	}
 }
 

@@ -44,7 +44,7 @@ type machine struct {
 	burst   uint64 // number of the batch
 	docs    uint64 // the last batch with a document
 	cleared bool   // the batch drops everything
-	commits []conversation.Commit
+	commits []*conversation.Commit
 	landed  []landing // what this process proposed of the burst
 	key     []byte    // scratch
 	value   []byte    // scratch

@@ -13,7 +13,7 @@ const defaultWatchBuffer = 1024
 
 // Subscription receives every commit from its start on, in commit order.
 type Subscription struct {
-	c        chan conversation.Commit
+	c        chan *conversation.Commit
 	lost     atomic.Bool
 	closed   bool // guarded by the watchers' lock
 	watchers *watchers
@@ -34,7 +34,7 @@ func (s *Store) Watch(buffer int) *Subscription {
 
 // C gives the commits. It is closed when the subscription ends: by Close, with
 // the store, or because the subscriber was too slow.
-func (u *Subscription) C() <-chan conversation.Commit { return u.c }
+func (u *Subscription) C() <-chan *conversation.Commit { return u.c }
 
 // Lost reports whether the subscription ended because commits were missed.
 func (u *Subscription) Lost() bool { return u.lost.Load() }
@@ -61,7 +61,7 @@ func newWatchers() *watchers {
 func (w *watchers) any() bool { return w.count.Load() > 0 }
 
 func (w *watchers) add(buffer int) *Subscription {
-	u := &Subscription{c: make(chan conversation.Commit, buffer), watchers: w}
+	u := &Subscription{c: make(chan *conversation.Commit, buffer), watchers: w}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.mu.closed {
@@ -93,7 +93,7 @@ func (w *watchers) end(u *Subscription) {
 }
 
 // publish hands commits to every subscription that has room.
-func (w *watchers) publish(commits []conversation.Commit) {
+func (w *watchers) publish(commits []*conversation.Commit) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for u := range w.mu.subs {
@@ -101,7 +101,7 @@ func (w *watchers) publish(commits []conversation.Commit) {
 	}
 }
 
-func (w *watchers) deliver(u *Subscription, commits []conversation.Commit) {
+func (w *watchers) deliver(u *Subscription, commits []*conversation.Commit) {
 	for i := range commits {
 		select {
 		case u.c <- commits[i]:
@@ -141,7 +141,7 @@ func (m *machine) announce(id conversation.ConversationID, req *request, r reade
 	}
 	if req != nil && req.append != nil {
 		a := req.append
-		m.commits = append(m.commits, conversation.Commit{
+		m.commits = append(m.commits, &conversation.Commit{
 			ID: id, Entries: a.Entries, Head: a.Head, Outbox: a.Outbox, Settled: a.Settled, NextDue: a.NextDue,
 		})
 		return nil
@@ -150,7 +150,7 @@ func (m *machine) announce(id conversation.ConversationID, req *request, r reade
 	if err != nil {
 		return fmt.Errorf("commit of %s: %w", id, err)
 	}
-	m.commits = append(m.commits, c)
+	m.commits = append(m.commits, &c)
 	return nil
 }
 
