@@ -128,10 +128,14 @@ func (w *simWriter) run() {
 	}
 }
 
-// some gives a store that is up; nil when there is none.
+// some gives a store that is up; nil when there is none, or none of the writer's
+// round: what a latecomer wrote to one of the next would be in no books.
 func (w *simWriter) some() *Store {
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
+	if w.simulation.round.Load() != w.round {
+		return nil
+	}
 	names := slices.Sorted(maps.Keys(w.c.nodes))
 	at := w.n % len(names)
 	if w.rng.IntN(16) == 0 {
@@ -335,6 +339,12 @@ func (m *simulation) begin(address string) {
 func (m *simulation) powerOfAll() {
 	promised := m.books.copy()
 	nodes := m.c.all()
+	// What one of them says after its disk was copied must not reach another whose
+	// disk is copied later: an entry would be committed by copies that have never
+	// been together.
+	for _, n := range nodes {
+		m.c.net.kill(n.address)
+	}
 	var disks []*vfs.MemFS
 	for _, n := range nodes {
 		disks = append(disks, m.cutPower(n))
