@@ -90,6 +90,7 @@ func (f *fleet) make(ctx context.Context) (*member, error) {
 	}
 	m.spec = lab.Spec{
 		Dir: m.dir, Listen: m.at.client, OpsListen: m.at.ops, Log: m.log, Spawn: m.space.spawnNode,
+		// A long run can be looked into from outside.
 		Environ: []string{"COLLOQUY_CLUSTER_KEY=" + f.key, "COLLOQUY_OPS_PPROF=true"},
 	}
 	if f.options.PacksDir != "" {
