@@ -22,9 +22,9 @@ func fullHead(t testing.TB) conversation.Head {
 		case time.Time:
 			f.Set(reflect.ValueOf(time.Date(2026, 1, i+1, 3, 4, 5, 6_000_000, time.UTC)))
 		case conversation.ConversationID, conversation.ContactID:
-			f.Index(3).SetUint(uint64(i + 1)) //nolint:gosec // small
+			f.Index(3).SetUint(uint64(i + 1))
 		case conversation.Seq:
-			f.SetUint(uint64(i + 300)) //nolint:gosec // small
+			f.SetUint(uint64(i + 300))
 		case []string:
 			f.Set(reflect.ValueOf([]string{"one", "", "three"}))
 		default:
@@ -47,7 +47,7 @@ func TestHeadsComeBack(t *testing.T) {
 				t.Errorf("%s, %s: error %v, difference (-want +got):\n%s", name, form, err, d)
 			}
 		}
-		for n := range len(rec) {
+		for n := range rec {
 			if _, err := decodeHead(rec[:n]); !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("%s: the first %d bytes of %d: error %v, want %v", name, n, len(rec), err, ErrCorrupt)
 			}

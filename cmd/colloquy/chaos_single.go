@@ -58,7 +58,7 @@ func (c *chaosSingleCmd) Run(t *tool) error {
 	defer done()
 	r, err := chaos.Run(ctx, chaos.Options{
 		Enough: t.ctx.Done(),
-		Nodes: 1, Faults: []chaos.Kind{chaos.Kill}, Cycles: c.Kills, Calm: c.Up, Pause: once, Cut: once, Skew: once, Heal: time.Minute, Loss: 1,
+		Nodes:  1, Faults: []chaos.Kind{chaos.Kill}, Cycles: c.Kills, Calm: c.Up, Pause: once, Cut: once, Skew: once, Heal: time.Minute, Loss: 1,
 		Visitors: c.Visitors, Think: c.Think, Pack: c.Pack, PacksDir: c.PacksDir, Seed: c.Seed, Dir: c.Dir,
 	})
 	if err != nil {

@@ -36,9 +36,9 @@ type Options struct {
 	Dir      string // where data and logs go; they are removed after a clean run; empty = the system's temporary folder
 	Keep     bool   // keep data and logs in any case
 	Sabotage Sabotage
-	Command  []string  // the command line, for the report
-	Version  string    // of this program, for the report
-	Limits   []string  // what this run cannot do, known before, for the report
+	Command  []string // the command line, for the report
+	Version  string   // of this program, for the report
+	Limits   []string // what this run cannot do, known before, for the report
 	// Enough ends the run early when it is closed: the fault of the moment is
 	// undone, no other begins, and what was written until then is audited. nil =
 	// the run goes on to its end.
