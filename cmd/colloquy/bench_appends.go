@@ -12,6 +12,7 @@ import (
 type benchAppendsCmd struct {
 	Nodes    int           `help:"Nodes, each a process of its own; 1 is alone." default:"3"`
 	Writers  int           `help:"Writers of each node, each with one append in flight." default:"256"`
+	Plain    bool          `help:"Appends of an entry and the head of its conversation alone, without the sender's id and without a move in a list: two rows instead of five."`
 	Bytes    int           `help:"Bytes of a message." default:"300"`
 	Duration time.Duration `help:"How long to measure, after the warm-up." default:"10s"`
 	Warmup   time.Duration `help:"How long to run before." default:"3s"`
@@ -24,7 +25,7 @@ type benchAppendsCmd struct {
 
 func (c *benchAppendsCmd) options() *appends.Options {
 	return &appends.Options{
-		Nodes: c.Nodes, Writers: c.Writers, Bytes: c.Bytes, Duration: c.Duration, Warmup: c.Warmup, Profile: c.Profile, Dir: c.Dir, CPU: c.CPU,
+		Nodes: c.Nodes, Writers: c.Writers, Bytes: c.Bytes, Plain: c.Plain, Duration: c.Duration, Warmup: c.Warmup, Profile: c.Profile, Dir: c.Dir, CPU: c.CPU,
 		Worker: []string{"bench", "appends", "--worker"}, Version: buildVersion(),
 	}
 }

@@ -21,9 +21,10 @@ import (
 
 // Options say what is measured.
 type Options struct {
-	Nodes    int // 1 to 7
-	Writers  int // of each node, with one append in flight each
-	Bytes    int // of a message
+	Nodes    int  // 1 to 7
+	Writers  int  // of each node, with one append in flight each
+	Bytes    int  // of a message
+	Plain    bool // appends of two rows instead of five
 	Warmup   time.Duration
 	Duration time.Duration
 	Profile  string   // of failure detection
@@ -55,6 +56,7 @@ type Result struct {
 	Nodes      int     `json:"nodes"`
 	Writers    int     `json:"writers"` // of all nodes
 	Bytes      int     `json:"bytes"`
+	Plain      bool    `json:"plain"`
 	Seconds    float64 `json:"seconds"`
 	Appends    uint64  `json:"appends"`
 	AppendsPS  float64 `json:"appends_per_s"`
@@ -165,7 +167,7 @@ func (b *bench) tasks(ctx context.Context) ([]task, error) {
 		}
 		t := task{
 			Dir: filepath.Join(b.dir, fmt.Sprint("node", i+1)), Number: i, Writers: o.Writers, Bytes: o.Bytes, Nodes: o.Nodes, Key: key,
-			Profile: o.Profile, Gossip: ports[0], Link: ports[1], Grains: ports[2],
+			Plain: o.Plain, Profile: o.Profile, Gossip: ports[0], Link: ports[1], Grains: ports[2],
 		}
 		if o.CPU != "" {
 			t.CPU = fmt.Sprint(o.CPU, ".", i+1)
@@ -238,7 +240,7 @@ func (w *worker) hear() (*outcome, error) {
 func (b *bench) sum(took time.Duration) (*Result, error) {
 	o := b.options
 	out := &Result{
-		Nodes: o.Nodes, Writers: o.Nodes * o.Writers, Bytes: o.Bytes, Seconds: took.Seconds(), CPUs: runtime.NumCPU(), Version: o.Version,
+		Nodes: o.Nodes, Writers: o.Nodes * o.Writers, Bytes: o.Bytes, Plain: o.Plain, Seconds: took.Seconds(), CPUs: runtime.NumCPU(), Version: o.Version,
 	}
 	var all histogram
 	var cpu int64

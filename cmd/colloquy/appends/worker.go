@@ -36,7 +36,8 @@ type task struct {
 	Key     string   `json:"key"` // of the cluster; empty = one node alone
 	Nodes   int      `json:"nodes"`
 	Profile string   `json:"profile"`
-	CPU     string   `json:"cpu,omitempty"` // file for a processor profile; empty = none
+	Plain   bool     `json:"plain,omitempty"` // entry and head alone: nothing to recognize, nothing moves in a list
+	CPU     string   `json:"cpu,omitempty"`   // file for a processor profile; empty = none
 }
 
 // The words by which the coordinator leads its workers.
@@ -303,6 +304,9 @@ func (n *node) append(ctx context.Context, writer, i int) error {
 			Preview: n.text[:min(len(n.text), talkBytes)],
 		},
 		Refs: []conversation.RefRow{{Ref: ref, Seq: seq}},
+	}
+	if n.task.Plain {
+		a.Refs, a.Head.LastActivity = nil, time.UnixMilli(0)
 	}
 	if seq == 1 {
 		a.Contact = conversation.ContactKey{Inbox: "bench", Contact: contact}
