@@ -258,14 +258,11 @@ func (m *machine) settle(burst uint64) {
 // get gives a copy of a value; nil when there is none.
 func (m *machine) get(key []byte) ([]byte, error) {
 	var out []byte
-	found, err := lookup(m.db, key, func(rec []byte) error {
+	_, err := lookup(m.db, key, func(rec []byte) error {
 		out = bytes.Clone(rec)
 		return nil
 	})
-	if err != nil || !found {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // flush commits the batch, moves the applied index and tells the watchers. The

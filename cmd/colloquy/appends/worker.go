@@ -60,7 +60,6 @@ type outcome struct {
 
 const (
 	openTime   = time.Minute
-	appendTime = 10 * time.Second
 	talkBytes  = 160 // of a message, in the row that lists show
 	talkLength = 50  // messages of one conversation
 	readyPause = 20 * time.Millisecond

@@ -26,8 +26,8 @@ type wallClock struct {
 	offset int64 // where the offset in seconds is
 }
 
-// stub is the replacement, for amd64. The arguments come in edi and rsi.
-func stub() []byte {
+// clockCode is the replacement, machine code of amd64. The arguments come in edi and rsi.
+func clockCode() []byte {
 	return []byte{
 		0xb8, 228, 0, 0, 0, // mov eax, SYS_clock_gettime
 		0x0f, 0x05, // syscall
@@ -44,8 +44,8 @@ func stub() []byte {
 }
 
 const (
-	stubBytes   = 40
-	offsetPlace = 32 // in the stub
+	codeBytes   = 40
+	offsetPlace = 32 // in the code
 	jumpBytes   = 5
 	stopTries   = 200
 	stopPause   = 5 * time.Millisecond
@@ -66,12 +66,12 @@ func newWallClock(pid int) (*wallClock, error) {
 		return nil, errors.Join(err, memory.Close())
 	}
 	end := (len(bytes.TrimRight(image, "\x00")) + 63) &^ 63
-	if end+stubBytes > len(image) {
+	if end+codeBytes > len(image) {
 		return nil, errors.Join(errNoClock, memory.Close())
 	}
 	jump := binary.LittleEndian.AppendUint32([]byte{0xe9}, uint32(int32(end-entry-jumpBytes))) //nolint:gosec // both are inside of two pages
 	err = whileStopped(pid, low+int64(entry), func() error {
-		if _, err := memory.WriteAt(stub(), low+int64(end)); err != nil {
+		if _, err := memory.WriteAt(clockCode(), low+int64(end)); err != nil {
 			return err
 		}
 		_, err := memory.WriteAt(jump, low+int64(entry))
