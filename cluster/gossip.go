@@ -180,8 +180,14 @@ func (g gossip) NodeMeta(int) []byte {
 // NotifyMsg implements [memberlist.Delegate].
 func (g gossip) NotifyMsg(b []byte) { g.take(b) }
 
-// MergeRemoteState implements [memberlist.Delegate].
-func (g gossip) MergeRemoteState(b []byte, _ bool) { g.take(b) }
+// MergeRemoteState implements [memberlist.Delegate]. The library calls it when it
+// has told of all the members of a peer.
+func (g gossip) MergeRemoteState(b []byte, join bool) {
+	g.take(b)
+	if join {
+		g.node.steward.merged()
+	}
+}
 
 func (g gossip) take(b []byte) {
 	if len(b) == 0 {
@@ -256,6 +262,7 @@ func (g gossip) NotifyMerge(peers []*memberlist.Node) error {
 			return err
 		}
 	}
+	g.node.steward.merging()
 	return nil
 }
 

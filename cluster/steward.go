@@ -15,6 +15,7 @@ const (
 	checkAgain     = time.Second // a member that stays silent is looked at again after so long
 	checkPause     = 20 * time.Millisecond
 	suspicionLooks = 4
+	mergeMost      = 200 * time.Millisecond // a view waits at most so long for the rest of the members
 	suspicionPause = 15 * time.Millisecond  // doubled with each look
 	zombiePause    = 500 * time.Millisecond // a buried run that still speaks is told so at most this often
 )
@@ -47,6 +48,7 @@ type steward struct {
 		zombies map[NodeID]string   // buried runs that were heard, with their address
 		known   news                // for the exchange of states
 		early   map[NodeID]meta     // what nodes have said that the gossip does not know yet
+		merging time.Time           // since when the members of a peer are being learned, one by one
 	}
 
 	// touched by run only
@@ -248,7 +250,33 @@ func (s *steward) settle(now time.Time) {
 		s.evict()
 		return
 	}
+	if s.halfMerged() {
+		return
+	}
 	s.node.publish(slices.DeleteFunc(members, func(m Member) bool { return s.ballots.buried(m.ID) }))
+}
+
+// merging says that the members that a peer knows are about to be seen, one after
+// the other. Until they all are there is no new view: with half of them, this node
+// would take grains without asking the other half whether they have them.
+func (s *steward) merging() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.merging = time.Now()
+}
+
+// merged says that they have been seen.
+func (s *steward) merged() {
+	s.mu.Lock()
+	s.mu.merging = time.Time{}
+	s.mu.Unlock()
+	s.kick()
+}
+
+func (s *steward) halfMerged() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.mu.merging) < mergeMost
 }
 
 // members lists this node and those that the gossip has seen and nobody has
