@@ -2,6 +2,7 @@ package intent
 
 import (
 	"cmp"
+	"context"
 	"slices"
 )
 
@@ -94,9 +95,8 @@ func (v *vocabulary) grow() {
 }
 
 // newCorpus turns the questions of a bundle into features.
-func newCorpus(b *bundle, a *analyzer) *corpus {
+func newCorpus(ctx context.Context, b *bundle, a *analyzer, workers int) (*corpus, error) {
 	c := &corpus{vocab: newVocabulary(1 << 15), dim: a.mean.lexicon.Dim}
-	s := &scratch{}
 	asked := map[string]bool{}
 	for _, t := range b.topics {
 		for _, q := range t.ask {
@@ -107,26 +107,62 @@ func newCorpus(b *bundle, a *analyzer) *corpus {
 		c.classes = append(c.classes, t.id)
 		c.background = append(c.background, t.background)
 		for _, q := range t.ask {
-			c.add(a, s, q, int32(label), false)
+			c.add(q, label, false)
 		}
 		for _, lang := range langs(t.title) {
 			// Titles come back as messages when their button is pressed.
 			q := question{text: t.title[lang], lang: lang, at: t.at}
 			if key := a.norm.canonical(q.text); !t.background && !asked[key] {
 				asked[key] = true
-				c.add(a, s, q, int32(label), false)
+				c.add(q, label, false)
 			}
 		}
 		for _, q := range t.not {
-			c.add(a, s, q, int32(label), true)
+			c.add(q, label, true)
 		}
 	}
-	return c
+	return c, c.read(ctx, a, workers)
 }
 
-func (c *corpus) add(a *analyzer, s *scratch, q question, label int32, not bool) {
-	a.analyze(s, q.text)
-	ex := example{label: label, not: not, units: int32(s.tokens.units), lang: q.lang} //nolint:gosec // at most maxTokens
+func (c *corpus) add(q question, label int, not bool) {
+	c.examples = append(c.examples, example{label: int32(label), not: not, lang: q.lang}) //nolint:gosec // at most maxIntents
+	c.questions = append(c.questions, q)
+}
+
+// readStride is how many questions one goroutine reads at a time.
+const readStride = 64
+
+// read fills in the features: every question by itself on several goroutines,
+// then their numbers, in order.
+func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
+	n := len(c.examples)
+	grams := make([][]uint64, n)
+	err := spread(ctx, (n+readStride-1)/readStride, workers, func() func(int) {
+		s := &scratch{}
+		return func(block int) {
+			for i := block * readStride; i < min(n, (block+1)*readStride); i++ {
+				grams[i] = c.examples[i].read(a, s, c.questions[i].text)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i := range c.examples {
+		ex := &c.examples[i]
+		ex.ids = make([]int32, len(grams[i]))
+		for k, g := range grams[i] {
+			ex.ids[k] = c.vocab.add(g)
+		}
+	}
+	return nil
+}
+
+// read fills in everything but the numbers of the features, and gives their
+// hashes.
+func (ex *example) read(a *analyzer, s *scratch, text string) (grams []uint64) {
+	a.analyze(s, text)
+	ex.units = int32(s.tokens.units) //nolint:gosec // at most maxTokens
 	ex.dense = slices.Clone(s.dense)
 	slices.Sort(s.grams)
 	for i := 0; i < len(s.grams); {
@@ -134,12 +170,11 @@ func (c *corpus) add(a *analyzer, s *scratch, q question, label int32, not bool)
 		for j < len(s.grams) && s.grams[j] == s.grams[i] {
 			j++
 		}
-		ex.ids = append(ex.ids, c.vocab.add(s.grams[i]))
+		grams = append(grams, s.grams[i])
 		ex.counts = append(ex.counts, sublinear(j-i))
 		i = j
 	}
-	c.examples = append(c.examples, ex)
-	c.questions = append(c.questions, q)
+	return grams
 }
 
 // rows lists the examples for which keep holds.

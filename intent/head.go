@@ -22,7 +22,7 @@ type head struct {
 }
 
 // trainerVersion changes when the same packs would give another model.
-const trainerVersion = "colloquy intent 1"
+const trainerVersion = "colloquy intent 2"
 
 // headOptions are the settings of training.
 type headOptions struct {
@@ -38,14 +38,6 @@ func defaultHeadOptions() headOptions {
 	return headOptions{cost: 0.7, balance: 0.2, dense: 1, tolerance: 0.1, epochs: 40}
 }
 
-// drill is what the classes of one head are trained on.
-type drill struct {
-	corpus  *corpus
-	rows    []int32
-	matrix  *sparse // of rows
-	options headOptions
-}
-
 // fit trains a head on some rows of a corpus.
 func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, error) {
 	h := &head{classes: len(c.classes), idf: c.inverseFrequencies(rows), mean: c.denseMean(rows), share: o.dense}
@@ -55,12 +47,7 @@ func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, er
 	h.near = newNearest(c, rows, x, len(h.idf))
 	h.indexLabels(c, rows)
 	h.addCentroids(c, rows, x)
-	d := &drill{corpus: c, rows: rows, matrix: x, options: o}
-	err := spread(ctx, h.classes, o.workers, func() func(class int) {
-		m := &machine{weights: make([]float32, len(h.idf)+c.dim+1)}
-		return func(class int) { h.trainClass(m, d, class) }
-	})
-	return h, err
+	return h, newTraining(h, c, rows, x, o).run(ctx)
 }
 
 // addCentroids averages the dense parts of each class.
@@ -71,7 +58,7 @@ func (h *head) addCentroids(c *corpus, rows []int32, x *sparse) {
 			continue
 		}
 		sum := h.centroids[int(c.examples[r].label)*c.dim:][:c.dim]
-		dense := x.value[int(x.start[i+1])-c.dim : x.start[i+1]]
+		_, _, dense := x.row(int32(i))
 		for d, v := range dense {
 			sum[d] += v
 		}
@@ -95,41 +82,6 @@ func (h *head) indexLabels(c *corpus, rows []int32) {
 	}
 }
 
-// trainClass trains one class against the rest.
-func (h *head) trainClass(m *machine, d *drill, class int) {
-	c, rows, o := d.corpus, d.rows, d.options
-	var use []int32 // positions in rows
-	positives := 0
-	for i, r := range rows {
-		ex := &c.examples[r]
-		mine := ex.label == int32(class) //nolint:gosec // at most maxIntents
-		if ex.not && !mine {
-			continue
-		}
-		if mine && !ex.not {
-			positives++
-		}
-		use = append(use, int32(i))
-	}
-	if positives == 0 {
-		h.bias[class] = -1
-		return
-	}
-	ratio := float64(len(use)-positives) / float64(positives)
-	m.train(d.matrix, use, func(i int32) bool {
-		ex := &c.examples[rows[i]]
-		return !ex.not && ex.label == int32(class) //nolint:gosec // at most maxIntents
-	}, svmOptions{
-		cost: o.cost * math.Pow(max(ratio, 1), o.balance), other: o.cost, tolerance: o.tolerance, epochs: o.epochs,
-		seed: uint64(class) + 1, //nolint:gosec // at most maxIntents
-	})
-	last := len(m.weights) - 1
-	for f, w := range m.weights[:last] {
-		h.weights[f*h.classes+class] = w
-	}
-	h.bias[class] = m.weights[last]
-}
-
 // inverseFrequencies weighs the features by how few of the rows hold them.
 func (c *corpus) inverseFrequencies(rows []int32) []float32 {
 	df := make([]int32, c.vocab.n)
@@ -149,7 +101,7 @@ func (c *corpus) inverseFrequencies(rows []int32) []float32 {
 
 // matrix weighs the rows and brings them to length one.
 func (h *head) matrix(c *corpus, rows []int32) *sparse {
-	x := &sparse{start: make([]int32, 1, len(rows)+1), square: make([]float32, len(rows))}
+	x := &sparse{start: make([]int32, 1, len(rows)+1), dim: c.dim, dense: make([]float32, 0, len(rows)*c.dim), square: make([]float32, len(rows))}
 	for i, r := range rows {
 		ex := &c.examples[r]
 		x.index = append(x.index, ex.ids...)
@@ -158,12 +110,9 @@ func (h *head) matrix(c *corpus, rows []int32) *sparse {
 			x.value = append(x.value, ex.counts[k]*h.idf[id])
 		}
 		unitLength(x.value[begin:])
-		begin = len(x.value)
-		x.value = append(x.value, ex.dense...)
-		center(x.value[begin:], h.mean, h.share)
-		for d := range ex.dense {
-			x.index = append(x.index, int32(len(h.idf)+d)) //nolint:gosec // bounded as below
-		}
+		begin = len(x.dense)
+		x.dense = append(x.dense, ex.dense...)
+		center(x.dense[begin:], h.mean, h.share)
 		x.start = append(x.start, int32(len(x.index))) //nolint:gosec // maxQuestions × maxTokens × 4
 		x.square[i] = 2 + h.share*h.share
 	}
@@ -236,12 +185,49 @@ func (c *corpus) denseMean(rows []int32) []float32 {
 // score fills the margins of s.
 func (h *head) score(s *scratch) {
 	s.margins = append(s.margins[:0], h.bias...)
-	out := s.margins
-	for i, id := range s.ids {
-		v := s.values[i]
-		w := h.weights[int(id)*h.classes:][:len(out)]
-		for k := range out {
-			out[k] += v * w[k]
+	addRows(s.margins, h.weights, s.ids, s.values)
+}
+
+// addRows adds the weights of some features, each times its value, to the margins
+// of all classes.
+func addRows(margins, weights []float32, ids []int32, values []float32) {
+	n := len(margins)
+	values = values[:len(ids)]
+	// Four at a time: what is slow is reading and writing the margins.
+	for ; len(ids) >= 4; ids, values = ids[4:], values[4:] {
+		a := weights[int(ids[0])*n:][:n]
+		b := weights[int(ids[1])*n:][:n]
+		c := weights[int(ids[2])*n:][:n]
+		d := weights[int(ids[3])*n:][:n]
+		va, vb, vc, vd := values[0], values[1], values[2], values[3]
+		for k := range margins {
+			margins[k] += va*a[k] + vb*b[k] + vc*c[k] + vd*d[k]
+		}
+	}
+	for i, id := range ids {
+		a, va := weights[int(id)*n:][:n], values[i]
+		for k := range margins {
+			margins[k] += va * a[k]
+		}
+	}
+}
+
+// addDense does the same for the dense part, which has all features.
+func addDense(margins, w, dense []float32) {
+	n := len(margins)
+	w = w[:len(dense)*n]
+	d := 0
+	for ; d+4 <= len(dense); d += 4 {
+		a, b, c, e := w[d*n:][:n], w[(d+1)*n:][:n], w[(d+2)*n:][:n], w[(d+3)*n:][:n]
+		va, vb, vc, ve := dense[d], dense[d+1], dense[d+2], dense[d+3]
+		for k := range margins {
+			margins[k] += va*a[k] + vb*b[k] + vc*c[k] + ve*e[k]
+		}
+	}
+	for ; d < len(dense); d++ {
+		a, va := w[d*n:][:n], dense[d]
+		for k := range margins {
+			margins[k] += va * a[k]
 		}
 	}
 }

@@ -27,14 +27,15 @@ func newModel(ctx context.Context, b *bundle, base *analyzer, workers int) (*mod
 	m := &model{
 		analyzer: &analyzer{norm: base.norm, mean: base.mean, extract: newExtractor(b.entities, base.norm)}, bundle: b, hash: b.hash, early: b.hash + "-provisional",
 	}
-	m.corpus = newCorpus(b, m.analyzer)
+	var err error
+	if m.corpus, err = newCorpus(ctx, b, m.analyzer, workers); err != nil {
+		return nil, err
+	}
 	o := defaultHeadOptions()
 	o.workers = workers
-	h, err := fit(ctx, m.corpus, m.corpus.rows(func(int, *example) bool { return true }), o)
-	if err != nil {
+	if m.head, err = fit(ctx, m.corpus, m.corpus.rows(func(int, *example) bool { return true }), o); err != nil {
 		return nil, fmt.Errorf("train %v: %w", b.packs, err)
 	}
-	m.head = h
 	return m, nil
 }
 

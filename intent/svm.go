@@ -2,12 +2,22 @@ package intent
 
 import "math/rand/v2"
 
-// sparse is a matrix by rows: row i has the entries start[i] to start[i+1].
+// sparse is a matrix by rows: row i has the sparse entries start[i] to start[i+1],
+// and behind them, the same number in each row, the dense ones.
 type sparse struct {
 	start  []int32
 	index  []int32
 	value  []float32
+	dense  []float32 // rows × dim
+	dim    int
 	square []float32 // of each row's length, with the constant feature
+	lone   []float32 // the square of what the entries leave out; see training.narrow
+}
+
+// row gives the parts of one row.
+func (x *sparse) row(i int32) (index []int32, value, dense []float32) {
+	from, to := x.start[i], x.start[i+1]
+	return x.index[from:to], x.value[from:to], x.dense[int(i)*x.dim:][:x.dim]
 }
 
 // svmOptions are the settings of one linear machine.
@@ -21,30 +31,51 @@ type svmOptions struct {
 
 // machine is the working memory for training one class against the rest.
 type machine struct {
-	weights []float32 // one per feature; the last is the constant
-	alpha   []float32
-	order   []int32
+	sparse []float32 // weights, one per feature
+	dense  []float32
+	bias   float32
+	order  []int32
+	diag   []float32
 }
 
+// party is the rows that one class is trained on, with what they weigh in the
+// solution.
+type party struct {
+	rows  []int32
+	signs []float32
+	alpha []float32
+}
+
+// The signs of a party's rows.
+const (
+	ofClass  = 1
+	ofOthers = -1
+)
+
+func (p *party) add(row int32, sign float32) {
+	p.rows, p.signs, p.alpha = append(p.rows, row), append(p.signs, sign), append(p.alpha, 0)
+}
+
+// mine counts the rows of the class.
+func (p *party) mine() (n int) {
+	for _, s := range p.signs {
+		if s == ofClass {
+			n++
+		}
+	}
+	return n
+}
+
+// small is a step that is not worth its cost.
+const small = 0.03
+
 // train solves the dual of the L2-regularized L2-loss linear SVM by coordinate
-// descent with shrinking. rows lists the examples to use, positive tells which
-// of them belong to the class.
+// descent with shrinking, from the solution that p has.
 //
 // Source: Hsieh, Chang, Lin, Keerthi, Sundararajan: A dual coordinate descent
 // method for large-scale linear SVM, ICML 2008, algorithm 3.
-func (m *machine) train(x *sparse, rows []int32, positive func(row int32) bool, o svmOptions) {
-	clear(m.weights)
-	m.alpha = append(m.alpha[:0], make([]float32, len(rows))...)
-	m.order = m.order[:0]
-	sign := make([]float32, len(rows))
-	diag := make([]float32, len(rows))
-	for i, r := range rows {
-		m.order = append(m.order, int32(i))
-		sign[i], diag[i] = -1, float32(0.5/o.other)
-		if positive(r) {
-			sign[i], diag[i] = 1, float32(0.5/o.cost)
-		}
-	}
+func (m *machine) train(x *sparse, p *party, o svmOptions) {
+	m.begin(x, p, o)
 	rng := rand.New(rand.NewPCG(o.seed, 0x9e3779b97f4a7c15)) //nolint:gosec // shuffling has to repeat
 	active := len(m.order)
 	limit := float32(1e30)
@@ -53,9 +84,10 @@ func (m *machine) train(x *sparse, rows []int32, positive func(row int32) bool, 
 		highest, lowest := float32(-1e30), float32(1e30)
 		for k := 0; k < active; k++ {
 			i := m.order[k]
-			g := sign[i]*m.dot(x, rows[i]) - 1 + m.alpha[i]*diag[i]
+			row := p.rows[i]
+			g := p.signs[i]*m.dot(x, row) + p.alpha[i]*(m.diag[i]+x.lone[row]) - 1
 			projected := g
-			if m.alpha[i] == 0 {
+			if p.alpha[i] == 0 {
 				if g > limit {
 					active--
 					m.order[k], m.order[active] = m.order[active], m.order[k]
@@ -65,12 +97,12 @@ func (m *machine) train(x *sparse, rows []int32, positive func(row int32) bool, 
 				projected = min(g, 0)
 			}
 			highest, lowest = max(highest, projected), min(lowest, projected)
-			if projected > -1e-6 && projected < 1e-6 {
+			if projected > -small && projected < small {
 				continue
 			}
-			old := m.alpha[i]
-			m.alpha[i] = max(old-g/(x.square[rows[i]]+diag[i]), 0)
-			m.add(x, rows[i], (m.alpha[i]-old)*sign[i])
+			old := p.alpha[i]
+			p.alpha[i] = max(old-g/(x.square[row]+m.diag[i]), 0)
+			m.add(x, row, (p.alpha[i]-old)*p.signs[i])
 		}
 		if highest-lowest <= float32(o.tolerance) {
 			if active == len(m.order) {
@@ -86,21 +118,87 @@ func (m *machine) train(x *sparse, rows []int32, positive func(row int32) bool, 
 	}
 }
 
-func (m *machine) dot(x *sparse, row int32) float32 {
-	sum := m.weights[len(m.weights)-1]
-	index := x.index[x.start[row]:x.start[row+1]]
-	value := x.value[x.start[row]:x.start[row+1]]
-	for k, f := range index {
-		sum += m.weights[f] * value[k]
+// begin takes up the solution that p has.
+func (m *machine) begin(x *sparse, p *party, o svmOptions) {
+	clear(m.sparse)
+	clear(m.dense)
+	m.bias = 0
+	m.order, m.diag = m.order[:0], m.diag[:0]
+	for i, row := range p.rows {
+		m.order = append(m.order, int32(i))
+		cost := o.other
+		if p.signs[i] == ofClass {
+			cost = o.cost
+		}
+		m.diag = append(m.diag, float32(0.5/cost))
+		if p.alpha[i] != 0 {
+			m.add(x, row, p.alpha[i]*p.signs[i])
+		}
 	}
-	return sum
+}
+
+func (m *machine) dot(x *sparse, row int32) float32 {
+	index, value, dense := x.row(row)
+	return m.bias + dotSparse(m.sparse, index, value) + dot(m.dense, dense)
 }
 
 func (m *machine) add(x *sparse, row int32, step float32) {
-	m.weights[len(m.weights)-1] += step
-	index := x.index[x.start[row]:x.start[row+1]]
-	value := x.value[x.start[row]:x.start[row+1]]
+	index, value, dense := x.row(row)
+	m.bias += step
+	addSparse(m.sparse, index, value, step)
+	axpy(m.dense, dense, step)
+}
+
+// dotSparse gives the inner product of weights with a sparse vector.
+func dotSparse(weights []float32, index []int32, value []float32) float32 {
+	value = value[:len(index)]
+	var a, b float32
+	k := 0
+	for ; k+2 <= len(index); k += 2 {
+		a += weights[index[k]] * value[k]
+		b += weights[index[k+1]] * value[k+1]
+	}
+	if k < len(index) {
+		a += weights[index[k]] * value[k]
+	}
+	return a + b
+}
+
+func addSparse(weights []float32, index []int32, value []float32, step float32) {
+	value = value[:len(index)]
 	for k, f := range index {
-		m.weights[f] += step * value[k]
+		weights[f] += step * value[k]
+	}
+}
+
+// dot gives the inner product of two vectors of one length.
+func dot(a, b []float32) float32 {
+	b = b[:len(a)]
+	var s0, s1, s2, s3 float32
+	for len(a) >= 8 && len(b) >= 8 {
+		s0 += a[0]*b[0] + a[4]*b[4]
+		s1 += a[1]*b[1] + a[5]*b[5]
+		s2 += a[2]*b[2] + a[6]*b[6]
+		s3 += a[3]*b[3] + a[7]*b[7]
+		a, b = a[8:], b[8:]
+	}
+	for i := range a {
+		s0 += a[i] * b[i]
+	}
+	return s0 + s1 + s2 + s3
+}
+
+// axpy adds step times b to a.
+func axpy(a, b []float32, step float32) {
+	b = b[:len(a)]
+	for len(a) >= 4 && len(b) >= 4 {
+		a[0] += step * b[0]
+		a[1] += step * b[1]
+		a[2] += step * b[2]
+		a[3] += step * b[3]
+		a, b = a[4:], b[4:]
+	}
+	for i := range a {
+		a[i] += step * b[i]
 	}
 }
