@@ -45,7 +45,7 @@ const (
 	// unknownShare is the part of the calibrator's training weight that
 	// questions of left-out intents have. It is on the high side of the share
 	// of messages that no pack covers.
-	unknownShare = 0.25
+	unknownShare = 0.30
 )
 
 // confidence gives the calibrated confidence, 0 to 1.
