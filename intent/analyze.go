@@ -22,6 +22,7 @@ type scratch struct {
 	touched []float32 // per feature: count while looking up, always zero outside
 	margins []float32
 	softmax []float32
+	cosines []float32 // per class
 	similar []float32 // per example
 	path    hanPath
 	dense   []float32 // sum of the words' vectors

@@ -88,18 +88,14 @@ func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ra
 // centroid compares the dense part of s with the mean of each class: the
 // cosine with one class, and the highest with any other.
 func (h *head) centroid(s *scratch, class int32) (own, other float32) {
-	dense := s.values[len(s.values)-len(h.mean):]
-	for k := range h.classes {
-		sum := float32(0)
-		c := h.centroids[k*len(dense):][:len(dense)]
-		for d, v := range dense {
-			sum += v * c[d]
-		}
+	s.cosines = append(s.cosines[:0], make([]float32, h.classes)...)
+	addDense(s.cosines, h.centroids, s.values[len(s.values)-len(h.mean):])
+	for k, v := range s.cosines {
 		if int32(k) == class {
-			own = sum
+			own = v
 			continue
 		}
-		other = max(other, sum)
+		other = max(other, v)
 	}
 	return own, other
 }

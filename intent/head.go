@@ -16,7 +16,7 @@ type head struct {
 	share   float32   // length of the dense part
 	near    *nearest
 
-	centroids []float32 // classes × dense: the mean direction of each class's dense parts
+	centroids []float32 // dense × classes: the mean direction of each class's dense parts
 	labels    []int32   // per row of near, ascending
 	first     []int32   // per label its first row; one more for the end
 }
@@ -52,19 +52,20 @@ func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, er
 
 // addCentroids averages the dense parts of each class.
 func (h *head) addCentroids(c *corpus, rows []int32, x *sparse) {
-	h.centroids = make([]float32, h.classes*c.dim)
+	means := make([]float32, h.classes*c.dim)
 	for i, r := range rows {
-		if c.examples[r].not {
-			continue
-		}
-		sum := h.centroids[int(c.examples[r].label)*c.dim:][:c.dim]
-		_, _, dense := x.row(int32(i))
-		for d, v := range dense {
-			sum[d] += v
+		if ex := &c.examples[r]; !ex.not {
+			_, _, dense := x.row(int32(i))
+			axpy(means[int(ex.label)*c.dim:][:c.dim], dense, 1)
 		}
 	}
+	h.centroids = make([]float32, len(means))
 	for k := range h.classes {
-		unitLength(h.centroids[k*c.dim:][:c.dim])
+		mean := means[k*c.dim:][:c.dim]
+		unitLength(mean)
+		for d, v := range mean {
+			h.centroids[d*h.classes+k] = v
+		}
 	}
 }
 
