@@ -24,6 +24,7 @@ type bundle struct {
 	flows     map[string]*flow
 	phrases   map[string]texts
 	playbooks map[string]map[string]*conversation.Playbook // language → intent
+	contested []Pointer                                    // questions that a higher pack gives to another intent
 }
 
 // topic is an intent after layering.
@@ -189,12 +190,13 @@ func appendQuestions(to []question, from lists) []question {
 func (l *layering) dropContested() {
 	owner := map[string]string{}
 	level := map[string]int{}
+	where := map[string]place{}
 	rank := l.fileRanks()
 	for _, id := range l.order {
 		for _, q := range l.intents[id].topic.ask {
 			key := l.norm.canonical(q.text)
 			if r := rank[q.at.file]; owner[key] == "" || r > level[key] {
-				owner[key], level[key] = id, r
+				owner[key], level[key], where[key] = id, r, q.at
 			}
 		}
 	}
@@ -204,6 +206,12 @@ func (l *layering) dropContested() {
 		t.ask = slices.DeleteFunc(t.ask, func(q question) bool {
 			key := l.norm.canonical(q.text)
 			drop := key == "" || owner[key] != id || seen[key]
+			if key != "" && owner[key] != id {
+				l.bundle.contested = append(l.bundle.contested, Pointer{
+					At: q.at.describe(), What: q.text,
+					Why: fmt.Sprintf("a pack above (%s) gives the question of %s to %s", where[key].describe(), id, owner[key]),
+				})
+			}
 			seen[key] = true
 			return drop
 		})

@@ -16,25 +16,47 @@ type CrossReport struct {
 // folds, with confidences of a calibrator that has not seen the fold either,
 // and their test lines. Lines of background intents count as out of scope.
 func CrossValidate(ctx context.Context, l *Library, packs []string) (CrossReport, error) {
-	m, err := l.model(ctx, packs)
+	m, held, err := l.holdOut(ctx, packs)
 	if err != nil {
 		return CrossReport{}, err
 	}
-	o := defaultHeadOptions()
-	o.workers = l.options.Workers
-	held, err := crossFit(ctx, m.corpus, o)
-	if err != nil {
-		return CrossReport{}, err
-	}
-	m.calibrate.ready.CompareAndSwap(nil, m.learn(held))
 	out := CrossReport{Folds: newEvalReport(m.judgeHeld(held)), Test: newEvalReport(m.judgeTests())}
 	out.Folds.Packs, out.Folds.Model = packs, m.hash
 	out.Test.Packs, out.Test.Model = packs, m.hash
 	return out, nil
 }
 
+// holdOut predicts every question of the packs by models that have not seen it.
+func (l *Library) holdOut(ctx context.Context, packs []string) (*model, []heldOut, error) {
+	m, err := l.model(ctx, packs)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := defaultHeadOptions()
+	o.workers = l.options.Workers
+	held, err := crossFit(ctx, m.corpus, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.calibrate.ready.CompareAndSwap(nil, m.learn(held))
+	return m, held, nil
+}
+
 // judgeHeld turns held-out predictions of the ordinary folds into lines.
-func (m *model) judgeHeld(held []heldOut) []judged {
+func (m *model) judgeHeld(held []heldOut) []judged { return m.judgeApart(held, false) }
+
+// judgeUnknown turns predictions of questions whose whole intent was left out
+// into lines: what the packs know nothing about.
+func (m *model) judgeUnknown(held []heldOut) []judged {
+	out := m.judgeApart(held, true)
+	for i := range out {
+		out[i].want = OutOfScope
+	}
+	return out
+}
+
+// judgeApart judges each fold by a calibrator that has not seen it.
+func (m *model) judgeApart(held []heldOut, leftOut bool) []judged { //nolint:revive // which half of held is meant
 	all := m.corpus.samples(held)
 	var out []judged
 	for f := range ordinaryFolds {
@@ -46,7 +68,7 @@ func (m *model) judgeHeld(held []heldOut) []judged {
 		}
 		k := trainCalibrator(train)
 		for i := range held {
-			if x := &held[i]; x.fold == f && !x.leftOut && x.predicted >= 0 {
+			if x := &held[i]; x.fold == f && x.leftOut == leftOut && x.predicted >= 0 {
 				out = append(out, m.judgeOne(x, k))
 			}
 		}
@@ -59,7 +81,7 @@ func (m *model) judgeOne(x *heldOut, k *calibrator) judged {
 	t := m.bundle.topics[x.predicted]
 	r := ranking{best: x.predicted, background: x.background, evidence: x.evidence}
 	return judged{
-		text: m.corpus.questions[x.row].text, lang: ex.lang, want: m.label(ex.label), got: t.id,
+		row: x.row, text: m.corpus.questions[x.row].text, lang: ex.lang, want: m.label(ex.label), got: t.id,
 		confidence: m.settle(&r, k), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
 	}
 }

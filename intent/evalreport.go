@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 )
@@ -25,19 +26,68 @@ type EvalReport struct {
 
 	MicrosPerUtterance float64 `json:"us_per_utterance"`
 
-	Langs      []LangScore   `json:"langs"`
-	Intents    []IntentScore `json:"intents"`
-	Confusions []Confusion   `json:"confusions"` // worst first
-	Curve      []CurvePoint  `json:"curve"`
+	Decisions  []DecisionScore `json:"decisions"`
+	Langs      []GroupScore    `json:"langs"`
+	Domains    []GroupScore    `json:"domains,omitempty"` // where lines name any
+	Intents    []IntentScore   `json:"intents"`
+	Confusions []Confusion     `json:"confusions"` // worst first
+	Curve      []CurvePoint    `json:"curve"`
+
+	right int // of the lines in scope
 }
 
-// LangScore is the accuracy for one language.
-type LangScore struct {
-	Lang      string  `json:"lang"`
-	N         int     `json:"n"`
-	Accuracy  float64 `json:"accuracy"`
-	Coverage  float64 `json:"coverage"`
-	Precision float64 `json:"precision"`
+// Rate is a share with its 95 % interval.
+type Rate struct {
+	Of    int     `json:"of"` // how many there were
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// rateOf gives the share k of n with Wilson's interval, which also holds for
+// small n and for shares near 0 and 1. Of nothing the share is 0 and the
+// interval everything.
+// Source: Wilson 1927; Brown, Cai and DasGupta 2001, §3.1.1.
+func rateOf(k, n int) Rate {
+	if n == 0 {
+		return Rate{High: 1}
+	}
+	const z = 1.959964
+	p, m := float64(k)/float64(n), float64(n)
+	middle := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return Rate{Of: n, Value: p, Low: min(max(middle-half, 0), p), High: max(min(middle+half, 1), p)}
+}
+
+// The decisions, by the thresholds of the intent that is thought of first.
+const (
+	DecisionAnswer   = "answer"    // confidence at or above auto; talk_to_human hands over, as it was asked to
+	DecisionAskBack  = "ask_back"  // at or above suggest: which of these did you mean
+	DecisionHandOver = "hand_over" // below: not understood, and a human before long
+)
+
+// DecisionScore says how often one decision is taken and how often it is right:
+// an answer, when it is to what was asked; asking back, when what was asked is
+// among what is offered; handing over, when nothing was lost by it, because the
+// first thought was wrong or the line out of scope.
+type DecisionScore struct {
+	Decision  string `json:"decision"`
+	N         int    `json:"n"`
+	Coverage  Rate   `json:"coverage"` // of the lines in scope
+	Precision Rate   `json:"precision"`
+}
+
+// GroupScore is how well the lines of one language or domain were understood.
+type GroupScore struct {
+	Lang      string          `json:"lang,omitempty"`
+	Domain    string          `json:"domain,omitempty"`
+	N         int             `json:"n"`
+	InScope   int             `json:"in_scope"`
+	Accuracy  float64         `json:"accuracy"`
+	Interval  Rate            `json:"accuracy_interval"`
+	Coverage  float64         `json:"coverage"`
+	Precision float64         `json:"precision"`
+	Decisions []DecisionScore `json:"decisions"`
 }
 
 // IntentScore is how well one intent was told from the others.
@@ -70,7 +120,12 @@ const maxConfusions = 25
 func newEvalReport(lines []judged) EvalReport {
 	r := EvalReport{N: len(lines)}
 	r.totals(lines)
-	r.perLang(lines)
+	r.Decisions = decisionsOf(lines)
+	r.Langs = groupsOf(lines, func(j *judged) string { return j.lang }, func(g *GroupScore, name string) { g.Lang = name })
+	r.Domains = groupsOf(lines, func(j *judged) string { return j.domain }, func(g *GroupScore, name string) { g.Domain = name })
+	if len(r.Domains) == 1 && r.Domains[0].Domain == "" {
+		r.Domains = nil
+	}
 	r.perIntent(lines)
 	r.confusions(lines)
 	for _, th := range []float32{0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98} {
@@ -128,23 +183,69 @@ func (r *EvalReport) totals(lines []judged) {
 		}
 	}
 	covered, correct, all := atThreshold(lines, (*judged).answered)
-	r.Accuracy = ratio(right, r.InScope)
+	r.Accuracy, r.right = ratio(right, r.InScope), right
 	r.Coverage, r.Precision = ratio(covered, r.InScope), ratio(correct, all)
 	r.OOSRejected, r.OOSSilent = ratio(rejected, outside), ratio(silent, outside)
 }
 
-func (r *EvalReport) perLang(lines []judged) {
-	byLang := map[string][]judged{}
+// groupsOf scores the lines of each group apart.
+func groupsOf(lines []judged, of func(*judged) string, name func(g *GroupScore, name string)) []GroupScore {
+	by := map[string][]judged{}
 	for _, j := range lines {
-		byLang[j.lang] = append(byLang[j.lang], j)
+		by[of(&j)] = append(by[of(&j)], j)
 	}
-	for _, lang := range langs(byLang) {
+	var out []GroupScore
+	for _, key := range langs(by) {
 		part := EvalReport{}
-		part.totals(byLang[lang])
-		r.Langs = append(r.Langs, LangScore{
-			Lang: lang, N: len(byLang[lang]), Accuracy: part.Accuracy, Coverage: part.Coverage, Precision: part.Precision,
-		})
+		part.totals(by[key])
+		g := GroupScore{
+			N: len(by[key]), InScope: part.InScope, Accuracy: part.Accuracy, Interval: rateOf(part.right, part.InScope),
+			Coverage: part.Coverage, Precision: part.Precision, Decisions: decisionsOf(by[key]),
+		}
+		name(&g, key)
+		out = append(out, g)
 	}
+	return out
+}
+
+// decision gives what would be done about a line.
+func (j *judged) decision() string {
+	switch {
+	case j.answered():
+		return DecisionAnswer
+	case j.got != "" && j.confidence >= j.suggest:
+		return DecisionAskBack
+	}
+	return DecisionHandOver
+}
+
+func decisionsOf(lines []judged) []DecisionScore {
+	inScope := 0
+	all, covered, right := map[string]int{}, map[string]int{}, map[string]int{}
+	for i := range lines {
+		j := &lines[i]
+		d := j.decision()
+		all[d]++
+		if j.want != OutOfScope {
+			inScope++
+			covered[d]++
+		}
+		good := j.got == j.want
+		switch d {
+		case DecisionAskBack:
+			good = good || j.offered
+		case DecisionHandOver:
+			good = !good
+		}
+		if good {
+			right[d]++
+		}
+	}
+	var out []DecisionScore
+	for _, d := range []string{DecisionAnswer, DecisionAskBack, DecisionHandOver} {
+		out = append(out, DecisionScore{Decision: d, N: all[d], Coverage: rateOf(covered[d], inScope), Precision: rateOf(right[d], all[d])})
+	}
+	return out
 }
 
 // perIntent counts over the lines in scope, by the best candidate.
@@ -221,10 +322,12 @@ func (r *EvalReport) Print(w io.Writer) error {
 		fmt.Fprintf(&b, "oos_rejected %.4f\noos_silent %.4f\n", r.OOSRejected, r.OOSSilent)
 	}
 	fmt.Fprintf(&b, "us_per_utterance %.1f\n", r.MicrosPerUtterance)
-	b.WriteString("\nlang        n  accuracy  coverage  precision\n")
-	for _, l := range r.Langs {
-		fmt.Fprintf(&b, "%-6s %6d    %6.4f    %6.4f     %6.4f\n", l.Lang, l.N, l.Accuracy, l.Coverage, l.Precision)
+	b.WriteString("\ndecision        n  coverage (of what is in scope)  precision\n")
+	for _, d := range r.Decisions {
+		fmt.Fprintf(&b, "%-10s %6d    %s        %s\n", strings.ReplaceAll(d.Decision, "_", " "), d.N, d.Coverage, d.Precision)
 	}
+	printGroups(&b, "lang", r.Langs)
+	printGroups(&b, "domain", r.Domains)
 	b.WriteString("\nthreshold  coverage  precision\n")
 	for _, c := range r.Curve {
 		fmt.Fprintf(&b, "     %.2f    %6.4f     %6.4f\n", c.Threshold, c.Coverage, c.Precision)
@@ -241,4 +344,20 @@ func (r *EvalReport) Print(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// String writes the share with its interval.
+func (r Rate) String() string { return fmt.Sprintf("%.4f (%.4f–%.4f)", r.Value, r.Low, r.High) }
+
+// printGroups writes a table of groups.
+func printGroups(b *strings.Builder, title string, groups []GroupScore) {
+	if len(groups) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%-8s      n  accuracy                 coverage  precision  ask back  hand over\n", title)
+	for i := range groups {
+		g := &groups[i]
+		fmt.Fprintf(b, "%-8s %6d  %s    %6.4f     %6.4f    %6.4f     %6.4f\n",
+			cmp.Or(g.Lang, g.Domain, "–"), g.N, g.Interval, g.Coverage, g.Precision, g.Decisions[1].Coverage.Value, g.Decisions[2].Coverage.Value)
+	}
 }

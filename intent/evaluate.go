@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -40,11 +41,14 @@ type evalLine struct {
 type judged struct {
 	text       string
 	lang       string
+	domain     string
+	row        int32  // of the corpus, for lines of the packs themselves
 	want       string // an intent or OutOfScope
 	got        string // the best candidate, whatever its confidence
 	confidence float32
 	auto       float32
 	suggest    float32
+	offered    bool // want is among what would be offered when asking back
 }
 
 // answered reports whether the bot would have answered by itself.
@@ -90,6 +94,8 @@ func (j *judged) judge(p *conversation.Prediction) {
 	if j.lang == "" {
 		j.lang = p.Lang
 	}
+	c := conversation.Policy{}.Choose(&conversation.State{}, p, conversation.SlotNotAsked)
+	j.offered = slices.ContainsFunc(c.Offer, func(o conversation.Candidate) bool { return o.Intent == j.want })
 }
 
 // knows reports which labels the packs have.
@@ -152,5 +158,5 @@ func readEvalLine(raw []byte, domain string, known func(string) bool) (j judged,
 	if *in.Intent != OutOfScope && !known(*in.Intent) {
 		return j, false, conversation.Refusef(conversation.CodeInvalid, "the packs have no intent %q", *in.Intent)
 	}
-	return judged{text: *in.Text, lang: in.Lang, want: *in.Intent}, true, nil
+	return judged{text: *in.Text, lang: in.Lang, domain: in.Domain, want: *in.Intent}, true, nil
 }

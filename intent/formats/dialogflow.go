@@ -314,4 +314,3 @@ func isDialogflow(in *Input) bool {
 	}
 	return false
 }
-

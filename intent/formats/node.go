@@ -82,7 +82,9 @@ func (n *node) true(name string) bool {
 }
 
 // has reports whether a mapping has a key.
-func (n *node) has(name string) bool { return n != nil && n.kind == nodeMap && slices.Contains(n.names, name) }
+func (n *node) has(name string) bool {
+	return n != nil && n.kind == nodeMap && slices.Contains(n.names, name)
+}
 
 // at gives the place of a node in a file.
 func (n *node) at(file string) Place {

@@ -182,8 +182,12 @@ func writeXLSX(c *intent.Contents) (Output, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, part := range []struct{ name, content string }{
-		{"[Content_Types].xml", contentTypes}, {"_rels/.rels", rootRels}, {"xl/workbook.xml", fmt.Sprintf(book, name.String())},
-		{"xl/_rels/workbook.xml.rels", bookRels}, {"xl/styles.xml", styleBook}, {"xl/worksheets/sheet1.xml", sheet.String()},
+		{"[Content_Types].xml", contentTypes},
+		{"_rels/.rels", rootRels},
+		{"xl/workbook.xml", fmt.Sprintf(book, name.String())},
+		{"xl/_rels/workbook.xml.rels", bookRels},
+		{"xl/styles.xml", styleBook},
+		{"xl/worksheets/sheet1.xml", sheet.String()},
 	} {
 		w, err := z.Create(part.name)
 		if err != nil {
