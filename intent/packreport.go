@@ -15,6 +15,9 @@ const (
 	defaultReportWidth = 100
 )
 
+// fewQuestions is how many a statement about precision should rest on.
+const fewQuestions = 200
+
 // Print writes the report for people, at most so many columns wide; zero means
 // 100.
 func (r *PackReport) Print(w io.Writer, columns int) error {
@@ -64,8 +67,12 @@ func (t *Target) Sentence() string {
 	if !t.Reached {
 		return fmt.Sprintf("The packs do not reach %s %% precision at any threshold: nothing would be answered by itself.", stated)
 	}
-	return fmt.Sprintf("At %s %% precision the bot answers %.0f %% by itself (confidence ≥ %.2f; between %s of %d questions).",
+	s := fmt.Sprintf("At %s %% precision the bot answers %.0f %% by itself (confidence ≥ %.2f; %s of %d questions).",
 		stated, t.Answered.Value*100, t.Threshold, between(t.Answered), t.Answered.Of)
+	if t.Answered.Of < fewQuestions {
+		s += " That is few questions to say so."
+	}
+	return s
 }
 
 func (p *reportPrinter) summary() {
@@ -104,6 +111,7 @@ func (p *reportPrinter) decisions() {
 	for _, d := range p.report.Folds.Decisions {
 		p.line("  %-18s %10d   %7s (%s)   %7s (%s)", names[d.Decision], d.N, percent(d.Coverage.Value), between(d.Coverage), percent(d.Precision.Value), between(d.Precision))
 	}
+	p.line("  Handing over is right when the first thought was wrong or nothing covers the question.")
 	p.title("Language              questions   first thought right      answered   right")
 	for _, g := range p.report.Folds.Langs {
 		p.line("  %-18s %10d   %7s (%s)  %8s  %8s", g.Lang, g.N, percent(g.Accuracy), between(g.Interval), percent(g.Coverage), percent(g.Precision))

@@ -1,6 +1,7 @@
 package formats
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -47,10 +48,12 @@ func parseCSV(file, text string) (*table, error) {
 	if len(head) > 64<<10 {
 		head = head[:strings.LastIndexByte(head[:64<<10], '\n')+1]
 	}
-	best, most := rune(','), -1
+	best, most := rune(','), 0
+	var refused error
 	for _, s := range separators {
 		t, err := splitCSV(file, head, s)
 		if err != nil {
+			refused = cmp.Or(refused, err)
 			continue
 		}
 		n := 0
@@ -63,6 +66,9 @@ func parseCSV(file, text string) (*table, error) {
 		if n > most {
 			best, most = s, n
 		}
+	}
+	if most == 0 && refused != nil {
+		return nil, refused
 	}
 	t, err := splitCSV(file, text, best)
 	if err != nil {

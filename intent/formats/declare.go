@@ -51,7 +51,7 @@ func (s *settler) entity(e *draftEntity) {
 	for _, w := range e.words {
 		text := oneLine(w.text)
 		switch {
-		case text == "" || slices.Contains(out.Words, text):
+		case text == "" || slices.Contains(out.Words, text) || matches(&out, text):
 		case len(text) > intent.MaxWordBytes || len(out.Words) == intent.MaxWords:
 			s.leaveOut(w.at, text, fmt.Sprintf("entity %s has at most %d words of %d bytes", name, intent.MaxWords, intent.MaxWordBytes))
 		default:
@@ -75,6 +75,15 @@ func (s *settler) entity(e *draftEntity) {
 		s.slots[e.name], s.filled[name] = name, true
 		s.out.Entities = append(s.out.Entities, out)
 	}
+}
+
+// matches reports whether an expression of the entity finds all of a text, which
+// then need not be a word.
+func matches(e *intent.EntityContents, text string) bool {
+	return slices.ContainsFunc(e.Regex, func(p string) bool {
+		re, err := regexp.Compile(p)
+		return err == nil && re.FindString(text) == text
+	})
 }
 
 // pattern takes over a regular expression, if this program's kind can say it.
@@ -134,6 +143,6 @@ func (s *settler) placeholder(a sentence, inner string) string {
 		s.out.Variables = append(s.out.Variables, intent.VariableContents{Name: to, Value: map[string]string{s.lang: ""}})
 	}
 	s.slots[name], s.filled[to] = to, true
-	s.change(a.at, "{"+inner+"}", fmt.Sprintf("nothing fills it, so there is an empty variable %s now; set it in the pack or in the inbox", to))
+	s.change(a.at, "{"+inner+"}", "nothing fills it, so there is an empty variable of that name now; set it in the pack or in the inbox")
 	return "{" + to + "}"
 }

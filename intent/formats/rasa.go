@@ -21,9 +21,11 @@ type rasaReader struct {
 	responses map[string][]*rasaResponse // by name
 	flows     map[string][]rasaFlow      // by intent
 	domain    []sentence                 // intents that a domain declares
+	declared  map[string]bool            // entities that it does
 	synonyms  []rasaSynonym
 	patterns  []rasaPattern
-	noted     map[string]bool // remarks that are made once
+	meanings  map[string]string // values that marked entities stand for → entity
+	noted     map[string]bool   // remarks that are made once
 }
 
 // rasaResponse is a response in one language, all its variants.
@@ -69,7 +71,7 @@ const (
 // readRasa reads .yml, .md and .json files of one or more Rasa projects.
 func readRasa(in *Input, d *draft) error {
 	r := &rasaReader{
-		draft: d, in: in, langs: map[string]string{}, responses: map[string][]*rasaResponse{}, flows: map[string][]rasaFlow{}, noted: map[string]bool{},
+		draft: d, in: in, langs: map[string]string{}, responses: map[string][]*rasaResponse{}, flows: map[string][]rasaFlow{}, noted: map[string]bool{}, declared: map[string]bool{}, meanings: map[string]string{},
 	}
 	docs := map[*inputFile]*node{}
 	files := in.ending(".yml", ".yaml", ".json", ".md")
@@ -163,6 +165,13 @@ func (r *rasaReader) document(file string, n *node) {
 			name = item.names[0]
 		}
 		r.domain = append(r.domain, sentence{text: name, at: item.at(file)})
+	}
+	for _, item := range n.get("entities").list() {
+		if name := item.string(); name != "" {
+			r.declared[name] = true
+		} else if item != nil && len(item.names) == 1 {
+			r.declared[item.names[0]] = true
+		}
 	}
 	r.slotsOf(file, n.get("slots"))
 	r.legacyJSON(file, n.get("rasa_nlu_data"))

@@ -48,6 +48,7 @@ func (r *rasaReader) annotated(a annotation, at Place) {
 		return
 	}
 	r.entityOf(a.entity, at).word(a.surface, at)
+	r.meanings[a.value] = a.entity
 	if a.value != a.surface {
 		r.once("value "+a.entity, func() {
 			r.change(at, a.entity, "an entity gives what the visitor wrote; the values that its synonyms stand for are not carried over")
@@ -151,6 +152,10 @@ func (r *rasaReader) lookup(name string, at Place, lines []sentence) {
 func (r *rasaReader) joinEntities() {
 	for _, p := range r.patterns {
 		i := slices.IndexFunc(r.entities, func(e *draftEntity) bool { return e.name == p.name })
+		if i < 0 && r.declared[p.name] {
+			r.entityOf(p.name, p.at)
+			i = len(r.entities) - 1
+		}
 		if i < 0 {
 			r.leaveOut(p.at, p.name, "the regex belongs to no entity; as a hint for the classifier it has no counterpart in a pack")
 			continue
@@ -159,7 +164,7 @@ func (r *rasaReader) joinEntities() {
 	}
 	for _, s := range r.synonyms {
 		i := slices.IndexFunc(r.entities, func(e *draftEntity) bool {
-			return slices.ContainsFunc(e.words, func(w sentence) bool {
+			return e.name == r.meanings[s.value] || slices.ContainsFunc(e.words, func(w sentence) bool {
 				return w.text == s.value || slices.ContainsFunc(s.words, func(x sentence) bool { return x.text == w.text })
 			})
 		})
