@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -97,5 +99,35 @@ func TestCrossValidate(t *testing.T) {
 	}
 	if r.Test.N != 4 || r.Folds.N < 40 || r.Folds.N == r.Folds.InScope {
 		t.Errorf("cross-validation saw %d questions (%d in scope) and %d tests", r.Folds.N, r.Folds.InScope, r.Test.N)
+	}
+}
+
+func TestEvaluateByDecisionAndDomain(t *testing.T) {
+	t.Parallel()
+	line := func(domain, want, got string, confidence float32) judged {
+		return judged{domain: domain, lang: "zh", want: want, got: got, confidence: confidence, auto: 0.9, suggest: 0.5}
+	}
+	lines := []judged{
+		line("shop", "a", "a", 0.95), line("shop", "a", "b", 0.92), line("shop", "b", "b", 0.6), line("school", "b", "a", 0.6), line("school", "b", "a", 0.7),
+		line("school", "b", "a", 0.1), line("school", "b", "b", 0.2), line("shop", OutOfScope, "a", 0.1), line("shop", OutOfScope, "a", 0.91),
+	}
+	lines[3].offered = true
+	r := newEvalReport(lines)
+	want := []DecisionScore{
+		{Decision: DecisionAnswer, N: 3, Coverage: rateOf(2, 7), Precision: rateOf(1, 3)},
+		{Decision: DecisionAskBack, N: 3, Coverage: rateOf(3, 7), Precision: rateOf(2, 3)},
+		{Decision: DecisionHandOver, N: 3, Coverage: rateOf(2, 7), Precision: rateOf(2, 3)},
+	}
+	if diff := cmp.Diff(want, r.Decisions); diff != "" {
+		t.Errorf("decisions (-want +got):\n%s", diff)
+	}
+	if len(r.Domains) != 2 || r.Domains[0].Domain != "school" || r.Domains[0].N != 4 || r.Domains[0].Accuracy != 0.25 || r.Domains[1].InScope != 3 {
+		t.Errorf("domains %+v", r.Domains)
+	}
+	if r.Domains[0].Interval != rateOf(1, 4) || len(r.Domains[1].Decisions) != 3 {
+		t.Errorf("domain %+v", r.Domains[0])
+	}
+	if n := len(newEvalReport([]judged{line("", "a", "a", 1)}).Domains); n != 0 {
+		t.Errorf("%d domains where none is named", n)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	maxMissedTests  = 20
 	maxPointers     = 50
 	twinAlike       = 0.80 // cosine from which two questions nearly say the same
-	sameAlike       = 0.95 // and from which they do
+	sameAlike       = 0.92 // and from which they do
 	minPrecisionOf  = 20   // answers that a statement about precision rests on
 	statedPrecision = 0.95
 )

@@ -19,7 +19,7 @@ type intentExportCmd struct {
 
 	Pack   []string `help:"Pack to write, with what it extends; more than one are merged." required:"" placeholder:"NAME"`
 	Format string   `help:"Form to write: ${enum}." enum:"yaml,json,csv,xlsx,rasa" default:"xlsx"`
-	Out    string   `help:"Folder to write into." default:"." type:"path" placeholder:"DIR"`
+	Out    string   `help:"Folder to write into." default:"." placeholder:"DIR"`
 	Force  bool     `help:"Overwrite files."`
 }
 

@@ -24,7 +24,7 @@ type intentImportCmd struct {
 	Format  string   `help:"What it is: ${enum}." enum:"auto,xlsx,csv,rasa,dialogflow,botpress" default:"auto"`
 	Pack    string   `help:"Name of the pack to make." required:"" placeholder:"NAME"`
 	Lang    string   `help:"Language of everything that names none, such as zh. Without it the script of each sentence decides." placeholder:"LANG"`
-	Out     string   `help:"Folder of packs to write into." default:"packs" type:"path" placeholder:"DIR"`
+	Out     string   `help:"Folder of packs to write into." default:"packs" placeholder:"DIR"`
 	Extends []string `help:"Packs that lie below the new one, such as common." placeholder:"NAME"`
 	Map     string   `help:"YAML file that sends names or standard questions to ids of the pack; - leaves one out." type:"path" placeholder:"FILE"`
 	Force   bool     `help:"Overwrite a pack of this name."`

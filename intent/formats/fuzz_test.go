@@ -1,7 +1,6 @@
 package formats
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,9 +81,7 @@ func FuzzXLSX(f *testing.F) {
 func FuzzArchive(f *testing.F) {
 	f.Add(makeZip(f, "a.json", "{}", "b/c.csv", "question,answer\na,b\n"))
 	f.Add(makeWorkbook(f, testShared, testStyles, testSheet{name: "S"}))
-	if b, err := os.ReadFile("testdata/bot.tgz"); err == nil {
-		f.Add(b)
-	}
+	f.Add(makeTar(f, "qna/a.json", "[]"))
 	f.Fuzz(func(t *testing.T, content []byte) { fuzzOne(t, "f.zip", content, Auto) })
 }
 
@@ -111,7 +108,9 @@ func FuzzDialogflow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, says, entries []byte) {
 		in := &Input{name: "agent.zip", files: []*inputFile{
 			{name: "agent.json", content: []byte(`{"language": "en", "supportedLanguages": []}`)},
-			{name: "intents/x.json", content: one}, {name: "intents/x_usersays_en.json", content: says}, {name: "entities/e_entries_en.json", content: entries},
+			{name: "intents/x.json", content: one},
+			{name: "intents/x_usersays_en.json", content: says},
+			{name: "entities/e_entries_en.json", content: entries},
 		}}
 		fuzzInput(t, in, Dialogflow)
 	})

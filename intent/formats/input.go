@@ -95,10 +95,12 @@ func usable(name string) bool {
 	return false
 }
 
-// hidden reports names that belong to tools: .git, node_modules, __MACOSX, ~$lock.xlsx.
+// hidden reports files and folders that belong to tools, and what is below
+// them: .git, node_modules, __MACOSX, ~$lock.xlsx.
 func hidden(name string) bool {
-	base := path.Base(name)
-	return base == "node_modules" || base == "__MACOSX" || strings.HasPrefix(base, "~$") || strings.HasPrefix(base, ".") && base != "."
+	return slices.ContainsFunc(strings.Split(name, "/"), func(s string) bool {
+		return s == "node_modules" || s == "__MACOSX" || strings.HasPrefix(s, "~$") || strings.HasPrefix(s, ".") && s != "."
+	})
 }
 
 func (in *Input) addFolder(dir fs.FS) error {
@@ -132,7 +134,7 @@ func (in *Input) addZip(name string, content []byte) error {
 		if err != nil {
 			return refuse(Place{File: name}, "%v", err)
 		}
-		if f.FileInfo().IsDir() || hidden(inside) || strings.Contains(inside, "__MACOSX/") || !usable(inside) {
+		if f.FileInfo().IsDir() || hidden(inside) || !usable(inside) {
 			continue
 		}
 		r, err := f.Open()

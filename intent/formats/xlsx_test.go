@@ -135,7 +135,9 @@ func TestWorkbook(t *testing.T) {
 
 func TestWorkbooksThatAreRefused(t *testing.T) {
 	t.Parallel()
-	sheet := func(content string) []byte { return makeWorkbook(t, testShared, "", testSheet{name: "S", content: content}) }
+	sheet := func(content string) []byte {
+		return makeWorkbook(t, testShared, "", testSheet{name: "S", content: content})
+	}
 	whole := sheet(`<sheetData><row r="1"><c r="A1" t="s"><v>0</v></c></row></sheetData>`)
 	for name, tc := range map[string]struct {
 		content []byte
