@@ -58,7 +58,7 @@ func newAlike(canonical []string) *alike {
 			g := &a.grams[i][k]
 			g.weight /= float32(math.Sqrt(sum))
 			if df[g.id] <= commonGrams {
-				a.postings[g.id] = append(a.postings[g.id], int32(i)) //nolint:gosec // bounded by maxQuestions
+				a.postings[g.id] = append(a.postings[g.id], int32(i))
 			}
 		}
 	}

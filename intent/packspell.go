@@ -21,7 +21,7 @@ func newSpellings(m *model) *spellings {
 		if m.corpus.examples[i].not {
 			continue
 		}
-		row := int32(i) //nolint:gosec // bounded by maxQuestions
+		row := int32(i)
 		x.at[row] = len(x.rows)
 		x.rows = append(x.rows, row)
 		canonical = append(canonical, m.norm.canonical(m.corpus.questions[i].text))

@@ -79,9 +79,7 @@ func TestTestPacks(t *testing.T) {
 			t.Errorf("about %s: %q, want %q", what, why[what], want)
 		}
 	}
-	var twins []string
 	for _, w := range r.Twins {
-		twins = append(twins, w.QuestionA+" ~ "+w.QuestionB)
 		if w.A == w.B || w.Alike < twinAlike || w.AtA == "" {
 			t.Errorf("twin %+v", w)
 		}
@@ -125,7 +123,7 @@ intents:
     ask: [how do I send the parcel back to the shop, second question]
     not: [how do I do I send the parcel back to the shop]
     answer: x
-    test: [how do I send the parcel parcel back to the shop]
+    test: [how do I send the parcel back to the back shop]
   - id: b
     ask: [when does the parcel that I ordered arrive at home]
     answer: y

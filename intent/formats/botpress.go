@@ -18,7 +18,6 @@ type botpressReader struct {
 	*draft
 
 	elements map[string]*element // content elements, by id
-	flows    int
 }
 
 // element is a text that answers refer to by #!id.

@@ -137,14 +137,15 @@ func (r *dialogflowReader) intentFile(file string, n *node, all []saying) {
 func (r *dialogflowReader) says(x *draftIntent, s saying) {
 	for _, phrase := range s.doc.list() {
 		at := phrase.at(s.file)
-		text := ""
+		var b strings.Builder
 		for _, part := range phrase.get("data").list() {
-			text += part.str("text")
+			b.WriteString(part.str("text"))
 			meta := strings.TrimPrefix(part.str("meta"), "@")
 			if meta != "" && !strings.HasPrefix(meta, "sys.") && part.true("userDefined") && slices.ContainsFunc(r.entities, func(e *draftEntity) bool { return e.name == meta && len(e.regex) == 0 }) {
 				r.entityOf(meta, at).word(strings.TrimSpace(part.str("text")), at)
 			}
 		}
+		text := b.String()
 		if phrase.true("isTemplate") {
 			r.leaveOut(at, text, "the sentence is a template (@entity), not what a visitor writes")
 			continue

@@ -107,7 +107,7 @@ func goldenOptions(t *testing.T, comment string) Options {
 			o.Extends, o.Base = []string{value}, basePack(t)
 		case "map":
 			o.Labels = map[string]string{}
-			for _, pair := range strings.Fields(value) {
+			for pair := range strings.FieldsSeq(value) {
 				from, to, _ := strings.Cut(pair, "=")
 				o.Labels[from] = to
 			}

@@ -130,7 +130,7 @@ func (in *Input) addZip(name string, content []byte) error {
 		return refuse(Place{File: name}, "not a whole zip archive: %v", err)
 	}
 	for _, f := range z.File {
-		inside, err := safeName(f.Name, f.Flags&0x800 == 0)
+		inside, err := safeName(f.Name)
 		if err != nil {
 			return refuse(Place{File: name}, "%v", err)
 		}
@@ -165,7 +165,7 @@ func (in *Input) addTar(name string, content []byte) error {
 		if err != nil {
 			return refuse(Place{File: name}, "not a tar.gz archive, or more than %d MiB unpacked: %v", maxInputBytes>>20, err)
 		}
-		inside, err := safeName(h.Name, false)
+		inside, err := safeName(h.Name)
 		if err != nil {
 			return refuse(Place{File: name}, "%v", err)
 		}
@@ -181,10 +181,10 @@ func (in *Input) addTar(name string, content []byte) error {
 
 // safeName checks the name of a file in an archive. Nothing is written under
 // it, but an archive with such names was made to do harm. Names that are not
-// marked as UTF-8 come from Windows in Chinese, as GBK.
-func safeName(name string, local bool) (string, error) {
+// UTF-8 come from Windows in Chinese, as GBK.
+func safeName(name string) (string, error) {
 	if !utf8.ValidString(name) {
-		if s, ok := fromGB18030([]byte(name)); ok && local {
+		if s, ok := fromGB18030([]byte(name)); ok {
 			name = s
 		}
 		name = strings.ToValidUTF8(name, "_")

@@ -151,7 +151,7 @@ func readOneQuietly(o Options) (*Import, error) {
 
 func TestNamesFromChineseWindows(t *testing.T) {
 	t.Parallel()
-	got, err := safeName(gbk(t, "意图/售后.json"), true)
+	got, err := safeName(gbk(t, "意图/售后.json"))
 	if err != nil || got != "意图/售后.json" {
 		t.Errorf("safeName = %q, %v", got, err)
 	}

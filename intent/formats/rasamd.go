@@ -68,7 +68,7 @@ func (m *rasaMarkdown) line(line string, number int) {
 	case isStar:
 		m.endTurn()
 		m.turns++
-		for _, name := range strings.Split(star, " OR ") {
+		for name := range strings.SplitSeq(star, " OR ") {
 			name, _, _ = strings.Cut(strings.TrimSpace(name), "{")
 			m.asked = append(m.asked, name)
 		}

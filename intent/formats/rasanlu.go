@@ -105,9 +105,7 @@ func exampleLines(file string, n *node) []sentence {
 			if item != nil && item.kind == nodeMap {
 				text = item.str("text")
 			}
-			for _, s := range dashed(text, item.at(file)) {
-				out = append(out, s)
-			}
+			out = append(out, dashed(text, item.at(file))...)
 		}
 		return out
 	}
