@@ -127,16 +127,20 @@ func TestDetectRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want class invalid and %q", name, err, tc.want)
 		}
 	}
+	in := &Input{name: "nlu.yml", files: []*inputFile{{name: "nlu.yml", content: []byte("nlu: [" + strings.Repeat("1,", maxYAMLBytes/2) + "]")}}}
+	if _, err := Read(in, Options{Pack: "p"}); !errors.Is(err, conversation.ErrTooLarge) {
+		t.Errorf("a large YAML file: %v, want class too large", err)
+	}
 	for _, o := range []Options{{Pack: "P p"}, {Pack: "p", Lang: "Chinese"}, {Pack: "p", Format: YAML}, {Pack: "p", Format: "word"}} {
 		if _, err := readOneQuietly(o); !errors.Is(err, conversation.ErrInvalid) {
 			t.Errorf("Read(%+v): %v, want class invalid", o, err)
 		}
 	}
-	in, err := newInput("f.csv", []byte("question,answer\na,b\n"))
+	table, err := newInput("f.csv", []byte("question,answer\na,b\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(in, Options{Pack: "p", Labels: map[string]string{"a": "No Id"}}); !errors.Is(err, conversation.ErrInvalid) || !strings.Contains(err.Error(), `sends "a" to "No Id"`) {
+	if _, err := Read(table, Options{Pack: "p", Labels: map[string]string{"a": "No Id"}}); !errors.Is(err, conversation.ErrInvalid) || !strings.Contains(err.Error(), `sends "a" to "No Id"`) {
 		t.Errorf("a label that is none: %v", err)
 	}
 }

@@ -12,12 +12,15 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/colloquyhq/colloquy/conversation"
 )
 
 // Limits of one document.
 const (
-	maxNodes   = 1_000_000
-	maxNesting = 64
+	maxNodes     = 1_000_000
+	maxNesting   = 64
+	maxYAMLBytes = 8 << 20 // its reader builds the whole tree before anybody can count
 )
 
 // node is a value of a JSON or YAML document with its line. The nil node stands
@@ -196,6 +199,9 @@ func parseYAML(file string, content []byte) (*node, error) {
 	text, err := toUTF8(file, content)
 	if err != nil {
 		return nil, err
+	}
+	if len(text) > maxYAMLBytes {
+		return nil, conversation.Refusef(conversation.CodeTooLarge, "%s has more than %d MiB; split it", file, maxYAMLBytes>>20)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {

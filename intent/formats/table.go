@@ -312,11 +312,11 @@ func (r *tableReader) lines(row *tableRow, want role, lang string) []sentence {
 var numbering = regexp.MustCompile(`^\s*(?:[-•·*]|[(（]?\d{1,3}(?:[)）、．]|\.\s|\.$))\s*`)
 
 // splitCell parts a cell that holds several questions: by lines if it has
-// several, else by | ｜ or ；. A list's numbers go.
+// several, else by | ｜ ； or ;. A list's numbers go.
 func splitCell(text string, linesOnly bool) []string { //nolint:revive // the header says which it is
 	parts := strings.Split(text, "\n")
 	if len(parts) == 1 && !linesOnly {
-		parts = strings.FieldsFunc(text, func(c rune) bool { return c == '|' || c == '｜' || c == '；' })
+		parts = strings.FieldsFunc(text, func(c rune) bool { return c == '|' || c == '｜' || c == '；' || c == ';' })
 	}
 	parts = slices.DeleteFunc(parts, func(s string) bool { return strings.TrimSpace(s) == "" })
 	numbered := len(parts) > 1 && !linesOnly
