@@ -100,19 +100,6 @@ func IsName(s string) bool { return len(s) <= maxNameBytes && isName(s) }
 // IsLang reports whether s is a language such as zh or en.
 func IsLang(s string) bool { return isLang(s) }
 
-// Placeholders lists what stands in braces in an answer. A name is empty when
-// it is nothing that an answer could fill.
-func Placeholders(answer string) []string {
-	var out []string
-	for _, p := range placeholders(answer) {
-		if p.bad || p.path {
-			p.name = ""
-		}
-		out = append(out, p.name)
-	}
-	return out
-}
-
 // Canonical gives a function for the form in which two questions count as the
 // same: width, case, script of Han characters and punctuation do not matter.
 // The function may be called from several goroutines.
