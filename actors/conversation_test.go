@@ -560,3 +560,29 @@ func TestManyAtOnceMeetInOneConversation(t *testing.T) {
 		}
 	})
 }
+
+// The budget that ends in the same moment as the classifier answers must not
+// end the behavior that has begun meanwhile.
+func TestBudgetEndsWhileABehaviorRuns(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, func(o *Options) {
+			o.Bindings = []Binding{{Name: "slow", Intent: "refund", Behavior: BehaviorFunc(func(_ context.Context, b *Turn) (conversation.Outcome, error) {
+				time.Sleep(time.Second)
+				return b.Reply("looked up"), nil
+			})}}
+		})
+		r.script.means("refund", "refund")
+		got := make(chan conversation.Receipt)
+		go func() { got <- r.say("refund") }()
+		time.Sleep(500 * time.Millisecond) // the behavior runs
+		id, err := r.engine.locate(conversation.ContactKey{Inbox: "shop", Contact: anna("").Contact})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The clock's message that was on its way when the clock was stopped.
+		if err := r.engine.gate.Tell(conversationID(id), &budgetOver{attempt: r.engine.attempts.Load()}, nil); err != nil {
+			t.Fatal(err)
+		}
+		said(t, <-got, "looked up")
+	})
+}

@@ -139,8 +139,8 @@ func (g *grain) onClassified(m *classified) {
 // classifier.
 func (g *grain) onBudgetOver(m *budgetOver) {
 	t := g.turn
-	if t == nil || t.attempt != m.attempt {
-		return // answered in the meantime; nothing is stale about that
+	if t == nil || t.attempt != m.attempt || t.pred != nil {
+		return // classified in the meantime, and perhaps with a behavior; nothing is stale about that
 	}
 	if t.held == nil {
 		g.conclude(nil)
