@@ -60,6 +60,7 @@ type Turn struct {
 	Slots      map[string]string        // what the dialogue knows, this message's entities included
 	Playbook   *conversation.Playbook   // what the pack says about Choice.Intent, or nil
 
+	more   []string // further values that the message gives for the slot that was filled
 	phrase func(name, lang string) string
 }
 

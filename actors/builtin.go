@@ -24,6 +24,10 @@ const (
 	phraseAskAgain  = "ask_again"
 	phraseBotFailed = "bot_failed"
 	phraseNone      = "none_of_these"
+	phraseSlotHelp  = "slot_help"
+	phraseResume    = "resume"
+	phraseAlso      = "also"
+	phraseDenied    = "denied"
 )
 
 // answer decides a turn, or gives the behavior that has to run for it.
@@ -40,7 +44,11 @@ func (b *builtin) answer(t *Turn) (conversation.Outcome, *Binding) {
 		}
 	case conversation.ActionFallback:
 	}
-	return conversation.Outcome{Replies: b.say(t.Phrase(phraseFallback)), Abstain: true}, nil
+	text := t.Phrase(phraseFallback)
+	if c.Denied != "" {
+		text = join(t.Phrase(phraseDenied), text)
+	}
+	return conversation.Outcome{Replies: b.say(text), Abstain: true, Denied: c.Denied}, nil
 }
 
 // play follows the intent's playbook: ask for what is missing, then look up or
@@ -55,13 +63,50 @@ func (b *builtin) play(t *Turn) (conversation.Outcome, *Binding) {
 	}
 	for _, slot := range needed {
 		if t.Slots[slot.Name] == "" {
-			return b.ask(t, slot), nil
+			return b.beside(t, b.ask(t, slot)), nil
 		}
 	}
 	if flow != nil {
 		return conversation.Outcome{}, b.flows.binding(flow)
 	}
-	return b.settled(t, p.Answer), nil
+	return b.beside(t, b.settled(t, p.Answer)), nil
+}
+
+// beside adds to an answer what the visitor asked as well, and comes back to a
+// question of the bot that the answer leaves open.
+func (b *builtin) beside(t *Turn, out conversation.Outcome) conversation.Outcome {
+	out.Denied = t.Choice.Denied
+	if buttons, intents := b.titles(t, t.Choice.Also); len(buttons) > 0 {
+		out.Offer = intents
+		out.Replies = append(out.Replies, conversation.Reply{Text: conversation.Text(cmp.Or(t.Phrase(phraseAlso), t.Phrase(phraseClarify))), Buttons: buttons})
+	}
+	d := &t.Conversation.Dialogue
+	if t.Choice.Leaves && out.Ask == "" && out.Handover == "" {
+		if slot, ok := b.library.Slot(t.Inbox.Packs, d.Ask, t.Lang); ok && slot.Ask != "" {
+			out.Replies = append(out.Replies, b.say(join(t.Phrase(phraseResume), b.fillText(t, slot.Ask)))...)
+		}
+	}
+	return out
+}
+
+// join puts one text below the other.
+func join(above, below string) string {
+	if above == "" {
+		return below
+	}
+	return above + "\n" + below
+}
+
+// titles gives buttons for those of the candidates that have a title, and their
+// intents in the same order.
+func (b *builtin) titles(t *Turn, candidates []conversation.Candidate) (buttons []conversation.Button, intents []string) {
+	for _, c := range candidates {
+		if p, ok := b.library.Playbook(t.Inbox.Packs, c.Intent, t.Lang); ok && p.Title != "" {
+			buttons = append(buttons, conversation.Button{Label: p.Title, Text: p.Title})
+			intents = append(intents, c.Intent)
+		}
+	}
+	return buttons, intents
 }
 
 // settled answers and forgets the dialogue, or hands over where the playbook
@@ -82,35 +127,46 @@ func (b *builtin) settled(t *Turn, text string) conversation.Outcome {
 
 func (b *builtin) ask(t *Turn, slot conversation.Slot) conversation.Outcome {
 	question := b.fillText(t, slot.Ask)
-	if again := t.Phrase(phraseAskAgain); t.Conversation.Dialogue.Ask == slot.Name && again != "" {
-		question = again + "\n" + question
+	var buttons []conversation.Button
+	switch again := t.Phrase(phraseAskAgain); {
+	case t.Choice.Help:
+		question = join(t.Phrase(phraseSlotHelp), question)
+		buttons, _ = b.titles(t, []conversation.Candidate{{Intent: conversation.IntentTalkToHuman}})
+	case t.Conversation.Dialogue.Ask == slot.Name && t.Choice.Action == conversation.ActionContinue:
+		question = join(again, question)
 	}
-	return conversation.Outcome{
+	out := conversation.Outcome{
 		Intent: t.Playbook.Intent, Ask: slot.Name, Slots: t.Slots, Replies: b.say(question), Priority: t.Playbook.Priority,
 	}
+	if len(out.Replies) > 0 {
+		out.Replies[0].Buttons = buttons
+	}
+	return out
 }
 
 // clarify offers the nearest intents as buttons whose text is their title, which
 // is one of the questions that they are trained on.
 func (b *builtin) clarify(t *Turn) conversation.Outcome {
 	reply := conversation.Reply{Text: conversation.Text(cmp.Or(t.Phrase(phraseClarify), t.Phrase(phraseFallback)))}
-	for _, c := range t.Choice.Offer {
-		if p, ok := b.library.Playbook(t.Inbox.Packs, c.Intent, t.Lang); ok && p.Title != "" {
-			reply.Buttons = append(reply.Buttons, conversation.Button{Label: p.Title, Text: p.Title})
-		}
+	if t.Choice.Denied != "" {
+		reply.Text = conversation.Text(join(t.Phrase(phraseDenied), string(reply.Text)))
 	}
+	buttons, intents := b.titles(t, t.Choice.Offer)
+	reply.Buttons = buttons
 	if none := t.Phrase(phraseNone); none != "" && len(reply.Buttons) > 0 {
 		reply.Buttons = append(reply.Buttons, conversation.Button{Label: none, Text: none})
 	}
-	if reply.Text == "" {
-		return conversation.Outcome{Abstain: true}
+	out := conversation.Outcome{Abstain: true, Offer: intents, Denied: t.Choice.Denied}
+	if reply.Text != "" {
+		out.Replies = []conversation.Reply{reply}
 	}
-	return conversation.Outcome{Replies: []conversation.Reply{reply}, Abstain: true}
+	return out
 }
 
 func (b *builtin) handover(t *Turn) conversation.Outcome {
 	out := conversation.Outcome{
 		Intent: t.Choice.Intent, Slots: t.Slots, Handover: t.Choice.Reason, Abstain: t.Choice.Reason == conversation.HandoverAbstained,
+		Denied: t.Choice.Denied,
 	}
 	text := t.Phrase(phraseHandover)
 	if p := t.Playbook; p != nil {
@@ -144,36 +200,6 @@ func (b *builtin) say(text string) []conversation.Reply {
 		return nil
 	}
 	return []conversation.Reply{{Text: conversation.Text(text)}}
-}
-
-// fill adds the values that this message gives to the known ones, and says
-// whether the slot that was asked for is among them.
-func (b *builtin) fill(t *Turn) conversation.SlotResult {
-	asked := t.Conversation.Dialogue.Ask
-	for _, e := range t.Prediction.Entities {
-		t.learn(e.Name, e.Value)
-	}
-	if asked == "" || t.Timer != "" {
-		return conversation.SlotNotAsked
-	}
-	found := false
-	for _, e := range t.Prediction.Entities {
-		found = found || e.Name == asked
-	}
-	if found {
-		return conversation.SlotFilled
-	}
-	if value, ok := b.library.SlotValue(t.Inbox.Packs, asked, t.Text); ok {
-		t.learn(asked, value)
-		return conversation.SlotFilled
-	}
-	if _, known := b.library.Slot(t.Inbox.Packs, asked, t.Lang); !known {
-		// No pack describes this slot: a behavior asked for it, and takes what
-		// comes as it is.
-		t.learn(asked, string(t.Text))
-		return conversation.SlotFilled
-	}
-	return conversation.SlotMissing
 }
 
 // learn sets a slot, unless the dialogue holds as many as it can.

@@ -99,7 +99,8 @@ func TestLeavingAQuestion(t *testing.T) {
 		r.script.means("refund", "refund")
 		r.script.means("when?", "hours")
 		said(t, r.say("refund"), "Which order?")
-		said(t, r.say("when?"), "We open at nine.")
+		said(t, r.say("when?"), "We open at nine.", "Which order?") // and the question is put again
+		said(t, r.say("4711"), "Refund for 4711.")
 	})
 }
 

@@ -167,8 +167,7 @@ func (g *grain) newWork(t *turn) *Turn {
 		phrase: func(name, lang string) string { return g.e.o.Library.Phrase(inbox.Packs, name, lang) },
 	}
 	maps.Copy(w.Slots, s.Dialogue.Slots)
-	filled := g.e.builtin.fill(w)
-	w.Choice = inbox.Policy.Choose(s, pred, filled)
+	w.Choice = inbox.Policy.Choose(s, pred, g.e.builtin.hear(w))
 	if t.timerID != "" {
 		// Nothing was said; the timer belongs to what was being talked about.
 		w.Choice = conversation.Choice{Action: conversation.ActionContinue, Intent: s.Dialogue.Intent, Confidence: 1}

@@ -81,16 +81,29 @@ func (f *flows) Turn(ctx context.Context, t *Turn) (conversation.Outcome, error)
 	out := f.b.settled(t, "")
 	out.Replies = f.b.say(fillResponse(flow.Reply, f.b.values(t), body))
 	if len(out.Replies) > 0 {
-		out.Replies[0].Buttons = t.Playbook.Buttons
+		out.Replies[0].Buttons = withMore(t.more, t.Playbook.Buttons)
 	}
-	return out, nil
+	return f.b.beside(t, out), nil
+}
+
+// withMore puts a button for each further value of a message before others.
+func withMore(more []string, buttons []conversation.Button) []conversation.Button {
+	if len(more) == 0 {
+		return buttons
+	}
+	var out []conversation.Button
+	for _, value := range more {
+		out = append(out, conversation.Button{Label: value, Text: value})
+	}
+	out = append(out, buttons...)
+	return out[:min(len(out), conversation.MaxButtons)]
 }
 
 // notFound says so, asks again and drops the slots: the visitor will want to give another
 // number.
 func (f *flows) notFound(t *Turn) conversation.Outcome {
 	out := conversation.Outcome{
-		Intent: t.Playbook.Intent, Slots: maps.Clone(t.Slots), Replies: f.b.say(f.b.fillText(t, t.Playbook.Flow.NotFound)),
+		Intent: t.Playbook.Intent, Slots: maps.Clone(t.Slots), Replies: f.b.say(f.b.fillText(t, t.Playbook.Flow.NotFound)), Denied: t.Choice.Denied,
 	}
 	for _, slot := range t.Playbook.Need {
 		out.Slots[slot.Name] = "" // unknown again

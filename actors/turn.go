@@ -78,8 +78,8 @@ func (g *grain) classify(before conversation.Seq) {
 	}
 	err = g.e.pool.submit(&score{
 		utterance: conversation.Utterance{
-			Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: t.text,
-			Context: g.state.Context(before), Packs: inbox.Packs,
+			Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: g.state.Hear(t.text).Read,
+			Context: g.state.Context(before), Matters: g.state.Matters(), Packs: inbox.Packs,
 		},
 		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
 	})

@@ -28,7 +28,7 @@ func (s *State) Apply(e Entry) {
 		s.applyTurn(ev)
 	case HandoverRequested:
 		s.Handover = &Handover{Reason: ev.Reason, Intent: ev.Intent, Confidence: ev.Confidence, Summary: ev.Summary, At: e.At}
-		s.Dialogue = Dialogue{Lang: s.Dialogue.Lang, Intent: s.Dialogue.Intent, Slots: s.Dialogue.Slots}
+		s.Dialogue = Dialogue{Lang: s.Dialogue.Lang, Intent: s.Dialogue.Intent, Slots: s.Dialogue.Slots, Denied: s.Dialogue.Denied}
 		if s.WaitingSince.IsZero() {
 			s.WaitingSince = e.At // whatever the bot said on the way, the visitor waits for a human now
 		}
@@ -124,25 +124,10 @@ func (s *State) applyTurn(ev TurnCompleted) {
 	if ev.Lang != "" {
 		d.Lang = ev.Lang
 	}
-	if ev.Abstained {
-		d.Abstains++
-	} else {
-		d.Abstains = 0
-	}
-	if ev.Ask != "" && ev.Ask == d.Ask {
-		d.Asked++
-	} else if ev.Ask != "" {
-		d.Asked = 1
-	} else {
-		d.Asked = 0
-	}
-	d.Ask = ev.Ask
-	if ev.Intent != "" {
-		d.Intent = ev.Intent
-	}
+	d.turn(&ev)
 	d.learn(ev.Slots)
 	if ev.Forget {
-		d.Ask, d.Asked, d.Slots = "", 0, nil
+		d.Ask, d.Asked, d.Slots, d.Pending = "", 0, nil, nil
 	}
 }
 
@@ -173,6 +158,7 @@ func (s *State) applyStatus(ev StatusChanged, at time.Time) {
 	case StatusPending:
 		s.Handler, s.Assignee, s.Queue, s.QueuedAt = HandlerBot, "", QueueNone, time.Time{}
 		s.Dialogue.Abstains, s.Dialogue.Ask, s.Dialogue.Asked = 0, "", 0
+		s.Dialogue.Answered, s.Dialogue.Offered, s.Dialogue.Pending = "", nil, nil
 	case StatusOpen:
 		if s.Assignee == "" {
 			s.Handler, s.Queue, s.QueuedAt = HandlerNone, QueueQueued, at

@@ -52,6 +52,8 @@ type Outcome struct {
 	Slots    map[string]string `json:"slots,omitempty"`    // values learned; merged over the ones known
 	Forget   bool              `json:"forget,omitempty"`   // drop the dialogue's intent and slots (the matter is settled)
 	Abstain  bool              `json:"abstain,omitempty"`  // the bot did not understand; counted towards handover
+	Offer    []string          `json:"offer,omitempty"`    // intents of the last reply's first buttons, in their order: "the second one" picks among them
+	Denied   string            `json:"denied,omitempty"`   // the topic whose answer was not what the visitor had asked
 	Handover HandoverReason    `json:"handover,omitempty"` // not empty = give to humans
 	Summary  string            `json:"summary,omitempty"`  // for the agent, with a handover
 	Timers   []Timer           `json:"timers,omitempty"`   // to be fired at the behavior

@@ -29,7 +29,7 @@ func decideTurn(s *State, c CompleteTurn, now time.Time) (Decision, error) {
 	best.Confidence = unit(best.Confidence)
 	done := TurnCompleted{
 		Turn: c.Turn, Intent: o.Intent, Behavior: c.Behavior, Ask: o.Ask,
-		Slots: maps.Clone(o.Slots), Forget: o.Forget, Abstained: o.Abstain,
+		Slots: maps.Clone(o.Slots), Forget: o.Forget, Abstained: o.Abstain, Offered: slices.Clone(o.Offer), Denied: o.Denied,
 	}
 	if c.Prediction != nil {
 		done.Lang, done.Model = c.Prediction.Lang, c.Prediction.Model
@@ -89,7 +89,10 @@ func checkOutcome(s *State, o Outcome, now time.Time) error {
 	if err := checkReplies(o.Replies); err != nil {
 		return err
 	}
-	if !storable(o.Intent, o.Ask, o.Summary, string(o.Handover)) {
+	if len(o.Offer) > MaxButtons {
+		return Refusef(CodeInvalid, "%d intents are offered, the limit is %d", len(o.Offer), MaxButtons)
+	}
+	if !storable(append([]string{o.Intent, o.Ask, o.Summary, string(o.Handover), o.Denied}, o.Offer...)...) {
 		return Refuse(CodeBadText, "the outcome's intent, slot, reason or summary is not valid UTF-8")
 	}
 	if len(o.Slots) > MaxSlots {

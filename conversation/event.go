@@ -89,6 +89,8 @@ type TurnCompleted struct {
 	Slots      map[string]string `json:"slots,omitempty"`
 	Forget     bool              `json:"forget,omitempty"`
 	Abstained  bool              `json:"abstained,omitempty"`
+	Offered    []string          `json:"offered,omitempty"` // intents that the reply offers, in the order of its buttons
+	Denied     string            `json:"denied,omitempty"`  // the topic whose answer the visitor said was not what was asked
 }
 
 // HandoverRequested gives the conversation to the humans of its inbox.

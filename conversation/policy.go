@@ -35,6 +35,10 @@ type Choice struct {
 	Confidence float32
 	Reason     HandoverReason // for handover
 	Offer      []Candidate    // for clarify, best first
+	Also       []Candidate    // for answer: what else the text asks, to be offered beside
+	Denied     string         // the topic whose answer the text says was not what was asked
+	Help       bool           // for continue: the visitor does not have the slot's value, or asks where to find it
+	Leaves     bool           // for answer: a question of the bot stays open meanwhile
 }
 
 // maxOffer is how many intents a clarifying question offers.
@@ -44,35 +48,31 @@ const maxOffer = 3
 // at thresholds above suggest: a visitor who asks for a human gets one.
 const IntentTalkToHuman = "talk_to_human"
 
-// Choose decides what a turn comes to, from the prediction and from what the
-// dialogue knows. filled says whether the slot that was asked for has been
-// found in the utterance.
-func (p Policy) Choose(s *State, pred *Prediction, filled SlotResult) Choice {
-	best := pred.Best()
-	auto, suggest := p.thresholds(pred)
+// Choose decides what a turn comes to, from the prediction, from what the text
+// does in the dialogue, and from what the dialogue knows. What the state settles
+// by itself, such as the answer to a question of the bot, the classifier is not
+// asked about.
+func (p Policy) Choose(s *State, pred *Prediction, heard Heard) Choice {
+	r := p.reading(s, pred, heard)
+	best := r.best
 	switch {
 	case p.Silent:
 		return Choice{Action: ActionHandover, Reason: HandoverPolicy, Intent: best.Intent, Confidence: best.Confidence}
-	case best.Intent == IntentTalkToHuman && best.Confidence >= suggest:
+	case heard.Pick == IntentTalkToHuman:
+		return Choice{Action: ActionHandover, Reason: HandoverAsked, Intent: heard.Pick, Confidence: 1}
+	case best.Intent == IntentTalkToHuman && best.Confidence >= r.suggest:
 		return Choice{Action: ActionHandover, Reason: HandoverAsked, Intent: best.Intent, Confidence: best.Confidence}
-	case s.Dialogue.Ask != "" && filled == SlotFilled:
-		// The answer to a question is understood by the question, not by the
-		// classifier: "2023" alone is no intent at all.
-		return Choice{Action: ActionContinue, Intent: s.Dialogue.Intent, Confidence: 1}
-	case best.Confidence >= auto && best.Intent != "":
-		return Choice{Action: ActionAnswer, Intent: best.Intent, Confidence: best.Confidence}
-	case s.Dialogue.Ask != "":
-		if s.Dialogue.Asked >= p.maxAsks() {
-			return Choice{Action: ActionHandover, Reason: HandoverMissingSlot, Intent: s.Dialogue.Intent}
+	case heard.Pick != "":
+		return Choice{Action: ActionAnswer, Intent: heard.Pick, Confidence: 1}
+	}
+	for _, rule := range []func(*reading) (Choice, bool){
+		(*reading).asked, (*reading).changed, (*reading).offered, (*reading).denied, (*reading).certain,
+	} {
+		if c, ok := rule(r); ok {
+			return c
 		}
-		return Choice{Action: ActionContinue, Intent: s.Dialogue.Intent, Confidence: best.Confidence}
-	case s.Dialogue.Abstains+1 >= p.maxAbstains():
-		return Choice{Action: ActionHandover, Reason: HandoverAbstained, Intent: best.Intent, Confidence: best.Confidence}
 	}
-	if offer := offerable(pred, suggest); len(offer) > 0 {
-		return Choice{Action: ActionClarify, Offer: offer}
-	}
-	return Choice{Action: ActionFallback, Confidence: best.Confidence}
+	return r.doubtful()
 }
 
 // SlotResult says whether the slot that was asked for came.
@@ -83,6 +83,8 @@ const (
 	SlotNotAsked SlotResult = iota
 	SlotFilled
 	SlotMissing
+	SlotChanged // nothing was asked, but a value that the running matter goes by is now another one
+	SlotDropped // it is not the value that is known, and the new one is not said
 )
 
 func (p Policy) thresholds(pred *Prediction) (auto, suggest float32) {
@@ -116,21 +118,4 @@ func (p Policy) maxAsks() int {
 		return defaultMaxAsks
 	}
 	return p.MaxAsks
-}
-
-// offerable picks the candidates worth asking about: the best must reach
-// suggest, the others a third of the best.
-func offerable(pred *Prediction, suggest float32) []Candidate {
-	best := pred.Best()
-	if best.Intent == "" || best.Confidence < suggest {
-		return nil
-	}
-	var out []Candidate
-	for _, c := range pred.Candidates {
-		if len(out) == maxOffer || c.Confidence < best.Confidence/3 {
-			break
-		}
-		out = append(out, c)
-	}
-	return out
 }

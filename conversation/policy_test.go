@@ -63,7 +63,7 @@ func TestChoose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := tc.policy.Choose(&State{Dialogue: tc.dialogue}, tc.pred, tc.slot)
+			got := tc.policy.Choose(&State{Dialogue: tc.dialogue}, tc.pred, Heard{Slot: tc.slot})
 			if diff := cmp.Diff(tc.want, got, cmp.Comparer(sameNumber)); diff != "" {
 				t.Errorf("Choose (-want +got):\n%s", diff)
 			}

@@ -2,13 +2,15 @@ package conversation
 
 // Prediction is what an intent engine says about one utterance.
 type Prediction struct {
-	Candidates []Candidate `json:"candidates"`         // best first; empty = the engine has nothing to say
-	Entities   []Entity    `json:"entities,omitempty"` // in order of appearance
-	Lang       string      `json:"lang,omitempty"`     // BCP 47 primary tag of the utterance: "zh" or "en"
-	Auto       float32     `json:"auto"`               // threshold of the best candidate: at or above it the bot may answer by itself
-	Suggest    float32     `json:"suggest"`            // at or above it the bot may offer the candidates
-	Model      string      `json:"model,omitempty"`    // hash of pack and weights
-	Nearest    string      `json:"-"`                  // the training question most like the utterance; shown to agents, not stored
+	Candidates []Candidate `json:"candidates"`          // best first; empty = the engine has nothing to say
+	Entities   []Entity    `json:"entities,omitempty"`  // in order of appearance
+	Lang       string      `json:"lang,omitempty"`      // BCP 47 primary tag of the utterance: "zh" or "en"
+	Auto       float32     `json:"auto"`                // threshold of the best candidate: at or above it the bot may answer by itself
+	Suggest    float32     `json:"suggest"`             // at or above it the bot may offer the candidates
+	Model      string      `json:"model,omitempty"`     // hash of pack and weights
+	InContext  Candidate   `json:"in_context,omitzero"` // the best candidate when the text is read as going on with Utterance.Matters
+	Parts      []Candidate `json:"parts,omitempty"`     // the best candidate of each question, where the text holds several
+	Nearest    string      `json:"-"`                   // the training question most like the utterance; shown to agents, not stored
 }
 
 // Candidate is an intent with its calibrated confidence.
@@ -41,5 +43,6 @@ type Utterance struct {
 	Lang    string   // hint; empty = find out
 	Text    Text     // at most MaxTextBytes
 	Context []Text   // earlier visitor texts of the conversation, newest last
+	Matters []Matter // what was talked about, with the texts that brought it up, newest last
 	Packs   []string // the inbox's packs
 }

@@ -64,6 +64,12 @@ type Dialogue struct {
 	Asked    int               `json:"asked,omitempty"`  // how often in a row
 	Slots    map[string]string `json:"slots,omitempty"`
 	Abstains int               `json:"abstains,omitempty"` // in a row
+
+	Topics   []Topic  `json:"topics,omitempty"`   // what was talked about, newest last; small talk is none
+	Answered string   `json:"answered,omitempty"` // the topic that the newest turn answered; empty = it asked, or did not understand
+	Offered  []string `json:"offered,omitempty"`  // intents that the newest turn offered, in the order of their buttons
+	Pending  *Pending `json:"pending,omitempty"`  // the question that the visitor left for another topic
+	Denied   []string `json:"denied,omitempty"`   // topics whose answers were not what the visitor had asked, newest last
 }
 
 // Handover is why and when humans got the conversation.
@@ -197,6 +203,13 @@ func (s *State) Clone() *State {
 	if s.Handover != nil {
 		h := *s.Handover
 		c.Handover = &h
+	}
+	c.Dialogue.Topics = slices.Clone(s.Dialogue.Topics)
+	c.Dialogue.Offered = slices.Clone(s.Dialogue.Offered)
+	c.Dialogue.Denied = slices.Clone(s.Dialogue.Denied)
+	if s.Dialogue.Pending != nil {
+		p := *s.Dialogue.Pending
+		c.Dialogue.Pending = &p
 	}
 	if s.Dialogue.Slots != nil {
 		c.Dialogue.Slots = make(map[string]string, len(s.Dialogue.Slots))

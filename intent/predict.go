@@ -8,14 +8,7 @@ import (
 
 const (
 	maxCandidates = 5
-	// contextUnits is the length up to which an utterance may lean on the one
-	// before it.
-	contextUnits = 8
-	// contextShare is how much of the earlier utterance's vector is added.
-	contextShare = 0.5
-	// contextTrust is what remains of a confidence that needed the context.
-	contextTrust = 0.9
-	// contextMargin keeps such a confidence below the point of answering by itself.
+	// contextMargin keeps a confidence below the point of answering by itself.
 	contextMargin = 0.01
 )
 
@@ -84,10 +77,6 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	}
 	confidence := m.settle(&r, k)
 	t := m.bundle.topics[r.best]
-	if confidence < t.thresholds.suggest && len(u.Context) > 0 && s.tokens.units <= contextUnits {
-		r, confidence = m.withContext(s, u, r, k)
-		t = m.bundle.topics[r.best]
-	}
 	p.Auto, p.Suggest = t.thresholds.auto, t.thresholds.suggest
 	if r.nearest >= 0 {
 		p.Nearest = m.corpus.questions[r.nearest].text
@@ -96,6 +85,9 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	if t.thresholds.margin > 0 && len(p.Candidates) > 1 && confidence-p.Candidates[1].Confidence < t.thresholds.margin {
 		p.Candidates[0].Confidence = min(confidence, max(p.Auto-contextMargin, p.Candidates[1].Confidence))
 	}
+	units := s.tokens.units
+	m.withContext(s, u, units, unseen, k, p)
+	m.parts(s, u, k, p)
 }
 
 // settle gives the confidence of a ranking. What looks like none of the
@@ -172,42 +164,4 @@ func taken(p *conversation.Prediction, intent string) bool {
 		}
 	}
 	return false
-}
-
-// withContext ranks again with a share of the visitor's previous utterance.
-// It may only turn silence into a suggestion, never into an answer.
-func (m *model) withContext(s *scratch, u *conversation.Utterance, alone ranking, k *calibrator) (ranking, float32) {
-	confidence := m.settle(&alone, k)
-	ids := append([]int32(nil), s.ids...)
-	values := append([]float32(nil), s.values...)
-	softmax := append([]float32(nil), s.softmax...)
-	m.analyze(s, string(u.Context[len(u.Context)-1]))
-	unseen := m.weigh(s)
-	units := s.tokens.units
-	for i, id := range ids {
-		if at := indexOf(s.ids, id); at >= 0 {
-			s.values[at] = s.values[at]*contextShare + values[i]
-			continue
-		}
-		s.ids = append(s.ids, id)
-		s.values = append(s.values, values[i])
-	}
-	unitLength(s.values)
-	r := m.head.rank(s, m.corpus.background, unseen, units)
-	limit := m.bundle.topics[r.best].thresholds.auto - contextMargin
-	joined := min(m.settle(&r, k)*contextTrust, limit)
-	if joined <= confidence {
-		s.softmax = append(s.softmax[:0], softmax...)
-		return alone, confidence
-	}
-	return r, joined
-}
-
-func indexOf(ids []int32, id int32) int {
-	for i, x := range ids {
-		if x == id {
-			return i
-		}
-	}
-	return -1
 }
