@@ -165,14 +165,13 @@ func (r *reading) certain() (Choice, bool) {
 	if r.justDenied(r.best.Intent) {
 		return Choice{}, false // not the same answer again
 	}
-	if c, ok := r.goesOn(); ok {
-		return c, true
-	}
 	if r.sure() {
 		return r.answer(r.best), true
 	}
-	if c, ok := r.part(); ok {
-		return c, true
+	for _, rule := range []func() (Choice, bool){r.part, r.goesOn} {
+		if c, ok := rule(); ok {
+			return c, true
+		}
 	}
 	if r.best.Intent != "" && r.best.Confidence >= r.auto {
 		return r.answer(r.best), true // small talk

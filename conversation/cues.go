@@ -77,8 +77,8 @@ func others() []string {
 
 func agreeing() []string {
 	return []string{
-		"对", "对的", "对对", "对对对", "是", "是的", "是啊", "是呀", "嗯", "嗯嗯", "恩", "没错", "好", "好的", "可以", "行", "就是这个", "就这个", "是这个", "就是", "对就是这个",
-		"yes", "yeah", "yep", "yup", "right", "correct", "exactly", "thatone", "thatsit", "that'sit", "sure", "ok", "okay", "y", "yesplease", "thisone", "thatsright", "that'sright",
+		"对", "对的", "对对", "对对对", "是", "是的", "是啊", "是呀", "嗯", "嗯嗯", "恩", "没错", "就是这个", "就这个", "是这个", "就是", "对就是这个",
+		"yes", "yeah", "yep", "yup", "right", "correct", "exactly", "thatone", "thatsit", "that'sit", "y", "yesplease", "thisone", "thatsright", "that'sright",
 	}
 }
 
@@ -160,29 +160,16 @@ func seeking(whole string) bool {
 }
 
 // leaning reports a text that goes on from what was said: it begins or ends with
-// a word that does, or stands on a pronoun.
+// a word that does. A pronoun alone is not enough: "please correct it" asks
+// nothing.
 func leaning(whole string) bool {
-	for _, p := range []string{
-		"那", "那么", "然后", "还有", "这个", "它", "and ", "what about", "how about", "then ", "so ", "but ", "also ", "ok and", "ok so",
-	} {
+	for _, p := range []string{"那", "然后", "还有", "and ", "what about", "how about", "then ", "ok and", "so what about", "also "} {
 		if strings.HasPrefix(whole, p) {
 			return true
 		}
 	}
 	end := strings.TrimRightFunc(whole, gap)
-	if strings.HasSuffix(end, "呢") || strings.HasSuffix(end, " then") || strings.HasSuffix(end, " though") {
-		return true
-	}
-	if hasAny(whole, []string{"这种", "这样的话", "的话"}) {
-		return true
-	}
-	padded := " " + strings.Map(func(r rune) rune {
-		if gap(r) && r != '\'' {
-			return ' '
-		}
-		return r
-	}, whole) + " "
-	return hasAny(padded, []string{" it ", " them ", " that ", " those ", " these ", " there ", " it's ", " that's "})
+	return strings.HasSuffix(end, "呢") || strings.HasSuffix(end, " then")
 }
 
 // leadIn gives the length of a start that denies or corrects and says nothing of

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/colloquyhq/colloquy/cmd/colloquy/replay"
+	"github.com/colloquyhq/colloquy/conversation"
 )
 
 // dialoguesCmd is `colloquy dialogues`.
@@ -18,6 +19,10 @@ type dialoguesCmd struct {
 	Orders string            `help:"Records that the packs' look-ups find; without it look-ups are off." placeholder:"FILE"`
 	Var    map[string]string `help:"A variable of the inbox." placeholder:"NAME=VALUE"`
 
+	Auto        float32 `help:"Answer at or above this confidence, instead of the packs' thresholds." placeholder:"SHARE"`
+	Suggest     float32 `help:"Offer candidates at or above this confidence, instead of the packs' thresholds." placeholder:"SHARE"`
+	MaxAbstains int     `help:"Turns in a row not understood before handover; 0 = as an inbox has it." placeholder:"N"`
+
 	MinResolved float64 `help:"Exit with status 3 when less of the automatable dialogues is resolved, 0 to 1." placeholder:"SHARE"`
 	MaxWrong    float64 `help:"Exit with status 3 when more of all dialogues gets a wrong answer, 0 to 1." placeholder:"SHARE" default:"1"`
 }
@@ -28,7 +33,10 @@ func (c *dialoguesCmd) Run(t *tool) (err error) {
 	if err != nil {
 		return err
 	}
-	o := replay.Options{Packs: c.Pack, Dir: config.Packs.Dir, Vars: c.Var}
+	o := replay.Options{
+		Packs: c.Pack, Dir: config.Packs.Dir, Vars: c.Var,
+		Policy: conversation.Policy{Auto: c.Auto, Suggest: c.Suggest, MaxAbstains: c.MaxAbstains},
+	}
 	if c.Orders != "" {
 		if o.Orders, err = readOrders(c.Orders); err != nil {
 			return err

@@ -50,6 +50,7 @@ type Judged struct {
 	Handover   string            `json:"handover,omitempty"`
 	Verdict    Verdict           `json:"verdict"`
 
+	expect            *Expect
 	wanted            bool // something that the packs know
 	slots, slotsRight int  // expected, and taken for what they are
 }
@@ -96,20 +97,51 @@ func (e *Expect) actionable() bool {
 	return e != nil && e.Intent != "" && e.Intent != OutOfScope && !smallTalk(e.Intent)
 }
 
+func (e *Expect) text() string { return strings.Join(append([]string{e.Intent}, e.Or...), " or ") }
+
 func (e *Expect) accepts(intent string) bool {
 	return e.Intent == intent || slices.Contains(e.Or, intent)
 }
 
 // add judges a turn.
 func (o *Outcome) add(t *Turn, s *said) {
-	j := Judged{Visitor: t.Visitor, Lookups: s.lookups, wanted: t.Expect.actionable()}
+	j := Judged{Visitor: t.Visitor, Lookups: s.lookups, expect: t.Expect, wanted: t.Expect.actionable()}
 	if t.Expect != nil {
-		j.Expect = strings.Join(append([]string{t.Expect.Intent}, t.Expect.Or...), " or ")
+		j.Expect = t.Expect.text()
 	}
 	done := j.see(s)
 	o.ToHuman = o.ToHuman || j.Action == HandedOver
-	j.judge(t.Expect, s, done)
+	if at := o.choice(t.Expect, s, &j); at >= 0 {
+		o.choose(at, &j)
+	} else {
+		j.judge(t.Expect, s, done)
+	}
 	o.Turns = append(o.Turns, j)
+}
+
+// choice gives the turn whose clarifying question this one answers with a choice,
+// such as "the second one", or -1.
+func (o *Outcome) choice(e *Expect, s *said, j *Judged) int {
+	last := len(o.Turns) - 1
+	if last < 0 || o.Turns[last].Action != Offered || e.actionable() || j.Action != Answered && j.Action != Asked || !slices.Contains(s.before.Offered, j.Intent) {
+		return -1
+	}
+	return last
+}
+
+// choose judges a choice by what the earlier turn wanted, which it then settles.
+// A choice of something else is the visitor's, and no answer that the bot gave by
+// itself; the earlier turn stays open.
+func (o *Outcome) choose(at int, j *Judged) {
+	asked := &o.Turns[at]
+	if asked.expect == nil || !asked.expect.accepts(j.Intent) {
+		j.Verdict, j.Reason = Nothing, "the visitor chose "+j.Intent
+		return
+	}
+	j.Verdict = Right
+	if asked.Verdict == Missed {
+		asked.Verdict, asked.Reason = Right, "settled by the choice that followed"
+	}
 }
 
 // see takes down what the bot did.
@@ -206,8 +238,8 @@ func (j *Judged) judgeAnswer(e *Expect, s *said, slotProblem string) {
 func (j *Judged) wrong(e *Expect) {
 	j.Verdict = Wrong
 	j.Reason = fmt.Sprintf("%s %s where nothing was asked", j.Action, j.Intent)
-	if e != nil && j.Expect != "" {
-		j.Reason = fmt.Sprintf("%s %s where %s was expected", j.Action, j.Intent, j.Expect)
+	if e != nil && e.Intent != "" {
+		j.Reason = fmt.Sprintf("%s %s where %s was expected", j.Action, j.Intent, e.text())
 	}
 }
 
