@@ -32,7 +32,7 @@ func sampleEvents() map[string]Event {
 		"NoteAdded":    NoteAdded{Agent: "a1", Ref: "n1", Text: "VIP"},
 		"TurnCompleted": TurnCompleted{
 			Turn: 2, Intent: "x", Confidence: 0.5, Lang: "en", Model: "m1", Behavior: "faq", Ask: "order",
-			Slots: map[string]string{"k": "v"}, Forget: true, Abstained: true,
+			Slots: map[string]string{"k": "v"}, Forget: true, Abstained: true, Offered: []string{"y"}, Denied: "z",
 		},
 		"HandoverRequested": HandoverRequested{Reason: HandoverAsked, Intent: "x", Confidence: 0.5, Summary: "s", By: "a1"},
 		"AgentAssigned":     AgentAssigned{Agent: "a2", Before: "a1", By: "lead", Claimed: true},

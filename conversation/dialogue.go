@@ -11,6 +11,7 @@ const (
 	maxMatters  = 2 // topics whose texts a classifier gets
 	maxDenied   = 8
 	maxOffered  = MaxButtons
+	maxAround   = 4 // runes around the name of a button that still press it
 	pendingLife = 3 // turns after which a question that was left is forgotten
 )
 
@@ -121,18 +122,21 @@ func (s *State) pressed(text Text) int {
 		if m.From != PartyBot || len(m.Buttons) == 0 {
 			continue
 		}
-		at := -1
+		at, named := -1, 0
 		for i, b := range m.Buttons {
 			label := squeeze(string(foldText(Text(b.Text))))
-			switch {
-			case label == said:
+			if label == said {
 				return i
-			case label != "" && strings.Contains(said, label) && len([]rune(said)) <= len([]rune(label))+4:
-				if at >= 0 {
-					return -1 // it names two
-				}
-				at = i
 			}
+			if label != "" && strings.Contains(said, label) {
+				named++
+				if len([]rune(said)) <= len([]rune(label))+maxAround {
+					at = i
+				}
+			}
+		}
+		if named > 1 {
+			return -1
 		}
 		return at
 	}

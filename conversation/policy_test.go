@@ -55,7 +55,7 @@ func TestChoose(t *testing.T) {
 		"may mean a human":           {pred: human(0.3), want: Choice{Action: ActionFallback, Confidence: 0.3}},
 		"slot came":                  {pred: guess(0.1), dialogue: asking(2), slot: SlotFilled, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 1}},
 		"slot came, classifier late": {dialogue: asking(1), slot: SlotFilled, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 1}},
-		"changes the subject":        {pred: guess(0.8), dialogue: asking(1), slot: SlotMissing, want: answer},
+		"changes the subject":        {pred: guess(0.8), dialogue: asking(1), slot: SlotMissing, want: Choice{Action: ActionAnswer, Intent: "hours", Confidence: 0.8, Leaves: true}},
 		"slot missing":               {pred: guess(0.2), dialogue: asking(1), slot: SlotMissing, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 0.2}},
 		"slot missing again":         {pred: guess(0.2), dialogue: asking(2), slot: SlotMissing, want: Choice{Action: ActionHandover, Reason: HandoverMissingSlot, Intent: "parcel"}},
 		"slot missing, patient":      {policy: Policy{MaxAsks: 5}, pred: guess(0.2), dialogue: asking(4), slot: SlotMissing, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 0.2}},
@@ -74,4 +74,101 @@ func TestChoose(t *testing.T) {
 // sameNumber counts what is not a number as equal to itself.
 func sameNumber(a, b float32) bool {
 	return a == b || math.IsNaN(float64(a)) && math.IsNaN(float64(b))
+}
+
+// What a text does in the dialogue goes before what the classifier makes of it.
+func TestChooseByDialogue(t *testing.T) {
+	t.Parallel()
+	guess := func(pairs ...any) *Prediction {
+		p := &Prediction{Auto: 0.8, Suggest: 0.4}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			name, _ := pairs[i].(string)
+			conf, _ := pairs[i+1].(float64)
+			p.Candidates = append(p.Candidates, Candidate{Intent: name, Confidence: float32(conf)})
+		}
+		return p
+	}
+	leaning := func(intent string, conf float32, pairs ...any) *Prediction {
+		p := guess(pairs...)
+		p.InContext = Candidate{Intent: intent, Confidence: conf}
+		return p
+	}
+	parts := func(p *Prediction, all ...Candidate) *Prediction {
+		p.Parts = all
+		return p
+	}
+	asking := Dialogue{Intent: "parcel", Ask: "order", Asked: 1}
+	again := Dialogue{Intent: "parcel", Ask: "order", Asked: 2}
+	looked := Dialogue{Intent: "parcel", Answered: "parcel", Slots: map[string]string{"order": "2023"}, Topics: []Topic{{"returns", 1}, {"parcel", 3}}}
+	left := Dialogue{Intent: "hours", Answered: "hours", Pending: &Pending{Intent: "refund", Ask: "order", Asked: 1}}
+	offered := Dialogue{Offered: []string{"hours", "refund"}, Abstains: 1}
+	denied := Dialogue{Intent: "parcel", Denied: []string{"parcel"}, Abstains: 1}
+	patient := Policy{MaxAbstains: 3}
+	goOn := func(intent string) Choice { return Choice{Action: ActionContinue, Intent: intent, Confidence: 1} }
+	giveUp := func(intent string, conf float32) Choice {
+		return Choice{Action: ActionHandover, Reason: HandoverAbstained, Intent: intent, Confidence: conf}
+	}
+	for name, tc := range map[string]struct {
+		policy   Policy
+		dialogue Dialogue
+		pred     *Prediction
+		heard    Heard
+		want     Choice
+	}{
+		// A question for a slot is open.
+		"value, and another matter for certain": {dialogue: asking, pred: guess("cancel", 0.9), heard: Heard{Slot: SlotFilled}, want: Choice{Action: ActionAnswer, Intent: "cancel", Confidence: 0.9, Leaves: true}},
+		"bare value, whatever it looks like":    {dialogue: asking, pred: guess("cancel", 0.9), heard: Heard{Slot: SlotFilled, Bare: true}, want: goOn("parcel")},
+		"value with a correction":               {dialogue: asking, pred: guess("damaged", 0.9), heard: Heard{Slot: SlotFilled, Corrects: true}, want: goOn("parcel")},
+		"does not have it":                      {dialogue: asking, pred: guess("order_not_found", 0.95), heard: Heard{Slot: SlotMissing, Lacks: true}, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 1, Help: true}},
+		"asks where it is":                      {dialogue: asking, pred: guess(), heard: Heard{Slot: SlotMissing, Seeks: true}, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 1, Help: true}},
+		"still does not have it":                {dialogue: again, pred: guess("order_not_found", 0.95), heard: Heard{Slot: SlotMissing, Lacks: true}, want: Choice{Action: ActionHandover, Reason: HandoverMissingSlot, Intent: "parcel"}},
+		"seems to turn to another matter":       {dialogue: asking, pred: guess("refund", 0.6, "hours", 0.3), heard: Heard{Slot: SlotMissing}, want: Choice{Action: ActionClarify, Offer: []Candidate{{"refund", 0.6}, {"parcel", 0}}}},
+		"a number that is none":                 {dialogue: asking, pred: guess("refund", 0.6), heard: Heard{Slot: SlotMissing, Values: []Value{{Text: "7"}}}, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 0.6}},
+		"says goodbye":                          {dialogue: asking, pred: guess("goodbye", 0.9), heard: Heard{Slot: SlotMissing}, want: Choice{Action: ActionAnswer, Intent: "goodbye", Confidence: 0.9}},
+
+		// Nothing is open.
+		"the number was another":               {dialogue: looked, pred: guess("damaged", 0.92), heard: Heard{Slot: SlotChanged, Corrects: true}, want: goOn("parcel")},
+		"and this one":                         {dialogue: looked, pred: guess("hours", 0.2), heard: Heard{Slot: SlotChanged, Follows: true}, want: goOn("parcel")},
+		"another number for another matter":    {dialogue: looked, pred: guess("cancel", 0.92), heard: Heard{Slot: SlotChanged}, want: Choice{Action: ActionAnswer, Intent: "cancel", Confidence: 0.92}},
+		"not that one":                         {dialogue: looked, pred: guess("deny", 0.95), heard: Heard{Slot: SlotDropped, Corrects: true, Other: true}, want: goOn("parcel")},
+		"the question that was left":           {dialogue: left, pred: guess("refund", 0.5), heard: Heard{Slot: SlotFilled}, want: goOn("refund")},
+		"the question that was left, new one":  {dialogue: left, pred: guess("cancel", 0.9), heard: Heard{Slot: SlotFilled}, want: Choice{Action: ActionAnswer, Intent: "cancel", Confidence: 0.9}},
+		"follow-up on an older topic":          {dialogue: looked, pred: leaning("returns", 0.9, "fee", 0.6, "returns", 0.2), heard: Heard{Follows: true}, want: Choice{Action: ActionAnswer, Intent: "returns", Confidence: 0.9}},
+		"follow-up, certain by itself":         {dialogue: looked, pred: leaning("returns", 0.9, "fee", 0.85, "returns", 0.1), heard: Heard{Follows: true}, want: Choice{Action: ActionAnswer, Intent: "fee", Confidence: 0.85}},
+		"follow-up on nothing that was talked": {dialogue: looked, pred: leaning("fee", 0.9, "refund", 0.5, "fee", 0.4), heard: Heard{Follows: true}, want: Choice{Action: ActionClarify, Offer: []Candidate{{"refund", 0.5}, {"fee", 0.4}}}},
+		"follow-up that the text hides":        {dialogue: looked, pred: leaning("returns", 0.9, "fee", 0.1), heard: Heard{Follows: true}, want: Choice{Action: ActionClarify, Offer: []Candidate{{"returns", 0.8}}}},
+		"no follow-up, context is offered":     {dialogue: looked, pred: leaning("returns", 0.9, "fee", 0.1, "returns", 0.1), want: Choice{Action: ActionClarify, Offer: []Candidate{{"returns", 0.8}}}},
+		"context below suggest":                {dialogue: looked, pred: leaning("returns", 0.42, "fee", 0.1, "returns", 0.1), want: Choice{Action: ActionFallback, Confidence: 0.1}},
+
+		// Several were offered.
+		"picks":                 {dialogue: offered, pred: guess("affirm", 0.9), heard: Heard{Pick: "refund"}, want: Choice{Action: ActionAnswer, Intent: "refund", Confidence: 1}},
+		"picks a human":         {dialogue: offered, heard: Heard{Pick: IntentTalkToHuman}, want: Choice{Action: ActionHandover, Reason: HandoverAsked, Intent: IntentTalkToHuman, Confidence: 1}},
+		"none of them":          {dialogue: offered, pred: guess("deny", 0.9), heard: Heard{Refuses: true}, want: giveUp("deny", 0.9)},
+		"none of them, patient": {policy: patient, dialogue: offered, pred: guess("deny", 0.9), heard: Heard{Refuses: true}, want: Choice{Action: ActionFallback}},
+		"yes, but which":        {policy: patient, dialogue: offered, pred: guess("affirm", 0.9), heard: Heard{Agrees: true}, want: Choice{Action: ActionClarify, Offer: []Candidate{{"hours", 0}, {"refund", 0}}}},
+
+		// The answer was not what had been asked.
+		"denies, next ones":           {dialogue: looked, pred: guess("parcel", 0.9, "refund", 0.05, "deny", 0.04, "hours", 0.01), heard: Heard{Denies: true}, want: Choice{Action: ActionClarify, Offer: []Candidate{{"refund", 0.05}}, Denied: "parcel"}},
+		"denies and says what":        {dialogue: looked, pred: guess("refund", 0.9), heard: Heard{Denies: true, Rest: true}, want: Choice{Action: ActionAnswer, Intent: "refund", Confidence: 0.9, Denied: "parcel"}},
+		"denies and says the same":    {dialogue: looked, pred: guess("parcel", 0.9), heard: Heard{Denies: true, Rest: true}, want: Choice{Action: ActionFallback, Confidence: 0.9, Denied: "parcel"}},
+		"denies, classifier late":     {dialogue: looked, heard: Heard{Denies: true}, want: Choice{Action: ActionFallback, Denied: "parcel"}},
+		"denies the same a 2nd time":  {dialogue: Dialogue{Intent: "parcel", Answered: "parcel", Denied: []string{"parcel"}}, pred: guess("parcel", 0.9, "refund", 0.2), heard: Heard{Denies: true}, want: Choice{Action: ActionHandover, Reason: HandoverAbstained, Intent: "parcel", Confidence: 0.9, Denied: "parcel"}},
+		"denies what was no answer":   {dialogue: Dialogue{}, pred: guess("parcel", 0.9), heard: Heard{Denies: true}, want: Choice{Action: ActionAnswer, Intent: "parcel", Confidence: 0.9}},
+		"asks the denied thing again": {policy: patient, dialogue: denied, pred: guess("parcel", 0.95, "refund", 0.5), want: Choice{Action: ActionClarify, Offer: []Candidate{{"refund", 0.5}}}},
+
+		// Several questions at once.
+		"one of two is certain":     {pred: parts(guess("hours", 0.5), Candidate{"thanks", 0.99}, Candidate{"refund", 0.9}, Candidate{"fee", 0.6}), want: Choice{Action: ActionAnswer, Intent: "refund", Confidence: 0.9, Also: []Candidate{{"fee", 0.6}}}},
+		"both are certain":          {pred: parts(guess("fee", 0.9), Candidate{"refund", 0.9}, Candidate{"fee", 0.95}), want: Choice{Action: ActionAnswer, Intent: "fee", Confidence: 0.9, Also: []Candidate{{"refund", 0.9}}}},
+		"greeting and a question":   {pred: parts(guess("greeting", 0.9), Candidate{"greeting", 0.9}, Candidate{"fee", 0.85}), want: Choice{Action: ActionAnswer, Intent: "fee", Confidence: 0.85}},
+		"neither is certain":        {pred: parts(guess("fee", 0.5), Candidate{"refund", 0.5}, Candidate{"fee", 0.5}), want: Choice{Action: ActionClarify, Offer: []Candidate{{"fee", 0.5}}}},
+		"small talk is not offered": {pred: guess("affirm", 0.7), want: Choice{Action: ActionFallback, Confidence: 0.7}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := tc.policy.Choose(&State{Dialogue: tc.dialogue}, tc.pred, tc.heard)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("Choose (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
