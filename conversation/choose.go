@@ -28,6 +28,12 @@ func (r *reading) sure() bool { return r.serious() && r.best.Confidence >= r.aut
 
 func (r *reading) serious() bool { return r.best.Intent != "" && !SmallTalk(r.best.Intent) }
 
+// givesValue reports a text that is a value, or the correction of one, and of
+// which the classifier is not certain that it is anything else.
+func (r *reading) givesValue() bool {
+	return (r.heard.Slot == SlotFilled || r.heard.Slot == SlotChanged) && (r.heard.Bare || r.heard.Corrects) && r.best.Confidence < r.auto
+}
+
 // asked is for a turn after a question for a slot.
 func (r *reading) asked() (Choice, bool) {
 	switch {

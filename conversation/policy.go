@@ -60,7 +60,7 @@ func (p Policy) Choose(s *State, pred *Prediction, heard Heard) Choice {
 		return Choice{Action: ActionHandover, Reason: HandoverPolicy, Intent: best.Intent, Confidence: best.Confidence}
 	case heard.Pick == IntentTalkToHuman:
 		return Choice{Action: ActionHandover, Reason: HandoverAsked, Intent: heard.Pick, Confidence: 1}
-	case best.Intent == IntentTalkToHuman && best.Confidence >= r.suggest:
+	case best.Intent == IntentTalkToHuman && best.Confidence >= r.suggest && !r.givesValue():
 		return Choice{Action: ActionHandover, Reason: HandoverAsked, Intent: best.Intent, Confidence: best.Confidence}
 	case heard.Pick != "":
 		return Choice{Action: ActionAnswer, Intent: heard.Pick, Confidence: 1}

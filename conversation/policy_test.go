@@ -126,6 +126,9 @@ func TestChooseByDialogue(t *testing.T) {
 		"a number that is none":                 {dialogue: asking, pred: guess("refund", 0.6), heard: Heard{Slot: SlotMissing, Values: []Value{{Text: "7"}}}, want: Choice{Action: ActionContinue, Intent: "parcel", Confidence: 0.6}},
 		"says goodbye":                          {dialogue: asking, pred: guess("goodbye", 0.9), heard: Heard{Slot: SlotMissing}, want: Choice{Action: ActionAnswer, Intent: "goodbye", Confidence: 0.9}},
 
+		"a number, perhaps a human":         {dialogue: asking, pred: guess(IntentTalkToHuman, 0.5), heard: Heard{Slot: SlotFilled, Bare: true}, want: goOn("parcel")},
+		"a number, and a human for certain": {dialogue: asking, pred: guess(IntentTalkToHuman, 0.8), heard: Heard{Slot: SlotFilled, Corrects: true}, want: Choice{Action: ActionHandover, Reason: HandoverAsked, Intent: IntentTalkToHuman, Confidence: 0.8}},
+
 		// Nothing is open.
 		"the number was another":               {dialogue: looked, pred: guess("damaged", 0.92), heard: Heard{Slot: SlotChanged, Corrects: true}, want: goOn("parcel")},
 		"and this one":                         {dialogue: looked, pred: guess("hours", 0.2), heard: Heard{Slot: SlotChanged, Follows: true}, want: goOn("parcel")},
