@@ -254,7 +254,7 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := houseWith(t, Options{Orders: orders, Visitor: 5, Policy: conversation.Policy{Auto: 0.5, Suggest: 0.2}})
+	h := houseWith(t, Options{Orders: orders, Visitor: 5, Policy: conversation.Policy{Auto: 0.8, Suggest: 0.4}})
 	raw, err := os.ReadFile(filepath.Join("testdata", "shop.jsonl"))
 	if err != nil {
 		t.Fatal(err)
