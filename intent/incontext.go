@@ -3,6 +3,7 @@ package intent
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -15,6 +16,8 @@ const (
 	contextShare = 0.5
 	// maxParts bounds the questions of one utterance that are looked at apart.
 	maxParts = 3
+	// maxPartsBytes is the length up to which a text is taken for several questions.
+	maxPartsBytes = 400
 	// minPartUnits is the length from which a part counts as a question of its own.
 	minPartUnits = 3
 )
@@ -72,39 +75,44 @@ func (m *model) parts(s *scratch, u *conversation.Utterance, k *calibrator, p *c
 }
 
 // splitQuestions cuts a text at the end of sentences and before words that begin
-// a further question. It gives nil for a text of one part.
+// a further question. It gives nil for a text of one part, and for a story: one
+// that is long, or has many parts.
 func splitQuestions(text string) []string {
-	var out []string
-	start := 0
-	cut := func(end, next int) {
-		if part := strings.TrimSpace(text[start:end]); part != "" {
-			out = append(out, part)
-		}
-		start = next
-	}
-	for i, r := range text {
-		if i < start {
-			continue
-		}
-		switch {
-		case strings.ContainsRune("?？。!！;；\n", r):
-			cut(i, i+len(string(r)))
-		case r == '.' && strings.HasPrefix(text[i:], ". "):
-			cut(i, i+1)
-		default:
-			if n := connective(text[i:]); n > 0 && i > start {
-				cut(i, i+n)
-			}
-		}
-		if len(out) > maxParts {
-			return nil // a story, not a list of questions
-		}
-	}
-	cut(len(text), len(text))
-	if len(out) < 2 || len(out) > maxParts {
+	if len(text) > maxPartsBytes {
 		return nil
 	}
-	return out
+	var parts [maxParts]string
+	n, start := 0, 0
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		ends := strings.ContainsRune("?？。!！;；\n", r) || r == '.' && strings.HasPrefix(text[i:], ". ")
+		if c := connective(text[i:]); c > 0 {
+			ends, size = true, c
+		}
+		i += size
+		if !ends {
+			continue
+		}
+		if part := strings.TrimSpace(text[start : i-size]); part != "" {
+			if n == maxParts {
+				return nil
+			}
+			parts[n] = part
+			n++
+		}
+		start = i
+	}
+	if part := strings.TrimSpace(text[start:]); part != "" {
+		if n == maxParts {
+			return nil
+		}
+		parts[n] = part
+		n++
+	}
+	if n < 2 {
+		return nil
+	}
+	return append([]string(nil), parts[:n]...)
 }
 
 // connective gives the length of a word at the start of text that begins a

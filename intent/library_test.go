@@ -126,28 +126,6 @@ func TestPredictUnknownPack(t *testing.T) {
 	}
 }
 
-func TestContextMakesSuggestionsOnly(t *testing.T) {
-	t.Parallel()
-	l := openSmall(t, Options{})
-	if err := l.Prepare(t.Context(), []string{"shop"}); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{"那个呢", "and the red one", "急", "可以退货吗", "转人工"} {
-		alone := predict(t, l, []string{"shop"}, text)
-		var p conversation.Prediction
-		u := conversation.Utterance{Text: conversation.Text(text), Packs: []string{"shop"}, Context: []conversation.Text{"我的订单怎么还不发货"}}
-		if err := l.Predict(t.Context(), &u, &p); err != nil {
-			t.Fatal(err)
-		}
-		if alone.Best().Confidence >= alone.Suggest && !cmp.Equal(alone, p) {
-			t.Errorf("Predict(%q) was sure alone (%v) and changed with context (%v)", text, alone.Candidates, p.Candidates)
-		}
-		if alone.Best().Confidence < alone.Auto && p.Best().Confidence >= p.Auto {
-			t.Errorf("Predict(%q) answers by itself because of the context: %v", text, p.Candidates)
-		}
-	}
-}
-
 func TestPlaybook(t *testing.T) {
 	t.Parallel()
 	l := openSmall(t, Options{})
