@@ -48,6 +48,7 @@ type Judged struct {
 	Buttons    []string          `json:"buttons,omitempty"`
 	Reason     string            `json:"reason,omitempty"` // for a verdict that is not right
 	Handover   string            `json:"handover,omitempty"`
+	Chosen     bool              `json:"chosen_otherwise,omitempty"` // the visitor chose what had not been expected, among what was offered
 	Verdict    Verdict           `json:"verdict"`
 
 	expect            *Expect
@@ -135,7 +136,7 @@ func (o *Outcome) choice(e *Expect, s *said, j *Judged) int {
 func (o *Outcome) choose(at int, j *Judged) {
 	asked := &o.Turns[at]
 	if asked.expect == nil || !asked.expect.accepts(j.Intent) {
-		j.Verdict, j.Reason = Nothing, "the visitor chose "+j.Intent
+		j.Verdict, j.Reason, j.Chosen = Nothing, "the visitor chose "+j.Intent, true
 		return
 	}
 	j.Verdict = Right

@@ -194,6 +194,34 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A choice among what was offered is judged by the turn that led to the offer.
+func TestChoice(t *testing.T) {
+	t.Parallel()
+	offer := &said{bot: true, events: []conversation.Event{
+		conversation.TurnCompleted{Abstained: true}, conversation.ReplyComposed{Text: "x", Buttons: []conversation.Button{{Label: "Hours", Text: "Hours"}}},
+	}}
+	choice := &said{bot: true, before: conversation.Dialogue{Offered: []string{"hours"}}, events: []conversation.Event{
+		conversation.TurnCompleted{Intent: "hours"}, conversation.ReplyComposed{Text: "x"},
+	}}
+	for name, tc := range map[string]struct {
+		first, second  *Expect
+		offer, verdict Verdict
+		want           Result
+	}{
+		"of what was meant":       {&Expect{Intent: "hours"}, nil, Right, Right, AutoResolved},
+		"of something else":       {&Expect{Intent: "track"}, &Expect{Intent: "affirm"}, Missed, Nothing, LeftToHumans},
+		"where nothing was meant": {nil, nil, Nothing, Nothing, LeftToHumans},
+		"with an own expectation": {&Expect{Intent: "hours"}, &Expect{Intent: "track"}, Missed, Wrong, WronglyResolved},
+	} {
+		o := newOutcome(&Dialogue{Ending: EndsResolved})
+		o.add(&Turn{Visitor: "hm", Expect: tc.first}, offer)
+		o.add(&Turn{Visitor: "yes", Expect: tc.second}, choice)
+		if o.settle(); o.Turns[0].Verdict != tc.offer || o.Turns[1].Verdict != tc.verdict || o.Result != tc.want {
+			t.Errorf("%s: %s, %s, %s, want %s, %s, %s", name, o.Turns[0].Verdict, o.Turns[1].Verdict, o.Result, tc.offer, tc.verdict, tc.want)
+		}
+	}
+}
+
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -42,6 +42,7 @@ type Shares struct {
 	Dialogues   int `json:"dialogues"`
 	Automatable int `json:"automatable"`
 	Turns       int `json:"turns"`
+	Chosen      int `json:"chosen_otherwise"` // turns that chose something else among what was offered than had been expected; neither right nor wrong
 	Actionable  int `json:"actionable_turns"` // that want something the packs know, while the bot had the conversation
 
 	AutoResolved        float64 `json:"auto_resolved"`        // of all dialogues
@@ -99,7 +100,7 @@ func groups(outcomes []Outcome, of func(*Outcome) string) []Group {
 // counts are what shares are made of.
 type counts struct {
 	auto, wrong, rest, automatable, resolved, human, expected int
-	turns, actionable, right, answers, rightAnswers           int
+	turns, actionable, right, answers, rightAnswers, chosen   int
 	slots, slotsRight                                         int
 }
 
@@ -147,6 +148,9 @@ func (c *counts) turn(j *Judged) {
 	if j.wanted {
 		c.actionable++
 	}
+	if j.Chosen {
+		c.chosen++
+	}
 	switch j.Verdict {
 	case Right:
 		c.right++
@@ -160,7 +164,7 @@ func (c *counts) turn(j *Judged) {
 
 func (c *counts) shares(n int) Shares {
 	s := Shares{
-		Dialogues: n, Automatable: c.automatable, Turns: c.turns, Actionable: c.actionable, Intervals: map[string]Interval{},
+		Dialogues: n, Automatable: c.automatable, Turns: c.turns, Actionable: c.actionable, Chosen: c.chosen, Intervals: map[string]Interval{},
 	}
 	for _, x := range []struct {
 		name string
@@ -191,6 +195,9 @@ func (r *Report) Print(w io.Writer) error {
 	fmt.Fprintf(&b, "packs %s: %d dialogues, %d turns, in %.1f s\n\n", strings.Join(r.Packs, ","), r.Dialogues, r.Turns, r.Seconds)
 	fmt.Fprintf(&b, "                                          95 %% interval\n")
 	r.printShares(&b)
+	if r.Chosen > 0 {
+		fmt.Fprintf(&b, "%d turns chose something else among what was offered than had been expected; they count as neither\n", r.Chosen)
+	}
 	r.printGroups(&b, "language", r.Langs)
 	r.printGroups(&b, "domain", r.Domains)
 	r.printList(&b, "answered wrongly", func(o *Outcome) bool { return o.Result == WronglyResolved })
