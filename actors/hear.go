@@ -14,8 +14,8 @@ func (b *builtin) hear(t *Turn) conversation.Heard {
 	heard := t.Conversation.Hear(t.Text)
 	d := &t.Conversation.Dialogue
 	for _, e := range t.Prediction.Entities {
-		if d.Slots[e.Name] == "" || !heard.Corrects {
-			t.learn(e.Name, e.Value)
+		if value, _ := conversation.PickValue(b.valuesFor(t, &heard, e.Name, false), d.Slots[e.Name], heard.Corrects); value != "" {
+			t.learn(e.Name, value)
 		}
 	}
 	if t.Timer != "" {

@@ -30,9 +30,12 @@ type cues struct {
 	lead     int  // runes of a lead-in, such as "that's not what I asked"
 }
 
-// maxCueRunes bounds how much of a text is looked at: what it does in a
-// dialogue, it does at its start.
-const maxCueRunes = 160
+const (
+	// maxCueRunes bounds how much of a text is looked at: what it does in a
+	// dialogue, it does at its start.
+	maxCueRunes = 160
+	maxLeads    = 3 // clauses of a lead-in
+)
 
 // readCues reads the cues of a folded text.
 func readCues(folded []rune) cues {
@@ -91,10 +94,8 @@ func refusing() []string {
 
 // ordinal reads an answer that counts: the first, 第二个, 3.
 func ordinal(bare string) int {
-	for _, last := range []string{"最后一个", "最后那个", "最下面那个", "thelastone", "last", "thelast", "lastone"} {
-		if bare == last {
-			return -1
-		}
+	if slices.Contains([]string{"最后一个", "最后那个", "最下面那个", "thelastone", "last", "thelast", "lastone"}, bare) {
+		return -1
 	}
 	for i, names := range [][]string{
 		{"1", "一", "第一个", "第1个", "第一", "选1", "选一", "第一项", "第一条", "1号", "上面那个", "最上面那个", "thefirst", "first", "thefirstone", "firstone", "1st", "option1", "number1", "one", "numberone"},
@@ -176,7 +177,7 @@ func leaning(whole string) bool {
 // the matter itself, if something is left after it.
 func leadIn(folded []rune) int {
 	at := 0
-	for part := 0; part < 3; part++ {
+	for range maxLeads {
 		end := at
 		for end < len(folded) && !stop(folded[end]) {
 			end++

@@ -251,7 +251,7 @@ func (d *Dialogue) turn(ev *TurnCompleted) {
 // leave keeps a question that this turn leaves open, and lets one go that was
 // settled or is too old.
 func (d *Dialogue) leave(ev *TurnCompleted) {
-	if d.Ask != "" && (ev.Ask == "" || ev.Intent != d.Intent) && !(ev.Intent == d.Intent && !ev.Abstained) {
+	if goesOn := ev.Intent == d.Intent && (ev.Ask != "" || !ev.Abstained); d.Ask != "" && !goesOn {
 		d.Pending = &Pending{Intent: d.Intent, Ask: d.Ask, Asked: d.Asked}
 		return
 	}

@@ -98,10 +98,13 @@ func spelledAt(folded []rune, i int) (string, int) {
 	return b.String(), end
 }
 
+const digits10 = "0123456789"
+
 // spelledDigit reads one digit word, or a doubled one.
 func spelledDigit(folded []rune, k int) (digits string, next int) {
 	if i := strings.IndexRune("零一二三四五六七八九", folded[k]); i >= 0 {
-		return string(rune('0' + i/len("零"))), k + 1
+		n := i / len("零")
+		return digits10[n : n+1], k + 1
 	}
 	switch folded[k] {
 	case '〇':
@@ -130,7 +133,7 @@ func spelledDigit(folded []rune, k int) (digits string, next int) {
 	if n < 0 {
 		return "", k
 	}
-	return strings.Repeat(string(rune('0'+n)), times), end
+	return strings.Repeat(digits10[n:n+1], times), end
 }
 
 func wordAt(folded []rune, k int) (string, int) {

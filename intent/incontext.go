@@ -26,7 +26,8 @@ const (
 // that were talked about: ranked again with a share of the text that brought the
 // matter up. Only a reading that stays with the matter counts, so that the
 // earlier text cannot pull a question to a third one. The newer matter goes first.
-func (m *model) withContext(s *scratch, u *conversation.Utterance, units int, unseen float32, k *calibrator, p *conversation.Prediction) {
+func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float32, k *calibrator, p *conversation.Prediction) {
+	units := s.tokens.units
 	if len(u.Matters) == 0 || units > contextUnits || len(p.Candidates) == 0 {
 		return
 	}

@@ -85,8 +85,7 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	if t.thresholds.margin > 0 && len(p.Candidates) > 1 && confidence-p.Candidates[1].Confidence < t.thresholds.margin {
 		p.Candidates[0].Confidence = min(confidence, max(p.Auto-contextMargin, p.Candidates[1].Confidence))
 	}
-	units := s.tokens.units
-	m.withContext(s, u, units, unseen, k, p)
+	m.withContext(s, u, unseen, k, p)
 	m.parts(s, u, k, p)
 }
 

@@ -205,7 +205,7 @@ type desk struct {
 func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")[1:]
 	query := r.URL.Query()
-	for _, pair := range strings.Split(r.URL.RawQuery, "&") {
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		if name, _, _ := strings.Cut(pair, "="); query.Has(name) {
 			parts = append(parts, query.Get(name))
 		}

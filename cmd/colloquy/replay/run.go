@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -140,9 +141,7 @@ func inboxID(visitor int) conversation.InboxID {
 // visitor's desk or, without records, empty: a replay asks nobody else.
 func (h *House) putInbox(ctx context.Context, visitor int, base string) error {
 	vars := map[string]string{}
-	for k, v := range h.o.Vars {
-		vars[k] = v
-	}
+	maps.Copy(vars, h.o.Vars)
 	flows, err := h.engine.Library().Flows(h.o.Packs)
 	if err != nil {
 		return err
