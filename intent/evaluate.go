@@ -94,7 +94,7 @@ func (j *judged) judge(p *conversation.Prediction) {
 	if j.lang == "" {
 		j.lang = p.Lang
 	}
-	c := conversation.Policy{}.Choose(&conversation.State{}, p, conversation.SlotNotAsked)
+	c := conversation.Policy{}.Choose(&conversation.State{}, p, conversation.Heard{})
 	j.offered = slices.ContainsFunc(c.Offer, func(o conversation.Candidate) bool { return o.Intent == j.want })
 }
 
