@@ -16,6 +16,9 @@ type builtin struct {
 	flows   *flows
 }
 
+// builtinName is the provenance of what the packs answer.
+const builtinName = "builtin"
+
 // The names of the packs' fixed sentences.
 const (
 	phraseFallback  = "fallback"
