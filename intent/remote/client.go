@@ -239,4 +239,5 @@ func (c *Client) Close() {
 	}
 	c.cancel()
 	c.running.Wait()
+	c.o.HTTP.CloseIdleConnections()
 }
