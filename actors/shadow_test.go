@@ -250,6 +250,20 @@ func TestASilentBotShowsWhatItWouldSay(t *testing.T) {
 	})
 }
 
+// A silent bot is silent about its failures too.
+func TestASilentBotFailsInSilence(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.directory.change("shop", func(i *conversation.Inbox) { i.Policy.Silent = true })
+		r.script.on("when?", scene{err: errors.New("no model")})
+		got := r.say("when?")
+		said(t, got)
+		if got.Status != conversation.StatusOpen {
+			t.Errorf("status = %s, want the conversation with humans", got.Status)
+		}
+	})
+}
+
 // Without a shadow, and in inboxes that nobody watches, nothing is looked at.
 func TestNobodyWatches(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -94,8 +94,8 @@ func TestDraftsOfAllKinds(t *testing.T) {
 		"control characters":    {says("a\x00b\x1b[31mc\nd"), "ab[31mc\nd", "drafted"},
 		"thinking aloud":        {says("<think>the agent wants…</think>\n\nSure."), "Sure.", "drafted"},
 		"not UTF-8":             {body("{\"choices\":[{\"message\":{\"content\":\"a\xffb\"}}]}"), "a\uFFFDb", "drafted"},
-		"500":                   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "", "failed"},
-		"redirect":              {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(307) }, "", "failed"},
+		"500":                   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "", "failed"},
+		"redirect":              {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTemporaryRedirect) }, "", "failed"},
 		"gone":                  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "", "failed"},
 		"no JSON":               {body("<html>"), "", "malformed"},
 		"cut":                   {body(`{"choices":[{"message":{"content":"abc`), "", "malformed"},
@@ -183,7 +183,7 @@ func TestLogsHoldNoContent(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	c := model(t, func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(400)
+		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.Copy(w, r.Body)
 	}, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	_, err := c.Draft(t.Context(), Prompt{Messages: []Message{{From: conversation.PartyVisitor, Text: "my secret"}}})

@@ -1,6 +1,7 @@
 package assist
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -60,8 +61,7 @@ func (p *Prompt) chat() []chatMessage {
 // the assistant's part, with who said it.
 func (p *Prompt) transcript(room int) []chatMessage {
 	var out []chatMessage
-	for i := len(p.Messages) - 1; i >= 0; i-- {
-		m := p.Messages[i]
+	for _, m := range slices.Backward(p.Messages) {
 		c := chatMessage{Role: "assistant", Content: cutRunes(m.Text, maxMessageRunes)}
 		if m.From == conversation.PartyVisitor {
 			c.Role, c.Content = "user", "The visitor wrote:\n"+c.Content

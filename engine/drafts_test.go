@@ -52,6 +52,9 @@ func TestDraft(t *testing.T) {
 	t.Parallel()
 	m := serveModel(t)
 	e := house(t, func(c *Config) { c.Assist.URL, c.Assist.Model, c.Assist.Token = m.URL, "small", "s3cret" })
+	if err := e.Library().Warm(t.Context(), []string{"ecommerce"}); err != nil {
+		t.Fatal(err)
+	}
 	putInbox(t, e, conversation.Inbox{
 		ID: "shop", Name: "Shop", Lang: "en", Packs: []string{"ecommerce"}, Policy: conversation.Policy{Silent: true},
 		Vars: map[string]string{"return_days": "33"},
@@ -132,7 +135,7 @@ func TestDraftFailures(t *testing.T) {
 	path := "/v1/conversations/" + r.Conversation.String() + "/draft"
 	for name, f := range map[string]func(http.ResponseWriter, *http.Request){
 		"slow":      func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"500":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"500":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
 		"malformed": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"choices":[{}]}`) },
 		"huge": func(w http.ResponseWriter, _ *http.Request) {
 			for range 64 {

@@ -25,15 +25,15 @@ type Draft struct {
 // draft asks for one. There is no command in it: a draft leaves no trace in the
 // conversation.
 func (g *Gateway) draft(w http.ResponseWriter, r *http.Request, who caller) error {
-	if g.opts.Drafts == nil {
-		return &conversation.Error{Code: conversation.CodeUnavailable, Detail: "this server drafts nothing", Hint: "an operator can set assist.url"}
+	head, err := g.pathConversation(r, who)
+	if err != nil {
+		return err
 	}
 	if err := optionalBody(r, &emptyBody{}); err != nil {
 		return err
 	}
-	head, err := g.pathConversation(r, who)
-	if err != nil {
-		return err
+	if g.opts.Drafts == nil {
+		return &conversation.Error{Code: conversation.CodeUnavailable, Detail: "this server drafts nothing", Hint: "an operator can set assist.url"}
 	}
 	if head.Status == conversation.StatusClosed {
 		return conversation.Refuse(conversation.CodeConversationClosed, "nobody can reply any more")

@@ -95,7 +95,7 @@ func TestAHumanIsNeverOutvoted(t *testing.T) {
 func TestFallingBack(t *testing.T) {
 	t.Parallel()
 	e := builtin()
-	b := serve(t, func(w http.ResponseWriter, _ *http.Request, _ Request) { w.WriteHeader(500) })
+	b := serve(t, func(w http.ResponseWriter, _ *http.Request, _ Request) { w.WriteHeader(http.StatusInternalServerError) })
 	c, _ := client(t, b.URL)
 	k := NewClassifier(c, e, nil)
 	var p conversation.Prediction

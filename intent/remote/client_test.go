@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,12 +28,7 @@ const patience = 10 * time.Second
 type labels []string
 
 func (l labels) HasIntent(_ []string, intent string) bool {
-	for _, s := range l {
-		if s == intent {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(l, intent)
 }
 
 func (l labels) HasEntity(_ []string, name string) bool { return name == "order_no" }
@@ -255,10 +251,10 @@ func TestFailuresAreNamed(t *testing.T) {
 		outcome string
 		reason  string
 	}{
-		"500":               {func(w http.ResponseWriter, _ *http.Request, _ Request) { w.WriteHeader(500) }, "failed", "status 500"},
+		"500":               {func(w http.ResponseWriter, _ *http.Request, _ Request) { w.WriteHeader(http.StatusInternalServerError) }, "failed", "status 500"},
 		"401 with a code":   {status(401, `{"error":{"code":"bad_token","message":"the visitor wrote: secret"}}`), "failed", "status 401 bad_token"},
 		"redirect":          {func(w http.ResponseWriter, r *http.Request, _ Request) { http.Redirect(w, r, "/x", http.StatusFound) }, "failed", "status 302"},
-		"no answer":         {func(w http.ResponseWriter, _ *http.Request, _ Request) { panic(http.ErrAbortHandler) }, "failed", "EOF"},
+		"no answer":         {func(http.ResponseWriter, *http.Request, Request) { panic(http.ErrAbortHandler) }, "failed", "EOF"},
 		"html":              {func(w http.ResponseWriter, _ *http.Request, _ Request) { _, _ = io.WriteString(w, "<html>") }, "invalid", "Content-Type"},
 		"not json":          {body(`{"model":`), "invalid", "unexpected end"},
 		"NaN":               {body(`{"model":"m","results":[{"candidates":[{"intent":"a","confidence":NaN}]}]}`), "invalid", "invalid character 'N'"},
@@ -350,7 +346,7 @@ func TestABadResultCostsItsOwnUtterance(t *testing.T) {
 	var bad *InvalidError
 	var declined *DeclinedError
 	if errs[0] != nil || errs[1] != nil || !errors.As(errs[2], &bad) || !errors.As(errs[3], &declined) {
-		t.Errorf("errors = %v, want none, none, invalid, declined", errs)
+		t.Errorf("errors = %v, want two answers, invalid, declined", errs)
 	}
 }
 
@@ -423,7 +419,7 @@ func TestTheBreakerProbes(t *testing.T) {
 	broken.Store(true)
 	b := serve(t, func(w http.ResponseWriter, r *http.Request, q Request) {
 		if broken.Load() {
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
 		echo(w, r, q)

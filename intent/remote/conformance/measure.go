@@ -2,8 +2,9 @@ package conformance
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/colloquyhq/colloquy/intent/remote"
 )
@@ -72,12 +73,9 @@ func (m *Measured) Print(w io.Writer) error {
 }
 
 func joined(points []string) string {
-	out := ""
+	quoted := make([]string, len(points))
 	for i, s := range points {
-		if i > 0 {
-			out += ", "
-		}
-		out += fmt.Sprintf("%q", s)
+		quoted[i] = strconv.Quote(s)
 	}
-	return out
+	return strings.Join(quoted, ", ")
 }

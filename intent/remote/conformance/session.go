@@ -108,17 +108,12 @@ func (s *session) understand(ctx context.Context, us ...remote.Utterance) ([]rem
 }
 
 // some demands that an utterance is understood as something.
-func (s *session) some(ctx context.Context, us ...remote.Utterance) ([]remote.Understood, error) {
-	out, err := s.understand(ctx, us...)
-	if err != nil {
-		return nil, err
+func (s *session) some(ctx context.Context, u remote.Utterance) error {
+	out, err := s.understand(ctx, u)
+	if err == nil && len(out[0].Candidates) == 0 {
+		err = fmt.Errorf("%s has no candidate, and it is one of the packs' questions", quote(u.Text))
 	}
-	for i := range out {
-		if len(out[i].Candidates) == 0 {
-			return nil, fmt.Errorf("%s has no candidate, and it is one of the packs' questions", quote(us[i].Text))
-		}
-	}
-	return out, nil
+	return err
 }
 
 // refuses demands a status from 400 to 499 with a reason.
