@@ -107,13 +107,24 @@ func (s *session) understand(ctx context.Context, us ...remote.Utterance) ([]rem
 	return out, nil
 }
 
-// some demands that an utterance is understood as something.
-func (s *session) some(ctx context.Context, u remote.Utterance) error {
-	out, err := s.understand(ctx, u)
-	if err == nil && len(out[0].Candidates) == 0 {
-		err = fmt.Errorf("%s has no candidate, and it is one of the packs' questions", quote(u.Text))
+// some demands that a question which the server understands is still understood
+// after a change.
+func (s *session) some(ctx context.Context, change func(*remote.Utterance)) error {
+	for i := range s.o.Samples {
+		u := s.sample(i)
+		if out, err := s.understand(ctx, u); err != nil {
+			return err
+		} else if len(out[0].Candidates) == 0 {
+			continue
+		}
+		change(&u)
+		out, err := s.understand(ctx, u)
+		if err == nil && len(out[0].Candidates) == 0 {
+			err = fmt.Errorf("%s has no candidate any more", quote(u.Text))
+		}
+		return err
 	}
-	return err
+	return errors.New("no question of the packs has a candidate")
 }
 
 // refuses demands a status from 400 to 499 with a reason.
