@@ -210,6 +210,11 @@ class Handler(BaseHTTPRequestHandler):
         pass  # what visitors write is not for logs
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # connections that wait to be taken
+
+
 def read_questions(path):
     out = []
     with open(path, encoding="utf-8") as f:
@@ -233,8 +238,7 @@ def main():
     p.add_argument("--host", default="127.0.0.1")
     p.add_argument("--port", type=int, default=8090, help="0 takes a free one")
     o = p.parse_args()
-    server = ThreadingHTTPServer((o.host, o.port), Handler)
-    server.daemon_threads = True
+    server = Server((o.host, o.port), Handler)
     server.packs = o.pack
     server.token = os.environ.get("INTENT_TOKEN", "")
     questions = read_questions(o.questions)

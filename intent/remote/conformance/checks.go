@@ -15,18 +15,19 @@ import (
 	"github.com/colloquyhq/colloquy/intent/remote"
 )
 
-// reachable is the check without which the others say nothing.
-const reachable = "reachable"
-
 type check struct {
 	name, what string
 	run        func(ctx context.Context, s *session) error
 }
 
+// decisive reports whether all others would say the same when a check fails.
+func (c *check) decisive() bool { return c.name == "reachable" || c.name == "packs" }
+
 // table is everything that a server is asked.
 func table() []check {
 	return []check{
-		{reachable, "one utterance is answered with status 200 and JSON", checkReachable},
+		{"reachable", "one utterance is answered with status 200 and JSON", checkReachable},
+		{"packs", "the packs are some that the server has learned", checkPacks},
 		{"model", "model and version are named, and stay the same", checkModel},
 		{"question_en", "a question in English has a candidate", language("en")},
 		{"question_zh", "a question in Chinese has a candidate", language("zh")},
@@ -75,6 +76,15 @@ func table() []check {
 func checkReachable(ctx context.Context, s *session) error {
 	_, err := s.ask(ctx, s.sample(0))
 	return err
+}
+
+func checkPacks(ctx context.Context, s *session) error {
+	_, err := s.understand(ctx, s.sample(0))
+	var declined *remote.DeclinedError
+	if errors.As(err, &declined) {
+		return err
+	}
+	return nil // what else is wrong is for the others to say
 }
 
 func checkModel(ctx context.Context, s *session) error {
@@ -298,7 +308,7 @@ func texts(all ...string) func(context.Context, *session) error {
 	return func(ctx context.Context, s *session) error {
 		for _, t := range all {
 			if _, err := s.understand(ctx, s.say(t)); err != nil {
-				return fmt.Errorf("%s: %w", quote(t), err)
+				return err
 			}
 		}
 		return nil

@@ -146,6 +146,7 @@ func TestWrongServersFail(t *testing.T) {
 		fails  []string
 	}{
 		"nothing there":     {http.NotFoundHandler(), []string{"reachable"}},
+		"other packs":       {always(`{"error":{"code":"unknown_pack","message":"no"}}`), []string{"packs"}},
 		"confidence over 1": {always(`{"candidates":[{"intent":"order","confidence":7}]}`), []string{"all_samples", "emoji"}},
 		"unknown label":     {always(`{"candidates":[{"intent":"zz","confidence":0.7}]}`), []string{"all_samples"}},
 		"always the same":   {always(`{"candidates":[{"intent":"order","confidence":0.7}]}`), []string{"confidences", "batch_order", "empty", "unknown_pack"}},

@@ -85,8 +85,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			r.Failed++
 		}
 		r.Checks = append(r.Checks, check)
-		if err != nil && c.name == reachable {
-			break // all others would say the same
+		if err != nil && c.decisive() {
+			break
 		}
 	}
 	r.Model, r.Latency, r.Rate = s.model, s.latency, s.rate
