@@ -15,7 +15,7 @@ type Understood struct {
 	Candidates []conversation.Candidate
 	Entities   []conversation.Entity
 	Lang       string
-	Anger      float64 // 0–1; zero when the server says nothing about it
+	Anger      *float64 // 0–1; nil when the server says nothing about it
 }
 
 // Labels says which names packs have. It must be quick: it is asked for every
@@ -70,7 +70,7 @@ func Check(raw json.RawMessage, u *conversation.Utterance, labels Labels, foreig
 		if !share(*r.Anger) {
 			return Understood{}, invalid("anger is not a number from 0 to 1")
 		}
-		out.Anger = *r.Anger
+		out.Anger = r.Anger
 	}
 	return out, nil
 }
