@@ -17,8 +17,10 @@ import (
 
 func samples() []Sample {
 	return []Sample{
-		{Text: "order", Intent: "order", Lang: "en"}, {Text: "refund", Intent: "refund", Lang: "en"},
-		{Text: "订单", Intent: "order", Lang: "zh"}, {Text: "退款", Intent: "refund", Lang: "zh"},
+		{Text: "order", Intent: "order", Lang: "en"},
+		{Text: "refund", Intent: "refund", Lang: "en"},
+		{Text: "订单", Intent: "order", Lang: "zh"},
+		{Text: "退款", Intent: "refund", Lang: "zh"},
 	}
 }
 
@@ -151,7 +153,7 @@ func TestWrongServersFail(t *testing.T) {
 		"unknown label":     {always(`{"candidates":[{"intent":"zz","confidence":0.7}]}`), []string{"all_samples"}},
 		"always the same":   {always(`{"candidates":[{"intent":"order","confidence":0.7}]}`), []string{"confidences", "batch_order", "empty", "unknown_pack"}},
 		"never anything":    {always(`{"candidates":[]}`), []string{"question_en", "question_zh", "own_questions", "context"}},
-		"by chance": {result(func(u map[string]any) string {
+		"by chance": {result(func(map[string]any) string {
 			return fmt.Sprintf(`{"candidates":[{"intent":"order","confidence":%v}]}`, float64(n.Add(1)%1000)/1000+1e-9)
 		}), []string{"deterministic", "batch_alone", "concurrent"}},
 		"zero confidence": {result(func(u map[string]any) string {
