@@ -165,7 +165,7 @@ func (c *Client) enter(a *asked) error {
 	case c.mu.inflight >= c.o.InFlight && len(c.mu.waiting) >= c.o.Queue:
 		return ErrFull
 	}
-	a.late = time.AfterFunc(time.Until(a.until), func() { c.settle(a, Answer{}, ErrLate) })
+	a.late = time.AfterFunc(time.Until(a.until), func() { c.finish(a, Answer{}, ErrLate) })
 	if c.mu.inflight >= c.o.InFlight {
 		c.mu.waiting = append(c.mu.waiting, a)
 		c.metrics.waiting.Set(float64(len(c.mu.waiting)))
@@ -214,13 +214,18 @@ func (c *Client) next() []*asked {
 	return batch
 }
 
-// settle gives an utterance its one answer.
+// settle gives an utterance its one answer and stops its clock.
 func (c *Client) settle(a *asked, answer Answer, err error) {
-	if !a.over.CompareAndSwap(false, true) {
-		return
-	}
 	if a.late != nil {
 		a.late.Stop()
+	}
+	c.finish(a, answer, err)
+}
+
+// finish is settle for the clock itself, which may run before it is known to a.
+func (c *Client) finish(a *asked, answer Answer, err error) {
+	if !a.over.CompareAndSwap(false, true) {
+		return
 	}
 	c.metrics.utterances.WithLabelValues(outcomeOf(err)).Inc()
 	a.done(answer, err)
