@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +16,47 @@ import (
 
 // The example keeps the protocol, as `colloquy intent conformance` sees it.
 func TestConformance(t *testing.T) {
+	t.Parallel()
+	conforms(t, ".", "server.py")
+}
+
+// The model that docs/intent-plugin.md puts into it does as well.
+func TestTheOneInTheGuide(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "intent-plugin.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "cat > my-intents/mine.py <<'END'\n")
+	mine, _, ok := strings.Cut(rest, "\nEND\n")
+	if !ok {
+		t.Fatal("docs/intent-plugin.md does not write mine.py any more")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"server.py", "questions.jsonl"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mine.py"), []byte(mine+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conforms(t, dir, "mine.py")
+}
+
+// conforms starts a server in dir and has it checked.
+func conforms(t *testing.T, dir, program string) {
+	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("there is no python3 here: the example in Python is not tested")
 	}
-	cmd := exec.CommandContext(t.Context(), python, "server.py", "--questions", "questions.jsonl", "--pack", "ecommerce", "--port", "0")
-	cmd.Env = append(os.Environ(), "INTENT_TOKEN=s3cret", "PYTHONDONTWRITEBYTECODE=1")
+	cmd := exec.CommandContext(t.Context(), python, program, "--questions", "questions.jsonl", "--pack", "ecommerce", "--port", "0")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "INTENT_TOKEN=s3cret", "PYTHONDONTWRITEBYTECODE=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
