@@ -1,6 +1,7 @@
 // Command intent-server-go is an intent backend for Colloquy, in the standard
 // library. It learns from a file of questions, one JSON object a line with
-// "intent" and "text", and answers POST /v1/classify as docs/intent-plugin.md
+// "intent" and "text", or from a pack as `colloquy intent export --format json`
+// writes it, and answers POST /v1/classify as docs/intent-plugin.md
 // describes. Put your own model in the place of model.go.
 package main
 
@@ -13,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +36,7 @@ func main() {
 // run serves until ctx ends. It says on out where.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("intent-server-go", flag.ContinueOnError)
-	questions := flags.String("questions", "", "JSON lines with intent and text")
+	questions := flags.String("questions", "", "JSON lines with intent and text, or a pack in JSON")
 	packs := flags.String("pack", "", "packs whose intents these are, separated by commas")
 	listen := flags.String("listen", "127.0.0.1:8090", "address to serve on")
 	if err := flags.Parse(args); err != nil {
@@ -67,14 +69,54 @@ type question struct {
 	Text   string `json:"text"`
 }
 
+// readPack reads the questions of a pack in JSON.
+func readPack(path string) ([]question, error) {
+	raw, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	var pack struct {
+		Intents []struct {
+			ID         string              `json:"id"`
+			Ask        map[string][]string `json:"ask"` // by language
+			Background bool                `json:"background"`
+		} `json:"intents"`
+	}
+	if err := json.Unmarshal(raw, &pack); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	var out []question
+	for _, in := range pack.Intents {
+		for _, lang := range slices.Sorted(maps.Keys(in.Ask)) {
+			for _, text := range in.Ask[lang] {
+				if !in.Background {
+					out = append(out, question{Intent: in.ID, Text: text})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
 func readQuestions(path string) ([]question, error) {
+	read := readLines
+	if strings.HasSuffix(path, ".json") {
+		read = readPack
+	}
+	out, err := read(path)
+	if err == nil && !slices.ContainsFunc(out, func(q question) bool { return q.Intent != out[0].Intent }) {
+		err = fmt.Errorf("%s: questions for two intents at least are needed", path)
+	}
+	return out, err
+}
+
+func readLines(path string) ([]question, error) {
 	f, err := os.Open(path) //nolint:gosec // the user names the file
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	var out []question
-	intents := map[string]bool{}
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		if strings.TrimSpace(lines.Text()) == "" {
@@ -84,13 +126,10 @@ func readQuestions(path string) ([]question, error) {
 		if err := json.Unmarshal(lines.Bytes(), &q); err != nil || q.Intent == "" || q.Text == "" {
 			return nil, fmt.Errorf("%s:%d: a line is a JSON object with \"intent\" and \"text\"", path, n)
 		}
-		out, intents[q.Intent] = append(out, q), true
+		out = append(out, q)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(intents) < 2 {
-		return nil, fmt.Errorf("%s: questions for two intents at least are needed", path)
 	}
 	return out, nil
 }

@@ -119,6 +119,18 @@ func TestBadQuestions(t *testing.T) {
 			t.Errorf("%s: %v, want an error that names the file", name, err)
 		}
 	}
+	pack := filepath.Join(t.TempDir(), "pack.json")
+	for text, want := range map[string]int{
+		`{"intents":[{"id":"a","ask":{"en":["x","y"],"zh":["z"]}},{"id":"b","ask":{"en":["w"]}},{"id":"c","ask":{"en":["v"]},"background":true}]}`: 4,
+		`{"intents":[{"id":"a","ask":{"en":["x"]}}]}`: 0, `{"intents":7}`: 0, `{}`: 0,
+	} {
+		if err := os.WriteFile(pack, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readQuestions(pack); (err == nil) != (want > 0) || err == nil && len(got) != want {
+			t.Errorf("%s: %v, %v, want %d questions", text, got, err, want)
+		}
+	}
 	if err := run(t.Context(), nil, io.Discard); err == nil {
 		t.Error("run without questions = nil")
 	}

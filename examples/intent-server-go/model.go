@@ -16,6 +16,7 @@ const (
 	readRunes = 2000 // what a text is about stands before that
 	top       = 5
 	features  = 4
+	learnFrom = 400 // questions that the confidence is learned from, spread over all
 )
 
 // vector holds weights by n-gram.
@@ -165,7 +166,8 @@ func (m *model) learnConfidence(questions []question, counts []map[string]int) {
 		y float64
 	}
 	var samples []sample
-	for i, q := range questions {
+	for i := 0; i < len(questions); i += 1 + len(questions)/learnFrom {
+		q := questions[i]
 		known, ranked := m.known(counts[i], 2), m.rank(m.vector(counts[i]), q.Intent)
 		right := 0.0
 		if ranked[0].intent == q.Intent {

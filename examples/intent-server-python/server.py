@@ -2,7 +2,7 @@
 """An intent backend for Colloquy in the standard library of Python.
 
 It learns from a file of questions, one JSON object a line with "intent" and
-"text", and answers POST /v1/classify as docs/intent-plugin.md describes:
+"text", or from a pack as `colloquy intent export --format json` writes it, and answers POST /v1/classify as docs/intent-plugin.md describes:
 
     python3 server.py --questions questions.jsonl --pack ecommerce --port 8090
 
@@ -30,6 +30,7 @@ MAX_BATCH = 64
 MAX_TEXT = 16 << 10
 READ_CHARACTERS = 2000  # what a text is about stands before that
 TOP = 5
+LEARN_FROM = 400  # questions that the confidence is learned from, spread over all
 
 
 def grams(text):
@@ -85,7 +86,7 @@ class Model:
         """Asks each question without itself, and once more as if its whole intent
         were not known: then every answer is wrong, as it is for what no pack covers."""
         samples = []
-        for intent, counts, v in rows:
+        for intent, counts, v in rows[:: 1 + len(rows) // LEARN_FROM]:
             known = self.known(counts, at_least=2)
             ranked = self.similarities(v, without=intent)
             samples.append((self.evidence(ranked, known), float(ranked[0][1] == intent)))
@@ -214,8 +215,28 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # connections that wait to be taken
 
+    def handle_error(self, request, client_address):
+        # A client that has given up is no error of ours.
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+def read_pack(path):
+    """The questions of a pack that `colloquy intent export --format json` has written."""
+    with open(path, encoding="utf-8") as f:
+        intents = json.load(f)["intents"]
+    asks = [(i["id"], i.get("ask", [])) for i in intents if not i.get("background")]
+    return [(id, q) for id, ask in asks for some in (ask.values() if isinstance(ask, dict) else [ask]) for q in some]
+
 
 def read_questions(path):
+    out = read_pack(path) if path.endswith(".json") else read_lines(path)
+    if len({intent for intent, _ in out}) < 2:
+        sys.exit("%s: questions for two intents at least are needed" % path)
+    return out
+
+
+def read_lines(path):
     out = []
     with open(path, encoding="utf-8") as f:
         for n, line in enumerate(f, 1):
@@ -226,14 +247,12 @@ def read_questions(path):
                 out.append((q["intent"], q["text"]))
             except (ValueError, KeyError, TypeError):
                 sys.exit('%s:%d: a line is a JSON object with "intent" and "text"' % (path, n))
-    if len({intent for intent, _ in out}) < 2:
-        sys.exit("%s: questions for two intents at least are needed" % path)
     return out
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--questions", required=True, help="JSON lines with intent and text")
+    p.add_argument("--questions", required=True, help="JSON lines with intent and text, or a pack in JSON")
     p.add_argument("--pack", required=True, action="append", help="pack whose intents these are; may be repeated")
     p.add_argument("--host", default="127.0.0.1")
     p.add_argument("--port", type=int, default=8090, help="0 takes a free one")
