@@ -13,14 +13,14 @@ FAULTS   ?= 20
 ACKS     ?= 50000
 
 # Packages in which goroutines meet are tested with the race detector, all others
-# without. Three are tested both ways: the journal's long crash tests get much
-# further without the detector, and tests of cluster and engine that start several
-# nodes in one process are left out with it, because a library races there. Some
-# npm packages carry Go code, hence the grep.
+# without. Four are tested both ways: the journal's long crash tests get much
+# further without the detector, so do the checks of intent/remote, and tests of
+# cluster and engine that start several nodes in one process are left out with it,
+# because a library races there. Some npm packages carry Go code, hence the grep.
 PACKAGES   = $(shell go list ./... | grep -v /node_modules/)
-MEET      := actors channels cluster engine gateway telemetry
+MEET      := actors assist channels cluster engine gateway intent/remote telemetry
 RACE       = $(filter $(MEET:%=$(MODULE)/%) $(MEET:%=$(MODULE)/%/%) $(MODULE)/persistence,$(PACKAGES))
-ONCE      := $(filter-out cluster engine,$(MEET))
+ONCE      := $(filter-out cluster engine intent/remote,$(MEET))
 PLAIN      = $(filter-out $(ONCE:%=$(MODULE)/%) $(ONCE:%=$(MODULE)/%/%),$(PACKAGES))
 MODULE    := github.com/colloquyhq/colloquy
 GENERATED := docs/errors.md docs/metrics.md docs/configuration.md docs/protocol.md console/src/wire.gen.ts console/dist

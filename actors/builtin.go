@@ -16,6 +16,9 @@ type builtin struct {
 	flows   *flows
 }
 
+// builtinName is the provenance of what the packs answer.
+const builtinName = "builtin"
+
 // The names of the packs' fixed sentences.
 const (
 	phraseFallback  = "fallback"
@@ -189,10 +192,12 @@ func (b *builtin) failed(t *Turn, reason conversation.HandoverReason) conversati
 	if reason == conversation.HandoverLookup && t.Playbook != nil && t.Playbook.Flow != nil {
 		text = cmp.Or(b.fillText(t, t.Playbook.Flow.Failed), text)
 	}
-	// Without the slots: they may be what could not be stored.
-	return conversation.Outcome{
-		Intent: t.Choice.Intent, Handover: reason, Replies: b.say(cmp.Or(text, t.Phrase(phraseHandover))),
+	text = cmp.Or(text, t.Phrase(phraseHandover))
+	if t.Inbox.Policy.Silent {
+		text = ""
 	}
+	// Without the slots: they may be what could not be stored.
+	return conversation.Outcome{Intent: t.Choice.Intent, Handover: reason, Replies: b.say(text)}
 }
 
 func (b *builtin) say(text string) []conversation.Reply {

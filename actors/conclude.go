@@ -40,17 +40,17 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 	if b == nil && !work.Inbox.ServesBot() {
 		out := g.e.builtin.handover(work)
 		out.Handover = conversation.HandoverNoBot
-		g.finish(t, "builtin", out)
+		g.finish(t, builtinName, out)
 		return
 	}
 	if b == nil && pred == nil {
-		g.finish(t, "builtin", g.e.builtin.failed(work, conversation.HandoverBotFailed))
+		g.finish(t, builtinName, g.e.builtin.failed(work, conversation.HandoverBotFailed))
 		return
 	}
 	if b == nil {
 		out, slow := g.e.builtin.answer(work)
 		if slow == nil {
-			g.finish(t, "builtin", out)
+			g.finish(t, builtinName, out)
 			return
 		}
 		b = slow
@@ -114,9 +114,12 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		d, err = conversation.Decide(g.state, cmd, g.now())
 	}
 	result := outcomeLabel(cmd.Outcome)
+	var seen *sighting
 	if err != nil {
 		g.e.metrics.stale.Inc()
 		result = "stale"
+	} else {
+		seen = g.sight(t) // before the outcome changes what the dialogue knows
 	}
 	g.stage(d.Events)
 	held := t.held != nil
@@ -127,6 +130,7 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		g.countAccepted()
 		g.acknowledge(t)
 	}
+	seen.turn(behavior, cmd.Outcome)
 	g.e.metrics.turns.WithLabelValues(result).Observe(time.Since(t.began).Seconds())
 	if g.turn == t {
 		g.dropTurn()
@@ -160,20 +164,28 @@ func (g *grain) newWork(t *turn) *Turn {
 	if err != nil {
 		inbox = conversation.Inbox{ID: s.Inbox}
 	}
-	pred := t.pred
 	w := &Turn{
-		Inbox: inbox, Conversation: s, Seq: t.seq, Text: t.text, Timer: t.timerID, Now: g.now(), Prediction: pred,
-		Lang: cmp.Or(pred.Lang, s.Dialogue.Lang, inbox.Lang, "zh"), Slots: map[string]string{},
+		Inbox: inbox, Conversation: s, Seq: t.seq, Text: t.text, Timer: t.timerID, Now: g.now(),
 		phrase: func(name, lang string) string { return g.e.o.Library.Phrase(inbox.Packs, name, lang) },
 	}
+	g.e.understand(w, t.pred, inbox.Policy)
+	return w
+}
+
+// understand fills in what a prediction says about a turn: its language, the
+// values it brings, what the policy makes of it, and what the pack knows about
+// that.
+func (e *Engine) understand(w *Turn, pred *conversation.Prediction, policy conversation.Policy) {
+	s := w.Conversation
+	w.Prediction, w.Playbook, w.Slots = pred, nil, map[string]string{}
+	w.Lang = cmp.Or(pred.Lang, s.Dialogue.Lang, w.Inbox.Lang, "zh")
 	maps.Copy(w.Slots, s.Dialogue.Slots)
-	w.Choice = inbox.Policy.Choose(s, pred, g.e.builtin.hear(w))
-	if t.timerID != "" {
+	w.Choice = policy.Choose(s, pred, e.builtin.hear(w))
+	if w.Timer != "" {
 		// Nothing was said; the timer belongs to what was being talked about.
 		w.Choice = conversation.Choice{Action: conversation.ActionContinue, Intent: s.Dialogue.Intent, Confidence: 1}
 	}
 	if w.Choice.Intent != "" {
-		w.Playbook, _ = g.e.o.Library.Playbook(inbox.Packs, w.Choice.Intent, w.Lang)
+		w.Playbook, _ = e.o.Library.Playbook(w.Inbox.Packs, w.Choice.Intent, w.Lang)
 	}
-	return w
 }

@@ -175,6 +175,7 @@ func (g *grain) accept(v *visit) {
 		}
 		g.countAccepted()
 		g.dropTurn()
+		g.overhear()
 		g.reply(v.sender, g.receipt(g.state.LastVisitor))
 	}
 }

@@ -38,6 +38,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
+	Shadow   Shadow                              // understands turns and answers nobody; nil = none
 	Bindings []Binding                           // custom behaviors
 	Kinds    []cluster.Kind                      // own grain kinds
 	View     *cluster.View                       // who owns what; nil = this node owns everything

@@ -15,6 +15,10 @@ import (
 // pool is the pooled scoring: a few actors that understand utterances, side by
 // side, behind one bounded queue.
 //
+// An engine that asks somebody else is an [AsyncClassifier]: it is called here
+// and answers from elsewhere, so that a slow one holds up nobody's utterance but
+// its own. How many it may have under way is its own bound.
+//
 // bound: Options.ScoringQueue utterances in all; when full, submit refuses and
 // the turn goes on without a prediction · on panic: the utterance is answered
 // with an error · on restart: nothing is kept.
@@ -34,6 +38,8 @@ type score struct {
 	attempt   uint64
 	deadline  time.Time
 	replyTo   *actor.PID
+	shadow    bool                                  // ask the engine that answers nobody
+	then      func(*conversation.Prediction, error) // in place of an answer to replyTo; must not block
 }
 
 // newPool starts the scoring actors. One processor is left to the rest: a
@@ -42,7 +48,7 @@ func newPool(e *Engine, limit int) *pool {
 	p := &pool{system: e.o.System, metrics: e.metrics, limit: int64(limit)}
 	for range max(1, runtime.GOMAXPROCS(0)-1) {
 		p.workers = append(p.workers, p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return &scorer{pool: p, classifier: e.o.Classifier}
+			return &scorer{pool: p, classifier: e.o.Classifier, shadow: e.o.Shadow}
 		}, actor.WithDispatcher(e.workers))))
 	}
 	return p
@@ -71,31 +77,69 @@ func (p *pool) stop() {
 type scorer struct {
 	pool       *pool
 	classifier Classifier
+	shadow     Shadow
 }
 
 // Receive implements [actor.Actor].
 func (s *scorer) Receive(ctx actor.Context) {
 	if m, ok := ctx.Message().(*score); ok {
-		s.onScore(ctx, m)
+		s.onScore(m)
 	}
 }
 
-func (s *scorer) onScore(ctx actor.Context, m *score) {
+func (s *scorer) onScore(m *score) {
 	n := s.pool.inflight.Add(-1)
 	s.pool.metrics.scoring.Set(float64(n))
 	if time.Now().After(m.deadline) {
-		ctx.Send(m.replyTo, &classified{attempt: m.attempt, err: conversation.Refuse(conversation.CodeOverloaded, "scored too late")})
+		s.answer(m, nil, conversation.Refuse(conversation.CodeOverloaded, "scored too late"))
+		return
+	}
+	if m.shadow {
+		s.predictAsync(s.shadow.PredictAsync, m)
+		return
+	}
+	if async, ok := s.classifier.(AsyncClassifier); ok {
+		s.predictAsync(async.PredictAsync, m)
 		return
 	}
 	pred, err := s.predict(m)
-	ctx.Send(m.replyTo, &classified{attempt: m.attempt, pred: pred, err: err})
+	s.answer(m, pred, err)
+}
+
+func (s *scorer) answer(m *score, pred *conversation.Prediction, err error) {
+	if m.then != nil {
+		m.then(pred, err)
+		return
+	}
+	s.pool.system.Root.Send(m.replyTo, &classified{attempt: m.attempt, pred: pred, err: err})
+}
+
+type predictAsync func(context.Context, *conversation.Utterance, func(*conversation.Prediction, error))
+
+// predictAsync hands the utterance on. The grain takes the first answer of an
+// attempt and drops what comes for it later.
+func (s *scorer) predictAsync(predict predictAsync, m *score) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.answer(m, nil, panicked(r))
+		}
+	}()
+	ctx, cancel := context.WithDeadline(context.Background(), m.deadline)
+	predict(ctx, &m.utterance, func(pred *conversation.Prediction, err error) {
+		cancel()
+		s.answer(m, pred, err)
+	})
+}
+
+func panicked(r any) error {
+	return conversation.Refuse(conversation.CodeInternal, fmt.Sprintf("the classifier panicked with a %T", r))
 }
 
 // predict keeps a classifier's panic, which may be anybody's, to the utterance.
 func (s *scorer) predict(m *score) (pred *conversation.Prediction, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			pred, err = nil, conversation.Refuse(conversation.CodeInternal, fmt.Sprintf("the classifier panicked with a %T", r))
+			pred, err = nil, panicked(r)
 		}
 	}()
 	pred = &conversation.Prediction{}

@@ -100,6 +100,15 @@ type Classifier interface {
 	Predict(ctx context.Context, u *conversation.Utterance, p *conversation.Prediction) error
 }
 
+// AsyncClassifier is a [Classifier] that asks somebody else and waits. The scoring
+// actors do not wait with it: they go on to the next utterance.
+type AsyncClassifier interface {
+	Classifier
+	// PredictAsync calls done once: at once, or later from another goroutine, at
+	// the latest when ctx ends. done does not block, and u does not change.
+	PredictAsync(ctx context.Context, u *conversation.Utterance, done func(*conversation.Prediction, error))
+}
+
 // Library is what the packs say.
 type Library interface {
 	Playbook(packs []string, intent, lang string) (*conversation.Playbook, bool)

@@ -77,11 +77,8 @@ func (g *grain) classify(before conversation.Seq) {
 		return
 	}
 	err = g.e.pool.submit(&score{
-		utterance: conversation.Utterance{
-			Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: g.state.Hear(t.text).Read,
-			Context: g.state.Context(before), Matters: g.state.Matters(), Packs: inbox.Packs,
-		},
-		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
+		utterance: g.utterance(&inbox, t.text, before),
+		attempt:   t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
 	})
 	if err != nil {
 		g.conclude(nil)
@@ -92,6 +89,15 @@ func (g *grain) classify(before conversation.Seq) {
 		budget = g.e.o.TurnTimeout
 	}
 	t.clock = g.after(budget, &budgetOver{attempt: t.attempt})
+}
+
+// utterance is what a classifier gets of a message. before is its seq, or the one
+// that it will have.
+func (g *grain) utterance(inbox *conversation.Inbox, text conversation.Text, before conversation.Seq) conversation.Utterance {
+	return conversation.Utterance{
+		Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: g.state.Hear(text).Read,
+		Context: g.state.Context(before), Matters: g.state.Matters(), Packs: inbox.Packs,
+	}
 }
 
 // after sends the grain a message later.
@@ -126,6 +132,10 @@ func (g *grain) current(attempt uint64) *turn {
 func (g *grain) onClassified(m *classified) {
 	t := g.current(m.attempt)
 	if t == nil {
+		return
+	}
+	if t.pred != nil {
+		g.e.metrics.stale.Inc() // the classifier was given up, and its turn is being worked on
 		return
 	}
 	if m.err != nil && !errors.Is(m.err, conversation.ErrOverloaded) {

@@ -123,7 +123,8 @@ func (e *Engine) newGate(o cluster.Options) (actors.Gate, error) {
 	return e.gate, err
 }
 
-// relay joins the gateways of the nodes in what is worth nothing a second later.
+// relay joins the nodes in what is worth nothing a second later: typing,
+// presence, and what each remembers of shadows.
 func (e *Engine) relay() {
 	if e.node == nil {
 		return
@@ -133,6 +134,7 @@ func (e *Engine) relay() {
 			e.gateway.Relayed(string(from), topic, payload)
 		})
 	}
+	e.gate.OnBroadcast(topicShadow, e.shadows.hear)
 	e.gate.OnView(func(_, _ *cluster.View) {
 		select {
 		case e.members <- struct{}{}:

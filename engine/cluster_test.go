@@ -258,3 +258,48 @@ func startAndEnd(t *testing.T, o Options) weak.Pointer[Engine] {
 	}
 	return weak.Make(e)
 }
+
+// What a silent bot would say is shown on every node, whichever has the
+// conversation.
+func TestNodesTellEachOtherOfShadows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts two nodes")
+	}
+	key := cluster.NewKey()
+	first, _ := serving(t, clusterOptions(t, key))
+	second, _ := serving(t, clusterOptions(t, key, first.node.GossipAddress()))
+	nodes := []*Engine{first, second}
+	eventually(t, "two nodes that know of each other", func() bool {
+		return len(first.gate.View().Members()) == 2 && len(second.gate.View().Members()) == 2
+	})
+	putInbox(t, first, conversation.Inbox{ID: "quiet", Name: "Quiet", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Silent: true}})
+	eventually(t, "the inbox and its model on both nodes", func() bool {
+		for _, e := range nodes {
+			if _, err := e.store.Inbox("quiet"); err != nil || e.library.Warm(t.Context(), []string{"house"}) != nil {
+				return false
+			}
+		}
+		return true
+	})
+	const many = 12
+	for i := range many {
+		in := visitor("quiet", "when are you open")
+		in.Contact, in.Wait = conversation.ContactID{byte(i), 9}, 0
+		say(t, nodes[i%2], in)
+	}
+	own := 0.0
+	for i, e := range nodes {
+		eventually(t, fmt.Sprintf("all turns on node %d", i), func() bool {
+			turns, _ := e.shadows.Shadows(gateway.ShadowQuery{Limit: 2 * many, May: func(conversation.InboxID) bool { return true }})
+			seen := map[conversation.ConversationID]bool{}
+			for _, turn := range turns {
+				seen[turn.Conversation] = strings.Contains(turn.Own.Text, "nine to five")
+			}
+			return len(turns) == many && len(seen) == many && seen[turns[0].Conversation]
+		})
+		own += counted(t, e, "colloquy_intent_shadow_turns_total")
+	}
+	if own != many {
+		t.Errorf("%v turns counted on both nodes together, want each once", own)
+	}
+}

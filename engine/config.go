@@ -11,6 +11,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/intent/remote"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 
 	Log     LogConfig     `yaml:"log"`
 	Packs   PacksConfig   `yaml:"packs"`
+	Intent  IntentConfig  `yaml:"intent"`
+	Assist  AssistConfig  `yaml:"assist"`
 	Gateway GatewayConfig `yaml:"gateway"`
 	Egress  EgressConfig  `yaml:"egress"`
 	Turns   TurnsConfig   `yaml:"turns"`
@@ -42,6 +45,46 @@ type LogConfig struct {
 // PacksConfig is where intents come from.
 type PacksConfig struct {
 	Dir string `yaml:"dir" help:"Folder with the operator's own packs, watched for changes; empty = the built-in packs only."`
+}
+
+// IntentConfig is who understands what visitors write.
+type IntentConfig struct {
+	Backend       IntentBackend    `yaml:"backend" help:"builtin: the packs' own model; http: a server of yours, with the packs' model wherever that does not answer."`
+	Shadow        IntentBackend    `yaml:"shadow" help:"A backend that understands as well, answers nobody, and is compared: http beside builtin, or builtin beside http; empty = none."`
+	ShadowInboxes []string         `yaml:"shadow_inboxes" help:"Inboxes in which intent.shadow is compared; empty = all."`
+	HTTP          IntentHTTPConfig `yaml:"http"`
+}
+
+// IntentBackend is a kind of intent engine.
+type IntentBackend string
+
+// The backends.
+const (
+	BackendNone    IntentBackend = ""
+	BackendBuiltin IntentBackend = "builtin"
+	BackendHTTP    IntentBackend = "http"
+)
+
+// IntentHTTPConfig is how an intent engine of one's own is asked.
+type IntentHTTPConfig struct {
+	URL         string        `yaml:"url" help:"Where the server is, such as http://127.0.0.1:8090; /v1/classify is added. An address that stands here itself may be private; a name must lead to a public one, or into egress.allowed_cidrs."`
+	Token       string        `yaml:"token" secret:"true" help:"Sent as a bearer token. Better as COLLOQUY_INTENT_HTTP_TOKEN_FILE."`
+	Timeout     time.Duration `yaml:"timeout" help:"An utterance that is not answered by then is answered by the packs' model; at most 1.5s."`
+	Batch       int           `yaml:"batch" help:"Utterances in a request; they come together only while others are on their way."`
+	InFlight    int           `yaml:"inflight" help:"Requests at a time."`
+	Queue       int           `yaml:"queue" help:"Utterances that may wait for a request; the packs' model answers those beyond."`
+	Foreign     string        `yaml:"foreign" help:"What becomes of intents that the packs do not have: refuse the whole answer, or drop them and take the others."`
+	Calibration []string      `yaml:"calibration" help:"What the server's confidences are worth: rising points stated:real, such as 0.5:0.3,0.9:0.8, from colloquy intent conformance --data; empty = they are taken as they are."`
+}
+
+// AssistConfig is the model that drafts replies for agents.
+type AssistConfig struct {
+	URL       string        `yaml:"url" help:"An endpoint that speaks OpenAI's protocol, such as http://127.0.0.1:11434/v1; /chat/completions is added; empty = agents get no drafts. Private addresses are as for intent.http.url."`
+	Model     string        `yaml:"model" help:"Name of the model there."`
+	Token     string        `yaml:"token" secret:"true" help:"Sent as a bearer token. Better as COLLOQUY_ASSIST_TOKEN_FILE."`
+	Timeout   time.Duration `yaml:"timeout" help:"A draft that takes longer has failed; at most 14s."`
+	Messages  int           `yaml:"messages" help:"So many of the newest messages are shown to the model, without the values that packs mask; notes never."`
+	PerMinute float64       `yaml:"per_minute" help:"Drafts an agent may ask for in a minute."`
 }
 
 // GatewayConfig is what the edge allows.
@@ -119,6 +162,10 @@ func DefaultConfig() Config {
 		DataDir: "data", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", ShutdownGrace: 20 * time.Second,
 		Log:     LogConfig{Format: telemetry.LogJSON, Level: "info"},
 		Gateway: GatewayConfig{Connections: 100_000, ConnectionsIP: 256, HandshakesIP: 20, SessionsIP: 60, VisitorFrames: 20},
+		Intent: IntentConfig{Backend: BackendBuiltin, HTTP: IntentHTTPConfig{
+			Timeout: 300 * time.Millisecond, Batch: 16, InFlight: 4, Queue: 256, Foreign: string(remote.ForeignRefuse),
+		}},
+		Assist:  AssistConfig{Timeout: 12 * time.Second, Messages: 12, PerMinute: 10},
 		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
 		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
@@ -157,6 +204,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	c.Cluster.validate(bad)
+	c.Intent.validate(bad)
+	c.Assist.validate(bad)
 	if c.Turns.SnapshotEvery < 1 {
 		bad("turns.snapshot_every", "must be at least 1")
 	}
@@ -189,6 +238,77 @@ func detail(err error) string {
 		return e.Detail
 	}
 	return err.Error()
+}
+
+func (c *IntentConfig) validate(bad func(key, format string, args ...any)) {
+	if c.Backend != BackendBuiltin && c.Backend != BackendHTTP {
+		bad("intent.backend", "%q is neither builtin nor http", c.Backend)
+	}
+	if c.Shadow != BackendNone && c.Shadow != BackendBuiltin && c.Shadow != BackendHTTP {
+		bad("intent.shadow", "%q is neither builtin nor http", c.Shadow)
+	} else if c.Shadow == c.Backend {
+		bad("intent.shadow", "%s is what answers already", c.Shadow)
+	}
+	for _, s := range c.ShadowInboxes {
+		if _, err := conversation.ParseInboxID(s); err != nil {
+			bad("intent.shadow_inboxes", "%v", err)
+		}
+	}
+	h := &c.HTTP
+	if c.usesHTTP() || h.URL != "" {
+		if _, err := remote.ParseURL(h.URL); err != nil {
+			bad("intent.http.url", "%v", err)
+		}
+	}
+	if h.Timeout <= 0 || h.Timeout > maxIntentTimeout {
+		bad("intent.http.timeout", "must be above zero and at most %v", maxIntentTimeout)
+	}
+	if h.Batch < 1 || h.Batch > remote.MaxBatch {
+		bad("intent.http.batch", "must be 1 to %d", remote.MaxBatch)
+	}
+	if h.InFlight < 1 || h.InFlight > egressPerHost || h.Queue < 1 || h.Queue > maxIntentQueue {
+		bad("intent.http.inflight", "must be 1 to %d, and intent.http.queue 1 to %d", egressPerHost, maxIntentQueue)
+	}
+	if f := remote.Foreign(h.Foreign); f != remote.ForeignRefuse && f != remote.ForeignDrop {
+		bad("intent.http.foreign", "%q is neither refuse nor drop", h.Foreign)
+	}
+	if _, err := remote.ParseCalibration(h.Calibration); err != nil {
+		bad("intent.http.calibration", "%v", err)
+	}
+}
+
+// usesHTTP reports whether anything is asked over HTTP.
+func (c *IntentConfig) usesHTTP() bool { return c.Backend == BackendHTTP || c.Shadow == BackendHTTP }
+
+const (
+	// turnTimeout is how long a turn waits for a prediction, and maxIntentTimeout
+	// leaves enough of it to fall back in.
+	turnTimeout      = 2 * time.Second
+	maxIntentTimeout = 1500 * time.Millisecond
+	maxIntentQueue   = 4096
+	// maxAssistTimeout leaves a request, which has 15 s, the time to answer.
+	maxAssistTimeout  = 14 * time.Second
+	maxAssistMessages = 50
+)
+
+func (c *AssistConfig) validate(bad func(key, format string, args ...any)) {
+	if c.URL != "" {
+		if _, err := remote.ParseURL(c.URL); err != nil {
+			bad("assist.url", "%v", err)
+		}
+		if c.Model == "" {
+			bad("assist.model", "a name is needed")
+		}
+	}
+	if c.Timeout <= 0 || c.Timeout > maxAssistTimeout {
+		bad("assist.timeout", "must be above zero and at most %v", maxAssistTimeout)
+	}
+	if c.Messages < 1 || c.Messages > maxAssistMessages {
+		bad("assist.messages", "must be 1 to %d", maxAssistMessages)
+	}
+	if c.PerMinute <= 0 {
+		bad("assist.per_minute", "must be above zero")
+	}
 }
 
 func (c *ClusterConfig) validate(bad func(key, format string, args ...any)) {

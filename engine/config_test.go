@@ -44,6 +44,19 @@ func TestValidateNamesEveryBadValue(t *testing.T) {
 		{"journal", func(c *Config) { c.Journal.CacheBytes = 1 }},
 		{"health.fsync_p99", func(c *Config) { c.Health.FsyncP99 = 0 }},
 		{"log", func(c *Config) { c.Log.Level = "loud" }},
+		{"intent.backend", func(c *Config) { c.Intent.Backend = "onnx" }},
+		{"intent.shadow", func(c *Config) { c.Intent.Shadow = "bert" }},
+		{"intent.shadow_inboxes", func(c *Config) { c.Intent.ShadowInboxes = []string{"No Inbox"} }},
+		{"intent.http.url", func(c *Config) { c.Intent.HTTP.URL = "https://user:secret@nlu.example" }},
+		{"intent.http.timeout", func(c *Config) { c.Intent.HTTP.Timeout = 2 * time.Second }},
+		{"intent.http.batch", func(c *Config) { c.Intent.HTTP.Batch = 65 }},
+		{"intent.http.inflight", func(c *Config) { c.Intent.HTTP.Queue = 0 }},
+		{"intent.http.foreign", func(c *Config) { c.Intent.HTTP.Foreign = "take" }},
+		{"intent.http.calibration", func(c *Config) { c.Intent.HTTP.Calibration = []string{"high"} }},
+		{"assist.url", func(c *Config) { c.Assist.URL, c.Assist.Model = "models.example", "m" }},
+		{"assist.timeout", func(c *Config) { c.Assist.Timeout = time.Minute }},
+		{"assist.messages", func(c *Config) { c.Assist.Messages = 0 }},
+		{"assist.per_minute", func(c *Config) { c.Assist.PerMinute = 0 }},
 	}
 	all := DefaultConfig()
 	for _, tt := range tests {
@@ -61,6 +74,34 @@ func TestValidateNamesEveryBadValue(t *testing.T) {
 	for _, tt := range tests {
 		if !strings.Contains("\n"+err.Error(), "\n"+tt.key) {
 			t.Errorf("Validate() does not name %s among all bad values:\n%v", tt.key, err)
+		}
+	}
+}
+
+// What belongs together is demanded together.
+func TestValidateBackends(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		set  func(*Config)
+		want string // empty = valid
+	}{
+		{"http without a URL", func(c *Config) { c.Intent.Backend = BackendHTTP }, "intent.http.url"},
+		{"a shadow without a URL", func(c *Config) { c.Intent.Shadow = BackendHTTP }, "intent.http.url"},
+		{"a shadow of itself", func(c *Config) { c.Intent.Shadow = BackendBuiltin }, "intent.shadow"},
+		{"http", func(c *Config) { c.Intent.Backend, c.Intent.HTTP.URL = BackendHTTP, "http://127.0.0.1:8090" }, ""},
+		{"http beside builtin", func(c *Config) { c.Intent.Shadow, c.Intent.HTTP.URL = BackendHTTP, "https://nlu.example/a" }, ""},
+		{"builtin beside http", func(c *Config) {
+			c.Intent.Backend, c.Intent.Shadow, c.Intent.HTTP.URL = BackendHTTP, BackendBuiltin, "http://localhost:8090"
+		}, ""},
+		{"a model without a name", func(c *Config) { c.Assist.URL = "http://127.0.0.1:11434/v1" }, "assist.model"},
+	}
+	for _, tt := range tests {
+		c := DefaultConfig()
+		tt.set(&c)
+		err := c.Validate()
+		if (tt.want == "") != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), tt.want+":") {
+			t.Errorf("%s: Validate() = %v, want %q", tt.name, err, tt.want)
 		}
 	}
 }

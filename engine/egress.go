@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -58,6 +60,27 @@ func (g *egressGuard) check(address string) error {
 		}
 	}
 	return nil
+}
+
+// newOwnEgressClient makes the HTTP client for one server that the operator names
+// in the configuration. Beyond what flows may reach it lets through the address
+// that stands there itself, and loopback for localhost: who writes 127.0.0.1
+// means it, and flows need not get it with that.
+func newOwnEgressClient(allowed []netip.Prefix, server string) *http.Client {
+	u, err := url.Parse(server)
+	if err != nil {
+		return newEgressClient(allowed)
+	}
+	allowed = slices.Clone(allowed)
+	host := u.Hostname()
+	if host == "localhost" {
+		allowed = append(allowed, netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128"))
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		a = a.Unmap().WithZone("")
+		allowed = append(allowed, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return newEgressClient(allowed)
 }
 
 // newEgressClient makes the HTTP client for flows and callbacks. It uses no

@@ -149,6 +149,30 @@ func TestEgressClientChecksWhatItDials(t *testing.T) {
 	}
 }
 
+// The operator's own server may be private where its address itself stands in the
+// configuration; a name that leads there is refused as ever, and flows get
+// nothing with it.
+func TestOwnEgressClientReachesWhatIsNamed(t *testing.T) {
+	t.Parallel()
+	srv, hits := inside(t, func(http.ResponseWriter, *http.Request) {})
+	byName := strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)
+	if _, err := get(t.Context(), t, newOwnEgressClient(nil, srv.URL), srv.URL); err != nil || hits.Load() != 1 {
+		t.Errorf("the named address: %v", err)
+	}
+	if _, err := get(t.Context(), t, newOwnEgressClient(nil, byName), srv.URL); err != nil || hits.Load() != 2 {
+		t.Errorf("localhost: %v", err)
+	}
+	for _, named := range []string{"http://nlu.example:80", "http://127.0.0.2:80", "http://10.0.0.1", "http://[::1", ""} {
+		if _, err := get(t.Context(), t, newOwnEgressClient(nil, named), srv.URL); err == nil || !strings.Contains(err.Error(), "egress.allowed_cidrs") {
+			t.Errorf("with %s in the configuration another address: %v, want the guard's refusal", named, err)
+		}
+	}
+	allowed := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	if _, err := get(t.Context(), t, newOwnEgressClient(allowed, "http://nlu.example"), srv.URL); err != nil {
+		t.Errorf("an allowed network: %v", err)
+	}
+}
+
 func TestEgressClientFollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	target, targetHits := inside(t, func(http.ResponseWriter, *http.Request) {})

@@ -25,6 +25,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
 	"github.com/colloquyhq/colloquy/intent"
+	"github.com/colloquyhq/colloquy/intent/remote"
 	"github.com/colloquyhq/colloquy/persistence"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
@@ -60,6 +61,9 @@ type Engine struct {
 	store    *persistence.Store
 	stream   *persistence.Subscription // of Run's time, made before its parts start
 	library  *intent.Library
+	remote   *remote.Client // nil = no intent backend of the operator's
+	shadows  *shadows
+	drafts   gateway.Drafts // nil = none
 	system   *actor.ActorSystem
 	node     *cluster.Node // nil = this node is alone
 	gate     *cluster.Gate
@@ -143,6 +147,7 @@ func (e *Engine) open() error {
 		{"cluster", e.openCluster},
 		{"journal", e.openJournal},
 		{"packs", e.openPacks},
+		{"models", e.openBackends},
 		{"actors", e.openActors},
 		{"gateway", e.openGateway},
 		{"listener", e.listen}, // last: who connects is answered soon
@@ -214,10 +219,6 @@ func (e *Engine) openActors() error {
 	if err != nil {
 		return err
 	}
-	classifier := e.opts.Classifier
-	if classifier == nil {
-		classifier = e.library
-	}
 	allowed, _ := prefixes(e.config.Egress.AllowedCIDRs) // validated
 	client := newEgressClient(allowed)
 	if e.channels, err = e.newChannels(client); err != nil {
@@ -225,11 +226,11 @@ func (e *Engine) openActors() error {
 	}
 	e.actors, err = actors.New(actors.Options{
 		System: e.system, Journal: e.store, Index: e.store, Lists: lists{e.store}, Directory: e.store,
-		Classifier: classifier, Library: library{e.library}, Sender: sender{channels.NewSender(e.channels)},
+		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Sender: sender{channels.NewSender(e.channels)},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Writable: func() bool { return e.store.Leader() != "" },
-		Budget:   e.config.Turns.Budget, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
+		Budget:   e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
 		SnapshotEvery: e.config.Turns.SnapshotEvery,
 	})
 	return err
@@ -240,14 +241,14 @@ func (e *Engine) openGateway() error {
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library},
-		Relay: e.relayer(), Cluster: operator{e},
+		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows,
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies),
 		Limits: gateway.Limits{
 			Connections: e.config.Gateway.Connections, ConnectionsPerIP: e.config.Gateway.ConnectionsIP,
 			HandshakesPerIP: e.config.Gateway.HandshakesIP, FramesPerSecond: e.config.Gateway.VisitorFrames,
-			SessionsPerMinute: e.config.Gateway.SessionsIP,
+			SessionsPerMinute: e.config.Gateway.SessionsIP, DraftsPerMinute: e.config.Assist.PerMinute,
 		},
 	})
 	if err == nil {
@@ -283,6 +284,9 @@ func (e *Engine) Close() {
 		}
 		if e.actors != nil && !e.running.Load() {
 			e.stopActors()
+		}
+		if e.remote != nil {
+			e.remote.Close()
 		}
 		if e.node != nil {
 			if err := e.node.Close(); err != nil {

@@ -220,16 +220,22 @@ func nearest(name string, known map[string]Setting) string {
 func WriteDefaults(w io.Writer) error {
 	c := DefaultConfig()
 	b := &strings.Builder{}
-	section := ""
+	var open []string // sections that the line before was in
 	for _, s := range c.Settings() {
-		key, indent := s.Key, ""
-		if head, tail, ok := strings.Cut(s.Key, "."); ok {
-			if head != section {
-				fmt.Fprintf(b, "\n%s:\n", head)
-				section = head
+		path := strings.Split(s.Key, ".")
+		sections, key := path[:len(path)-1], path[len(path)-1]
+		for depth, name := range sections {
+			if depth < len(open) && open[depth] == name {
+				continue
 			}
-			key, indent = tail, "  "
+			if open = open[:min(depth, len(open))]; depth == 0 {
+				fmt.Fprintln(b)
+			}
+			fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth), name)
+			open = append(open, name)
 		}
+		open = open[:len(sections)]
+		indent := strings.Repeat("  ", len(sections))
 		fmt.Fprintf(b, "%s# %s\n%s%s: %s\n", indent, s.Help, indent, key, s.yaml())
 	}
 	_, err := io.WriteString(w, b.String())
@@ -242,6 +248,9 @@ func (s Setting) yaml() string {
 		return "[" + strings.Join(v, ", ") + "]"
 	case string:
 		return strconv.Quote(v)
+	}
+	if s.value.Kind() == reflect.String && s.value.Len() == 0 {
+		return `""`
 	}
 	return s.String()
 }

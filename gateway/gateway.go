@@ -58,6 +58,7 @@ type Gateway struct {
 	loginsByPeer     *limiter[netip.Prefix]
 	loginsByAccount  *limiter[string]
 	sessionsByPeer   *limiter[netip.Prefix]
+	draftsByAgent    *limiter[conversation.AgentID]
 	byPeer           *counter[netip.Prefix]
 	byContact        *counter[conversation.ContactKey]
 	byAgent          *counter[conversation.AgentID]
@@ -134,6 +135,7 @@ func (g *Gateway) makeLimiters() {
 	g.loginsByPeer = newLimiter[netip.Prefix](l.LoginsPerMinute/60, l.LoginsPerMinute)
 	g.loginsByAccount = newLimiter[string](l.LoginsPerMinute/60, l.LoginsPerMinute)
 	g.sessionsByPeer = newLimiter[netip.Prefix](l.SessionsPerMinute/60, l.SessionsPerMinute)
+	g.draftsByAgent = newLimiter[conversation.AgentID](l.DraftsPerMinute/60, max(1, l.DraftsPerMinute))
 	g.byPeer = newCounter[netip.Prefix]()
 	g.byContact = newCounter[conversation.ContactKey]()
 	g.byAgent = newCounter[conversation.AgentID]()

@@ -19,10 +19,15 @@ import (
 type profileView struct {
 	wire.Profile
 	Presence conversation.Presence `json:"presence"`
+	Drafts   bool                  `json:"drafts,omitempty"`  // the server drafts replies
+	Shadows  bool                  `json:"shadows,omitempty"` // and shows this agent what another intent engine would say
 }
 
 func (g *Gateway) profileView(a conversation.Agent) profileView {
-	return profileView{Profile: *profileOf(a), Presence: g.presences.of(a.ID)}
+	return profileView{
+		Profile: *profileOf(a), Presence: g.presences.of(a.ID), Drafts: g.opts.Drafts != nil,
+		Shadows: g.opts.Shadows != nil && a.Role == conversation.RoleAdmin,
+	}
 }
 
 func (g *Gateway) profile(w http.ResponseWriter, _ *http.Request, who caller) error {

@@ -26,6 +26,8 @@ type Options struct {
 
 	Presence Presence // nil = nobody is told
 	Packs    Packs    // nil = the pack routes answer 503
+	Drafts   Drafts   // nil = agents get no drafts
+	Shadows  Shadows  // nil = the route of shadows answers 503
 	Relay    Relay    // nil = one node, and nobody else to ask
 	Cluster  Cluster  // nil = the cluster routes answer 503
 
@@ -69,6 +71,7 @@ type Limits struct {
 	HandshakesPerIP        float64 // 20 per second, with five seconds' worth at once
 	LoginsPerMinute        float64 // 10; per account and per address, with as many at once
 	SessionsPerMinute      float64 // 60; new visitor tokens per address, with as many at once
+	DraftsPerMinute        float64 // 10; per agent, with as many at once
 
 	RequestTimeout time.Duration // 15 s; of a request's work
 	SweepInterval  time.Duration // 1 s; how often time limits are looked at
@@ -101,6 +104,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.HandshakesPerIP, 20)
 	def(&l.LoginsPerMinute, 10)
 	def(&l.SessionsPerMinute, 60)
+	def(&l.DraftsPerMinute, 10)
 	def(&l.RequestTimeout, 15*time.Second)
 	def(&l.SweepInterval, time.Second)
 	return l

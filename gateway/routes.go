@@ -77,6 +77,7 @@ func table() []route {
 		{"POST", "/v1/conversations/{id}/handover", accessAgent, (*Gateway).handover, smallBody},
 		{"POST", "/v1/conversations/{id}/return_to_bot", accessAgent, (*Gateway).returnToBot, smallBody},
 		{"POST", "/v1/conversations/{id}/read", accessAgent, (*Gateway).markRead, smallBody},
+		{"POST", "/v1/conversations/{id}/draft", accessAgent, (*Gateway).draft, smallBody},
 		{"PUT", "/v1/conversations/{id}/tags", accessAgent, (*Gateway).putTags, smallBody},
 		{"PATCH", "/v1/conversations/{id}/priority", accessAgent, (*Gateway).patchPriority, smallBody},
 
@@ -91,6 +92,7 @@ func table() []route {
 		{"GET", "/v1/packs", accessAgent, (*Gateway).listPacks, 0},
 		{"POST", "/v1/packs/reload", accessAdmin, (*Gateway).reloadPacks, smallBody},
 		{"POST", "/v1/intents/predict", accessAgent, (*Gateway).predict, 0},
+		{"GET", "/v1/intent/shadow", accessAdmin, (*Gateway).listShadows, 0},
 
 		{"GET", "/v1/cluster", accessAdmin, forOperators(clusterStatus), 0},
 		{"POST", "/v1/cluster/drain", accessAdmin, forOperators(drainNode), smallBody},

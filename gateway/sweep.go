@@ -16,6 +16,7 @@ func (g *Gateway) sweep(now time.Time) {
 	g.loginsByPeer.sweep(now)
 	g.loginsByAccount.sweep(now)
 	g.sessionsByPeer.sweep(now)
+	g.draftsByAgent.sweep(now)
 	g.presences.sweep(g, now)
 }
 

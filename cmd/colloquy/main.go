@@ -36,7 +36,7 @@ type cli struct {
 	DefaultConfig defaultConfigCmd `cmd:"" help:"Print the default configuration as YAML."`
 	Predict       predictCmd       `cmd:"" help:"Show how a sentence is understood."`
 	Evaluate      evaluateCmd      `cmd:"" help:"Measure packs on labelled sentences."`
-	Intent        intentCmd        `cmd:"" help:"Import, export and test what the bot knows."`
+	Intent        intentCmd        `cmd:"" help:"Import, export and test what the bot knows, and check intent engines."`
 	Dialogues     dialoguesCmd     `cmd:"" help:"Replay whole conversations and report what the bot resolves."`
 	Export        exportCmd        `cmd:"" help:"Write everything as JSON lines."`
 	Import        importCmd        `cmd:"" help:"Read an export into an empty data directory."`

@@ -1,9 +1,14 @@
 import type { Entry, Presence, Priority, Trouble, Profile, Summary } from "../sdk/frames.ts";
 import { Refused } from "../sdk/visitor.ts";
+import type { ShadowTurn } from "./shadow.ts";
 
 /** Me is who is signed in. */
 export interface Me extends Profile {
   presence?: Presence;
+  /** The server drafts replies. */
+  drafts?: boolean;
+  /** The server shows what another intent engine would say. */
+  shadows?: boolean;
 }
 
 export interface Inbox {
@@ -93,6 +98,16 @@ export class Api {
 
   async prioritize(id: string, priority: Priority): Promise<void> {
     await this.request("PATCH", `/v1/conversations/${id}/priority`, { priority });
+  }
+
+  /** draft has a reply drafted. It is sent to nobody. */
+  async draft(id: string): Promise<string> {
+    return (await this.request<{ text: string }>("POST", `/v1/conversations/${id}/draft`)).text;
+  }
+
+  /** shadows tells what another intent engine would have said in a conversation, newest first. */
+  shadows(id: string): Promise<Page<ShadowTurn>> {
+    return this.request("GET", `/v1/intent/shadow?conversation_id=${id}&limit=10`);
   }
 
   private sign(me: Me): Me {

@@ -1,4 +1,5 @@
 import { browserShelf } from "../sdk/outbox.ts";
+import { browserRuntime } from "../sdk/runtime.ts";
 import type { Profile } from "../sdk/frames.ts";
 import { h, show } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
@@ -11,6 +12,7 @@ import { Lists } from "./lists.ts";
 import { Toasts } from "./menu.ts";
 import { Speech } from "./say.ts";
 import { Seen } from "./seen.ts";
+import { ShadowView } from "./shadow.ts";
 import { listenForShortcuts, showShortcuts } from "./shortcuts.ts";
 import { Side } from "./side.ts";
 import type { Deed } from "./talk.ts";
@@ -41,6 +43,7 @@ export class App {
   private readonly list: ConversationList;
   private readonly talk: Talk;
   private readonly side: Side;
+  private readonly shadows: ShadowView | undefined;
   private readonly nothing: HTMLElement;
   private readonly columns: HTMLElement;
   private readonly endings: (() => void)[] = [];
@@ -86,8 +89,12 @@ export class App {
       onAgain: (id) => this.desk.client.sayAgain(id), onDiscard: (id) => this.desk.client.discard(id),
       onEarlier: () => void this.desk.earlier(),
       onBack: () => this.select(undefined), onDetails: () => this.columns.classList.toggle("detailed"),
+      onDraft: options.me.drafts === true ? () => this.desk.draft() : undefined,
     });
-    this.side = new Side({ speech, onPriority: (p) => this.desk.prioritize(p), onTag: (add, remove) => this.desk.tag(add, remove), onClose: () => this.columns.classList.remove("detailed") });
+    if (options.me.shadows === true) {
+      this.shadows = new ShadowView({ words, fetch: (id) => options.api.shadows(id), after: (ms, run) => browserRuntime.after(ms, run) });
+    }
+    this.side = new Side({ speech, more: this.shadows?.el, onPriority: (p) => this.desk.prioritize(p), onTag: (add, remove) => this.desk.tag(add, remove), onClose: () => this.columns.classList.remove("detailed") });
     this.nothing = h("section", { class: "nothing" }, icon("inbox", "icon big"), h("p", {}, words.choose), h("p", { class: "soft" }, words.chooseMore));
     this.columns = h("main", { class: "columns" }, this.list.el, this.talk.el, this.nothing, this.side.el);
     this.el = h("div", { class: "console" }, this.topbar.el, this.topbar.banner, this.columns, toasts.el);
@@ -161,6 +168,7 @@ export class App {
       const unsent = client.outbox.all().filter((u) => u.conversation_id === selected);
       this.talk.update({ head, line, unsent, typing: this.desk.typingIn(selected), me, agents: this.options.agents });
       this.side.update(head, line);
+      this.shadows?.update(selected, head.version);
     }
     const unread = [...client.store.heads.values()].filter((s) => s.assignee === me && this.seen.unread(s)).length;
     const n = counts.waiting + unread;

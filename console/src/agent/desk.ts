@@ -117,6 +117,21 @@ export class Desk {
     }
   }
 
+  /** draft has a reply to the open conversation drafted; undefined when there is none, and the reason has been told. */
+  async draft(): Promise<string | undefined> {
+    const id = this.selected;
+    if (id === undefined) return undefined;
+    try {
+      return await this.options.api.draft(id);
+    } catch (err) {
+      const { words } = this.options.speech;
+      const many = err instanceof Refused && err.status === 429;
+      const hint = err instanceof Refused ? (err.problem.hint ?? "") : "";
+      this.options.tell(many ? words.draftMany : hint === "" ? words.draftFailed : `${words.draftFailed} (${hint})`, "bad");
+      return undefined;
+    }
+  }
+
   /** earlier fetches what is before the first entry of the open conversation. */
   async earlier(): Promise<void> {
     const id = this.selected;

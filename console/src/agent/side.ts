@@ -13,6 +13,8 @@ export interface SideOptions {
   onPriority(p: Priority): void;
   onTag(add: string[], remove: string[]): void;
   onClose(): void;
+  /** more stands below the facts. */
+  more?: HTMLElement | undefined;
 }
 
 /** Side is the right column: what is known about the conversation, its priority and tags. */
@@ -41,7 +43,7 @@ export class Side {
         this.tagBox.value = "";
         options.onTag([tag], []);
       } }, h("label", { attrs: { for: "side-tag" } }, icon("tag"), words.tags), this.tags, this.tagBox),
-      this.facts);
+      this.facts, options.more);
   }
 
   /** update shows a conversation's facts. */

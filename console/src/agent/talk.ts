@@ -5,6 +5,7 @@ import { Composer } from "../ui/composer.ts";
 import { fill, h, show, write } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
 import { say } from "../ui/lang.ts";
+import { DraftButton } from "./draft.ts";
 import { openMenu } from "./menu.ts";
 import type { MenuEntry } from "./menu.ts";
 import type { Speech } from "./say.ts";
@@ -35,6 +36,8 @@ export interface TalkOptions {
   onEarlier(): void;
   onBack(): void;
   onDetails(): void;
+  /** onDraft drafts a reply to the open conversation; left out where the server drafts none. */
+  onDraft?: (() => Promise<string | undefined>) | undefined;
 }
 
 type Mode = "message" | "note";
@@ -50,6 +53,7 @@ export class Talk {
   private readonly composer: Composer;
   private readonly modes: Record<Mode, HTMLButtonElement>;
   private readonly foot: HTMLElement;
+  private readonly draft: DraftButton | undefined;
   private mode: Mode = "message";
   private shown = "";
   private actionsFor = "";
@@ -66,7 +70,8 @@ export class Talk {
     });
     const tab = (mode: Mode, label: string) => h("button", { attrs: { type: "button", "aria-pressed": "false" }, onclick: () => this.write(mode) }, mode === "note" ? icon("note") : icon("chat"), label);
     this.modes = { message: tab("message", words.reply), note: tab("note", words.note) };
-    this.foot = h("div", { class: "foot" }, this.hint, h("div", { class: "modes", attrs: { role: "group" } }, this.modes.message, this.modes.note, h("span", { class: "keyhint" }, words.keyHint)), this.composer.el);
+    if (options.onDraft !== undefined) this.draft = new DraftButton({ words, ask: options.onDraft, place: () => this.shown, put: (text) => this.take(text) });
+    this.foot = h("div", { class: "foot" }, this.hint, h("div", { class: "modes", attrs: { role: "group" } }, this.modes.message, this.modes.note, this.draft?.el, h("span", { class: "keyhint" }, words.keyHint)), this.composer.el);
     this.el = h("section", { class: "talk", attrs: { "aria-label": words.messages } },
       h("header", {},
         h("button", { class: "icononly back", attrs: { type: "button", "aria-label": words.back, title: words.back }, onclick: () => options.onBack() }, icon("back")),
@@ -101,6 +106,7 @@ export class Talk {
     this.renderHint(state);
     const closed = head.status === "closed";
     this.composer.enable(!closed);
+    if (this.draft !== undefined) show(this.draft.el, !closed && this.mode === "message");
     show(this.foot, true);
   }
 
@@ -108,6 +114,13 @@ export class Talk {
   snoozeMenu(): void {
     const button = this.actions.querySelector<HTMLElement>(".snooze");
     if (button !== null) openMenu(button, this.options.speech.words.snoozeFor, this.snoozes());
+  }
+
+  /** take puts a draft into the box, below what stands there. Sending it is the agent's. */
+  private take(text: string): void {
+    const before = this.composer.text.trimEnd();
+    this.composer.set(before === "" ? text : `${before}\n\n${text}`);
+    this.write("message");
   }
 
   private turnTo(id: string): void {
@@ -123,6 +136,7 @@ export class Talk {
     this.mode = mode;
     for (const m of ["message", "note"] as const) this.modes[m].setAttribute("aria-pressed", String(m === mode));
     this.foot.classList.toggle("noting", mode === "note");
+    if (this.draft !== undefined) show(this.draft.el, mode === "message");
     if (mode === "note") this.composer.label(words.note, words.notePlaceholder);
     else this.composer.label(words.reply, words.replyPlaceholder);
   }

@@ -30,6 +30,9 @@ const zh = {
   rAsked: "访客要求人工", rAbstained: "机器人多次未能理解", rPolicy: "此类问题由人工处理", rFailed: "机器人出错或超时", rNoBot: "未启用机器人", rLookup: "查询失败", rSlot: "访客未能提供所需信息", rAgent: "客服接管", rReopened: "会话重新打开", rBehavior: "自定义流程",
   mStarted: "会话开始", mHandover: "转人工：{why}", mAssigned: "{name} 接手了会话", mAssignedBy: "{by} 将会话分配给 {name}", mAssignedQueue: "系统将会话分配给 {name}", mUnassigned: "{name} 放回了队列", mResolved: "会话已解决", mResolvedBy: "{by} 标记为已解决", mReopened: "会话重新打开", mSnoozed: "推迟到 {t}", mWoke: "恢复处理", mToBot: "交还机器人", mClosed: "会话已归档", mTagAdd: "添加标签 {tags}", mTagRemove: "移除标签 {tags}", mPriority: "优先级改为 {p}",
   typing: "{name} 正在输入", sending: "发送中", stored: "已发送", delivered: "已送达", readBy: "已读", failed: "发送失败", uncertain: "结果未知", pendingDelivery: "等待渠道确认", discard: "删除", messages: "消息记录", newMessages: "有新消息",
+  draft: "起草", drafting: "正在起草…", draftTitle: "让模型起草回复；不会自动发送", draftFailed: "没有得到草稿", draftMany: "起草太频繁，请稍候再试。",
+  shadow: "意图对照", shadowSaid: "已回复", shadowWould: "本会回复", shadowOther: "对照引擎会", shadowSame: "对照引擎结果相同", shadowDiffers: "结果不同", shadowFailed: "对照引擎没有结果", shadowBehavior: "由 {name} 处理",
+  aAnswer: "回答", aContinue: "继续", aClarify: "澄清", aFallback: "未能理解", aHandover: "转人工",
   keys: "键盘快捷键", kNext: "下一个 / 上一个会话", kReply: "回复", kNote: "写备注", kClaim: "接手", kResolve: "标记为已解决", kReopen: "重新打开", kSnooze: "稍后处理", kSearch: "搜索", kFilter: "切换筛选", kHelp: "显示此帮助", kLeave: "离开输入框 / 关闭",
 };
 
@@ -65,6 +68,9 @@ const en: Words = {
   rAsked: "the visitor asked for a human", rAbstained: "the bot did not understand, repeatedly", rPolicy: "humans answer this kind of question", rFailed: "the bot failed or was late", rNoBot: "no bot in this inbox", rLookup: "a look-up failed", rSlot: "the visitor could not give what was needed", rAgent: "an agent took over", rReopened: "reopened", rBehavior: "a custom behavior",
   mStarted: "Conversation started", mHandover: "Handover: {why}", mAssigned: "{name} claimed the conversation", mAssignedBy: "{by} assigned it to {name}", mAssignedQueue: "Assigned to {name} by the queue", mUnassigned: "{name} put it back into the queue", mResolved: "Resolved", mResolvedBy: "Resolved by {by}", mReopened: "Reopened", mSnoozed: "Snoozed until {t}", mWoke: "Taken up again", mToBot: "Returned to the bot", mClosed: "Archived", mTagAdd: "Tagged {tags}", mTagRemove: "Removed tag {tags}", mPriority: "Priority set to {p}",
   typing: "{name} is typing", sending: "Sending", stored: "Sent", delivered: "Delivered", readBy: "Read", failed: "Delivery failed", uncertain: "Delivery uncertain", pendingDelivery: "Waiting for the channel", discard: "Delete", messages: "Messages", newMessages: "New messages",
+  draft: "Draft", drafting: "Drafting…", draftTitle: "Have a model draft a reply; nothing is sent by itself", draftFailed: "There is no draft", draftMany: "Too many drafts. Please wait a little.",
+  shadow: "Intent engines compared", shadowSaid: "Said:", shadowWould: "Would say:", shadowOther: "The other would:", shadowSame: "The other engine agrees", shadowDiffers: "They differ", shadowFailed: "The other engine gave nothing", shadowBehavior: "answered by {name}",
+  aAnswer: "answer", aContinue: "go on", aClarify: "ask back", aFallback: "not understood", aHandover: "hand over",
   keys: "Keyboard shortcuts", kNext: "Next / previous conversation", kReply: "Reply", kNote: "Write a note", kClaim: "Claim", kResolve: "Resolve", kReopen: "Reopen", kSnooze: "Snooze", kSearch: "Search", kFilter: "Change the filter", kHelp: "Show this help", kLeave: "Leave the box / close",
 };
 

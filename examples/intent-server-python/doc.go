@@ -1,0 +1,2 @@
+// Package intentserverpython holds an intent backend in Python, and its test.
+package intentserverpython
