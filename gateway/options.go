@@ -26,6 +26,7 @@ type Options struct {
 
 	Presence Presence // nil = nobody is told
 	Packs    Packs    // nil = the pack routes answer 503
+	Shelf    Shelf    // nil = packs cannot be changed: those routes answer 503
 	Relay    Relay    // nil = one node, and nobody else to ask
 	Cluster  Cluster  // nil = the cluster routes answer 503
 
