@@ -163,7 +163,7 @@ func (g *Gateway) deletePack(w http.ResponseWriter, r *http.Request, who caller)
 
 // checkPack is a dry run: what is wrong with the text is a part of the answer,
 // which is 200. It has more time than other calls, and goes on when its caller
-// leaves: who asks again finds the model that was trained.
+// leaves: who asks again finds the model, if it was trained in that time.
 func (g *Gateway) checkPack(w http.ResponseWriter, r *http.Request, _ caller) error {
 	var b PackTrial
 	if err := decodeBody(r, &b); err != nil {
@@ -177,6 +177,9 @@ func (g *Gateway) checkPack(w http.ResponseWriter, r *http.Request, _ caller) er
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), checkTimeout)
 	defer cancel()
 	c, err := g.opts.Shelf.Check(ctx, r.PathValue("pack"), b)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return conversation.Refusef(conversation.CodeUnavailable, "the training takes longer than %v now", checkTimeout)
+	}
 	if err != nil {
 		return err
 	}
