@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/colloquyhq/colloquy/actors"
@@ -122,33 +120,4 @@ func edgeCredential(s persistence.Credential) gateway.Credential {
 	}
 	copy(g.Hash[:], s.Hash)
 	return g
-}
-
-// packs is the intent library as [gateway.Packs].
-type packs struct{ *intent.Library }
-
-// Packs implements [gateway.Packs].
-func (p packs) Packs() []gateway.PackInfo {
-	var out []gateway.PackInfo
-	for _, i := range p.Library.Packs() {
-		out = append(out, gateway.PackInfo{
-			Name: i.Name, Version: i.Version, Intents: i.Intents, Questions: i.Questions, Langs: i.Langs,
-			LoadedAt: i.LoadedAt, Source: i.Source, Error: i.Err,
-		})
-	}
-	return out
-}
-
-// Reload implements [gateway.Packs].
-func (p packs) Reload(ctx context.Context) (gateway.PackReport, error) {
-	r, err := p.Library.Reload(ctx)
-	out := gateway.PackReport{Loaded: r.Changed}
-	for _, i := range r.Packs {
-		if i.Err != "" {
-			out.Failed = append(out.Failed, fmt.Sprintf("%s: %s", i.Name, i.Err))
-		} else if !slices.Contains(r.Changed, i.Name) {
-			out.Unchanged = append(out.Unchanged, i.Name)
-		}
-	}
-	return out, err
 }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/colloquyhq/colloquy/intent"
+	"github.com/colloquyhq/colloquy/telemetry"
 )
 
 // maxLag is how many entries a node may be behind and still call itself ready.
@@ -67,12 +71,24 @@ func (e *Engine) addChecks() {
 		}
 		return nil
 	})
-	e.health.Add("packs", func(context.Context) error {
-		for _, p := range e.library.Packs() {
-			if p.Err != "" {
-				return fmt.Errorf("pack %s: %s (its last good version serves)", p.Name, p.Err)
-			}
+	e.health.Add("packs", func(context.Context) error { return packsCheck(e.library.Packs()) })
+}
+
+// packsCheck says what is wrong with the packs. A saved pack is the same on all
+// nodes, and a model is trained from the same packs everywhere: what fails there
+// must not take them all out of the traffic.
+func packsCheck(packs []intent.PackInfo) error {
+	var everywhere error
+	for _, p := range packs {
+		if p.Err == "" {
+			continue
 		}
-		return nil
-	})
+		err := fmt.Errorf("pack %s: %s (its last good version serves)", p.Name, p.Err)
+		untrained := slices.ContainsFunc(p.Models, func(m intent.ModelInfo) bool { return m.Err == p.Err })
+		if p.Origin != intent.OriginSaved && !untrained {
+			return err
+		}
+		everywhere = telemetry.Degraded(err)
+	}
+	return everywhere
 }

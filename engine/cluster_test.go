@@ -21,6 +21,7 @@ import (
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
+	"github.com/colloquyhq/colloquy/intent"
 )
 
 // clusterOptions are those of a node that joins by the addresses given.
@@ -301,5 +302,75 @@ func TestNodesTellEachOtherOfShadows(t *testing.T) {
 	}
 	if own != many {
 		t.Errorf("%v turns counted on both nodes together, want each once", own)
+	}
+}
+
+// What is saved at one node answers at all of them, also at one that joins
+// later and at one that was down meanwhile.
+func TestASavedPackIsLiveOnEveryNode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts four nodes")
+	}
+	key := cluster.NewKey()
+	first, _ := serving(t, clusterOptions(t, key))
+	seed := first.node.GossipAddress()
+	second, _ := serving(t, clusterOptions(t, key, seed))
+	downOptions := clusterOptions(t, key, seed)
+	third, stopThird := serving(t, downOptions)
+	nodes := []*Engine{first, second, third}
+	eventually(t, "three voters", func() bool { return status(t, first).LiveVoters == 3 })
+
+	save := func(at *Engine, expect uint64, text string) intent.Saved {
+		t.Helper()
+		saved, err := at.Library().SavePack(t.Context(), intent.PackSave{Name: "kiosk", Text: []byte(text), Expect: expect})
+		if err != nil {
+			t.Fatalf("SavePack: %v", err)
+		}
+		return saved
+	}
+	live := func(e *Engine, hash string) bool {
+		for _, p := range e.Library().Packs() {
+			if p.Name == "kiosk" {
+				return p.Version == hash && p.State == intent.PackLive && p.Calibrated
+			}
+		}
+		return false
+	}
+	one := save(first, 0, kiosk("Two coins."))
+	putInbox(t, second, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}})
+	for i, e := range nodes {
+		eventually(t, fmt.Sprintf("the pack is live on node %d", i), func() bool { return live(e, one.Hash) })
+	}
+	if err := stopThird(); err != nil {
+		t.Fatal(err)
+	}
+	// Saved at another node than the first version, while one is down.
+	two := save(second, 1, kiosk("Three coins."))
+	downOptions.Registry = nil
+	third, _ = serving(t, downOptions)
+	fourth, _ := serving(t, clusterOptions(t, key, seed))
+	for i, e := range []*Engine{first, second, third, fourth} {
+		eventually(t, fmt.Sprintf("the second version is live on node %d", i), func() bool { return live(e, two.Hash) })
+		var p conversation.Prediction
+		u := conversation.Utterance{Text: "what does the newspaper cost", Packs: []string{"kiosk"}}
+		if err := e.Library().Predict(t.Context(), &u, &p); err != nil {
+			t.Fatal(err)
+		}
+		book, ok := e.Library().Playbook(u.Packs, p.Best().Intent, "en")
+		if !ok || book.Answer != "Three coins." {
+			t.Errorf("node %d answers %+v of %v", i, book, p.Candidates)
+		}
+	}
+	// Both were read by the savers: one of two saves at the same time is refused.
+	results := make(chan error, 2)
+	for i, e := range []*Engine{first, fourth} {
+		go func() {
+			_, err := e.Library().SavePack(t.Context(), intent.PackSave{Name: "kiosk", Text: []byte(kiosk(fmt.Sprintf("%d coins.", i))), Expect: 2})
+			results <- err
+		}()
+	}
+	a, b := <-results, <-results
+	if (a == nil) == (b == nil) || !errors.Is(errors.Join(a, b), conversation.ErrConflict) {
+		t.Errorf("two saves on the same version = %v and %v, want one conflict", a, b)
 	}
 }

@@ -205,7 +205,7 @@ func (e *Engine) openJournal() error {
 func (e *Engine) openPacks() error {
 	var err error
 	e.library, err = intent.Open(intent.Options{
-		Dir: e.config.Packs.Dir, Cache: filepath.Join(e.config.DataDir, "models"), Logger: e.opts.Logger, Registerer: e.registry,
+		Dir: e.config.Packs.Dir, Store: e.store, Cache: filepath.Join(e.config.DataDir, "models"), Logger: e.opts.Logger, Registerer: e.registry,
 	})
 	return err
 }
@@ -240,7 +240,7 @@ func (e *Engine) openGateway() error {
 	var err error
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
-		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library},
+		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
 		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows,
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),

@@ -11,17 +11,20 @@ const modelLook = time.Second
 
 // prepareModels trains the models of all inboxes, so that no visitor waits for
 // it. A combination that cannot be prepared does not keep the node from serving:
-// its turns go to humans, and the packs' check says why.
+// its turns go to humans, the packs' check says why, and it is tried again: its
+// pack may come from another node a moment later.
 func (e *Engine) prepareModels(ctx context.Context, done map[string]bool) {
 	for _, in := range e.store.Inboxes() {
 		key := strings.Join(in.Packs, "\n")
-		if key == "" || done[key] || ctx.Err() != nil {
+		ready, tried := done[key]
+		if key == "" || ready || ctx.Err() != nil {
 			continue
 		}
-		done[key] = true
-		if err := e.library.Warm(ctx, in.Packs); err != nil {
+		err := e.library.Warm(ctx, in.Packs)
+		if err != nil && !tried {
 			e.log.Warn("model not prepared", "inbox", string(in.ID), "err", err)
 		}
+		done[key] = err == nil
 	}
 }
 

@@ -137,18 +137,6 @@ type Packs interface {
 	Reload(ctx context.Context) (PackReport, error)
 }
 
-// PackInfo describes a loaded pack.
-type PackInfo struct {
-	Name      string    `json:"name"`
-	Version   string    `json:"version"`
-	Intents   int       `json:"intents"`
-	Questions int       `json:"questions"`
-	Langs     []string  `json:"langs"`
-	LoadedAt  time.Time `json:"loaded_at,omitzero"`
-	Source    string    `json:"source,omitempty"`
-	Error     string    `json:"error,omitempty"`
-}
-
 // PackReport says what a reload came to.
 type PackReport struct {
 	Loaded    []string `json:"loaded"`

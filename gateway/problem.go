@@ -88,12 +88,22 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(encodeProblem(p)) //nolint:gosec // JSON under its own type, with nosniff
+		_, _ = w.Write(encodeProblem(p, err)) //nolint:gosec // JSON under its own type, with nosniff
 	}
 }
 
-func encodeProblem(p wire.Problem) []byte {
-	b, err := json.Marshal(p)
+// encodeProblem writes a problem, with the list of a refused pack.
+func encodeProblem(p wire.Problem, cause error) []byte {
+	body := struct {
+		wire.Problem
+
+		Problems []PackProblem `json:"problems,omitempty"`
+	}{Problem: p}
+	var bad *PackRefusedError
+	if errors.As(cause, &bad) {
+		body.Problems = bad.Problems
+	}
+	b, err := json.Marshal(body)
 	if err != nil { // strings and numbers only
 		return []byte(`{"status":500,"code":"internal"}`)
 	}

@@ -241,7 +241,7 @@ func buffered(br *bufio.Reader) ([]byte, error) {
 
 // writeRawProblem answers on a connection that has no response writer.
 func writeRawProblem(raw net.Conn, p wire.Problem) {
-	body := encodeProblem(p)
+	body := encodeProblem(p, nil)
 	_ = raw.SetDeadline(time.Now().Add(time.Second))
 	_, _ = fmt.Fprintf(raw, "HTTP/1.1 %d %s\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
 		p.Status, http.StatusText(p.Status), len(body), body)

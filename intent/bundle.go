@@ -16,6 +16,7 @@ import (
 // laid on top of each other.
 type bundle struct {
 	packs     []string // as asked for
+	layers    []*pack  // lowest first
 	hash      string   // of all layers
 	langs     []string
 	topics    []*topic // in stable order, without disabled ones
@@ -80,7 +81,7 @@ type layered struct {
 func newBundle(names []string, layers []*pack, within func(*pack) map[*pack]bool, norm *normalizer) (*bundle, error) {
 	l := &layering{
 		bundle: &bundle{
-			packs: slices.Clone(names), variables: map[string]*variable{}, flows: map[string]*flow{}, phrases: map[string]texts{},
+			packs: slices.Clone(names), layers: layers, variables: map[string]*variable{}, flows: map[string]*flow{}, phrases: map[string]texts{},
 		},
 		norm: norm, problems: &problems{}, layers: layers, intents: map[string]*layered{},
 	}
@@ -274,12 +275,17 @@ func (l *layering) finish() {
 			len(b.topics), total, maxIntents, maxQuestions)
 	}
 	b.langs = langs(seen)
+	b.hash = hashOf(l.layers)
+}
+
+// hashOf names what a model of the layers is trained from.
+func hashOf(layers []*pack) string {
 	h := sha256.New()
 	_, _ = io.WriteString(h, trainerVersion)
-	for _, k := range l.layers {
+	for _, k := range layers {
 		_, _ = io.WriteString(h, "\x00"+k.name+"\x00"+k.version)
 	}
-	b.hash = hex.EncodeToString(h.Sum(nil)[:8])
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func (l *layering) checkTopic(t *topic) {

@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,13 +25,14 @@ type catalog struct {
 type loader struct {
 	builtin  fs.FS
 	operator fs.FS // nil when there is no folder
+	store    Store // nil when there is none
 	norm     *normalizer
 }
 
 // load reads everything. The catalog it gives is always whole: sources whose
 // new content is bad stand with their earlier pack. The error joins what is
 // wrong; with no earlier catalog the caller should give up on it.
-func (l *loader) load(before *catalog, now time.Time) (*catalog, error) {
+func (l *loader) load(ctx context.Context, before *catalog, now time.Time) (*catalog, error) {
 	var sources []*source
 	for _, dir := range []struct {
 		fs     fs.FS
@@ -51,7 +53,7 @@ func (l *loader) load(before *catalog, now time.Time) (*catalog, error) {
 			sources = append(sources, s)
 		}
 	}
-	return l.settle(before, sources)
+	return l.settle(before, append(sources, l.loadStored(ctx, before, now)...))
 }
 
 func (c *catalog) source(name string, from origin) *source {
@@ -67,8 +69,8 @@ func (c *catalog) source(name string, from origin) *source {
 }
 
 // settle builds the bundles. A pack that does not fit with the others goes
-// back to its earlier version; when that does not help either, the whole
-// earlier catalog stays.
+// back to its earlier version; where it has not changed, those that it extends
+// do. When that does not help either, the whole earlier catalog stays.
 func (l *loader) settle(before *catalog, sources []*source) (*catalog, error) {
 	for {
 		c := &catalog{sources: sources, builtin: map[string]*pack{}, operator: map[string]*pack{}, bundles: map[string]*bundle{}}
@@ -77,18 +79,34 @@ func (l *loader) settle(before *catalog, sources []*source) (*catalog, error) {
 		if len(bad) == 0 {
 			return c, c.err()
 		}
-		if !revert(before, sources, bad) {
-			err := errors.Join(slices.Collect(maps.Values(bad))...)
+		if !revert(before, sources, bad) && !revert(before, sources, c.beneath(bad)) {
 			if before == nil {
-				return c, errors.Join(c.err(), err)
+				c = c.withErrors(bad)
+				return c, c.err()
 			}
-			return before.withErrors(bad), errors.Join(c.err(), err)
+			return before.withErrors(bad), errors.Join(c.err(), errors.Join(slices.Collect(maps.Values(bad))...))
 		}
 	}
 }
 
+// beneath gives the packs that bad ones extend, with the problems of those
+// above.
+func (c *catalog) beneath(bad map[string]error) map[string]error {
+	out := map[string]error{}
+	for _, name := range langs(bad) {
+		k := c.find(name, nil)
+		for below := range c.within(k) {
+			if below != k {
+				out[below.name] = errors.Join(out[below.name], bad[name])
+			}
+		}
+	}
+	return out
+}
+
 // index sorts the packs of the sources by name; of two operator's packs of one
-// name the first stands.
+// name the first stands. A file stands before a stored pack, which is no
+// mistake: whoever has the folder may say so.
 func (c *catalog) index() {
 	for _, s := range c.sources {
 		if s.pack == nil {
@@ -98,7 +116,11 @@ func (c *catalog) index() {
 		if s.origin == originBuiltin {
 			into = c.builtin
 		}
-		if first, ok := into[s.pack.name]; ok {
+		s.hidden = ""
+		if first, ok := into[s.pack.name]; ok && s.origin == originStored {
+			s.hidden = first.source
+			continue
+		} else if ok {
 			s.err = &PackError{Pack: s.pack.name, File: s.name, Reason: fmt.Sprintf("pack %s already comes from %s", s.pack.name, first.source)}
 			continue
 		}
@@ -125,12 +147,12 @@ func (c *catalog) makeBundles(norm *normalizer) map[string]error {
 func revert(before *catalog, sources []*source, bad map[string]error) bool {
 	changed := false
 	for _, s := range sources {
-		if s.pack == nil || bad[s.pack.name] == nil {
+		if s.pack == nil || bad[s.pack.name] == nil || s.hidden != "" {
 			continue
 		}
 		old := before.source(s.name, s.origin)
 		switch {
-		case before == nil, old != nil && old.pack == s.pack:
+		case before == nil && s.origin != originStored, old != nil && old.pack == s.pack:
 		case old == nil || old.pack == nil:
 			// New, and bad from the start.
 			s.err, s.pack, changed = bad[s.pack.name], nil, true
@@ -142,7 +164,8 @@ func revert(before *catalog, sources []*source, bad map[string]error) bool {
 	return changed
 }
 
-// withErrors gives a copy of c that reports why it was not replaced.
+// withErrors gives a copy of c that reports what is wrong with its packs, or
+// with those that were to replace them.
 func (c *catalog) withErrors(bad map[string]error) *catalog {
 	next := *c
 	next.sources = nil
@@ -169,16 +192,30 @@ func (c *catalog) names() []string {
 }
 
 // err joins what is wrong with the sources.
-func (c *catalog) err() error {
+func (c *catalog) err() error { return c.errOf(originBuiltin, originOperator, originStored) }
+
+// errOf joins what is wrong with the sources of some origins.
+func (c *catalog) errOf(origins ...origin) error {
 	var errs []error
 	for _, s := range c.sources {
-		errs = append(errs, s.err)
+		if slices.Contains(origins, s.origin) {
+			errs = append(errs, s.err)
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // bundle lays out a list of packs with what they extend.
 func (c *catalog) bundle(names []string, norm *normalizer) (*bundle, error) {
+	layers, err := c.layers(names)
+	if err != nil {
+		return nil, err
+	}
+	return newBundle(names, layers, c.within, norm)
+}
+
+// layers gives the packs of a list and those that they extend, lowest first.
+func (c *catalog) layers(names []string) ([]*pack, error) {
 	w := &walk{catalog: c, state: map[*pack]walkState{}}
 	for _, name := range names {
 		k := c.find(name, nil)
@@ -189,7 +226,7 @@ func (c *catalog) bundle(names []string, norm *normalizer) (*bundle, error) {
 			return nil, err
 		}
 	}
-	return newBundle(names, w.layers, w.within, norm)
+	return w.layers, nil
 }
 
 // find gives the pack of a name as seen from another pack: the operator's
@@ -252,7 +289,7 @@ func (w *walk) visit(k *pack) error {
 }
 
 // within gives the packs that k holds, itself and through extends.
-func (w *walk) within(k *pack) map[*pack]bool {
+func (c *catalog) within(k *pack) map[*pack]bool {
 	out := map[*pack]bool{}
 	var add func(k *pack)
 	add = func(k *pack) {
@@ -261,7 +298,7 @@ func (w *walk) within(k *pack) map[*pack]bool {
 		}
 		out[k] = true
 		for _, name := range k.extends {
-			add(w.catalog.find(name, k))
+			add(c.find(name, k))
 		}
 	}
 	add(k)

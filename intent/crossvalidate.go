@@ -95,22 +95,32 @@ func (m *model) label(class int32) string {
 }
 
 // judgeTests predicts the test lines.
-func (m *model) judgeTests() []judged {
-	s := &scratch{}
-	var p conversation.Prediction
+func (m *model) judgeTests() []judged { return m.judgeLines(m.testLines()) }
+
+// testLines gives the test lines of the packs, with what they should be taken
+// for.
+func (m *model) testLines() []judged {
 	var out []judged
 	for _, t := range m.bundle.topics {
+		want := t.id
+		if t.background {
+			want = OutOfScope
+		}
 		for _, q := range t.test {
-			want := t.id
-			if t.background {
-				want = OutOfScope
-			}
-			p = conversation.Prediction{}
-			m.predict(s, &conversation.Utterance{Text: conversation.Text(q.text)}, &p)
-			j := judged{text: q.text, lang: q.lang, want: want}
-			j.judge(&p)
-			out = append(out, j)
+			out = append(out, judged{text: q.text, lang: q.lang, want: want})
 		}
 	}
 	return out
+}
+
+// judgeLines predicts lines and fills in what they are taken for.
+func (m *model) judgeLines(lines []judged) []judged {
+	s := &scratch{}
+	var p conversation.Prediction
+	for i := range lines {
+		p = conversation.Prediction{}
+		m.predict(s, &conversation.Utterance{Text: conversation.Text(lines[i].text)}, &p)
+		lines[i].judge(&p)
+	}
+	return lines
 }

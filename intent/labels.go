@@ -31,9 +31,9 @@ func (l *Library) HasEntity(packs []string, name string) bool {
 	return b != nil && b.entity(name) != nil
 }
 
-// Intents lists what an utterance of these packs can mean, in stable order; nil
+// IntentNames lists what an utterance of these packs can mean, in stable order; nil
 // for packs that are not loaded.
-func (l *Library) Intents(packs []string) []string {
+func (l *Library) IntentNames(packs []string) []string {
 	b := l.bundle(packs)
 	if b == nil {
 		return nil

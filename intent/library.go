@@ -2,14 +2,11 @@ package intent
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -31,30 +28,25 @@ type Library struct {
 	scratch sync.Pool
 	wake    chan struct{} // tells Run that a model waits for its calibrator
 
-	// now is what readers see. It is replaced as a whole.
+	// now is what readers see. It is replaced as a whole, by [Library.change].
 	now atomic.Pointer[generation]
 
-	build struct {
-		sync.Mutex // serializes loading and training
+	loading  sync.Mutex // serializes loading
+	changing sync.Mutex // held while now is replaced, never while anything is read or trained
+	training retraining
+	tried    atomic.Pointer[model] // of the newest check, in case it is saved
+	checks   struct {
+		one     chan struct{} // held by the check that trains
+		waiting atomic.Int32
 	}
 }
 
-// generation is the catalog and the models made from it.
+// generation is the catalog and the models. A model may be of an earlier
+// catalog while its successor is trained.
 type generation struct {
 	catalog *catalog
 	models  []*model
-}
-
-// PackInfo describes one pack for people.
-type PackInfo struct {
-	Name      string    `json:"name"`
-	Version   string    `json:"version"` // hash of its files
-	Intents   int       `json:"intents"` // with those of the packs it extends
-	Questions int       `json:"questions"`
-	Langs     []string  `json:"langs"`
-	LoadedAt  time.Time `json:"loaded_at"`
-	Source    string    `json:"source"` // "built-in", or a file or folder of the operator
-	Err       string    `json:"error,omitempty"`
+	trouble map[string]error // why a model is still of an earlier catalog, by its packs
 }
 
 // Report says what a reload did.
@@ -68,7 +60,8 @@ type Report struct {
 // of a combination of packs, or by [Library.Prepare].
 //
 // Errors: class [conversation.ErrInvalid], naming file, line and reason of
-// each problem; a library is given only when there is none.
+// each problem; a library is given only when the files have none. Stored packs
+// that do not fit are left out: who can repair them needs a node that runs.
 func Open(o Options) (*Library, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -82,13 +75,18 @@ func Open(o Options) (*Library, error) {
 		options: o, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean},
 	}
 	l.scratch.New = func() any { return &scratch{} }
-	l.loader = &loader{builtin: o.Builtin, norm: l.base.norm}
+	l.loader = &loader{builtin: o.Builtin, store: o.Store, norm: l.base.norm}
+	l.training.jobs = map[string]*job{}
+	l.checks.one = make(chan struct{}, 1)
 	if o.Dir != "" {
 		l.loader.operator = dirFS(o.Dir)
 	}
-	c, err := l.loader.load(nil, o.Now())
-	if err != nil {
+	c, err := l.loader.load(context.Background(), nil, o.Now())
+	if err != nil && (c == nil || c.errOf(originBuiltin, originOperator) != nil) {
 		return nil, err
+	}
+	if err != nil {
+		o.Logger.Warn("stored packs are left out", "component", "intent", "err", err)
 	}
 	l.now.Store(&generation{catalog: c})
 	l.metrics.packsAre(l.Packs())
@@ -96,41 +94,6 @@ func Open(o Options) (*Library, error) {
 }
 
 func dirFS(dir string) fs.FS { return os.DirFS(dir) }
-
-// Packs lists what is loaded, by name.
-func (l *Library) Packs() []PackInfo {
-	c := l.now.Load().catalog
-	var out []PackInfo
-	for _, s := range c.sources {
-		info := PackInfo{Name: strings.TrimSuffix(s.name, ".yaml"), Source: s.name, LoadedAt: s.loaded}
-		if s.origin == originBuiltin {
-			info.Source = "built-in"
-		}
-		if s.err != nil {
-			info.Err = s.err.Error()
-		}
-		if s.pack != nil {
-			info.Name, info.Version = s.pack.name, s.pack.version
-			info.describe(c.bundles[s.pack.name])
-		}
-		out = append(out, info)
-	}
-	slices.SortStableFunc(out, func(a, b PackInfo) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
-
-func (p *PackInfo) describe(b *bundle) {
-	if b == nil {
-		return
-	}
-	p.Langs = b.langs
-	for _, t := range b.topics {
-		p.Questions += len(t.ask)
-		if !t.background {
-			p.Intents++
-		}
-	}
-}
 
 // Prepare trains and calibrates the model of a combination of packs, so that
 // the first prediction does not have to.
@@ -141,48 +104,6 @@ func (l *Library) Prepare(ctx context.Context, packs []string) error {
 		return err
 	}
 	return m.calibrated(ctx, l.options.Workers)
-}
-
-// model finds the model of a combination of packs, or makes it.
-func (l *Library) model(ctx context.Context, packs []string) (*model, error) {
-	if m := l.now.Load().model(packs); m != nil {
-		return m, nil
-	}
-	l.build.Lock()
-	defer l.build.Unlock()
-	g := l.now.Load()
-	if m := g.model(packs); m != nil {
-		return m, nil
-	}
-	b, err := g.catalog.bundleOf(packs, l.loader.norm)
-	if err != nil {
-		return nil, err
-	}
-	m, err := l.train(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	next := &generation{catalog: g.catalog, models: append(slices.Clone(g.models), m)}
-	if len(next.models) > maxModels {
-		next.models = next.models[1:]
-	}
-	l.now.Store(next)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-	return m, nil
-}
-
-// train makes a model, with the calibrator of an earlier run if there is one.
-func (l *Library) train(ctx context.Context, b *bundle) (*model, error) {
-	m, err := newModel(ctx, b, l.base, l.options.Workers)
-	if err != nil {
-		return nil, err
-	}
-	m.cache = l.options.Cache
-	m.recall()
-	return m, nil
 }
 
 func (g *generation) model(packs []string) *model {
@@ -276,66 +197,3 @@ func (l *Library) Phrase(packs []string, name, lang string) string {
 
 // commonPack holds the phrases that every inbox can fall back on.
 const commonPack = "common"
-
-// Reload reads all packs again and trains the models whose packs have changed.
-// A bad pack keeps its earlier version; the error then names file, line and
-// reason, and the report is still valid.
-func (l *Library) Reload(ctx context.Context) (Report, error) {
-	l.build.Lock()
-	defer l.build.Unlock()
-	before := l.now.Load()
-	c, loadErr := l.loader.load(before.catalog, l.options.Now())
-	next := &generation{catalog: c}
-	var report Report
-	errs := []error{loadErr}
-	for _, m := range before.models {
-		again, err := l.retrain(ctx, c, m)
-		errs = append(errs, err)
-		if again != m {
-			report.Models++
-		}
-		next.models = append(next.models, again)
-	}
-	l.now.Store(next)
-	report.Packs = l.Packs()
-	report.Changed = c.changed(before.catalog)
-	err := errors.Join(errs...)
-	l.metrics.reloaded(err)
-	l.metrics.packsAre(report.Packs)
-	return report, err
-}
-
-// retrain gives the model for the packs of m in another catalog: m itself when
-// nothing in it has changed or the new one cannot be made.
-func (l *Library) retrain(ctx context.Context, c *catalog, m *model) (*model, error) {
-	b, err := c.bundleOf(m.bundle.packs, l.loader.norm)
-	if err != nil {
-		return m, err
-	}
-	if b.hash == m.bundle.hash {
-		return m, nil
-	}
-	next, err := l.train(ctx, b)
-	if err != nil {
-		return m, err
-	}
-	// Calibrated before it goes live: the old model serves meanwhile.
-	return next, next.calibrated(ctx, l.options.Workers)
-}
-
-// changed lists the packs that are new or have other content than before.
-func (c *catalog) changed(before *catalog) []string {
-	out := map[string]bool{}
-	for _, s := range c.sources {
-		old := before.source(s.name, s.origin)
-		if s.pack != nil && (old == nil || old.pack != s.pack) {
-			out[s.pack.name] = true
-		}
-	}
-	for _, s := range before.sources {
-		if s.pack != nil && c.source(s.name, s.origin) == nil {
-			out[s.pack.name] = true
-		}
-	}
-	return langs(out)
-}

@@ -51,7 +51,7 @@ func TestLimitsAreThoseOfThePacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	packs := []string{"ecommerce"}
-	all := l.Intents(packs)
+	all := l.IntentNames(packs)
 	if len(all) < 10 {
 		t.Fatalf("%d intents in the shop's pack", len(all))
 	}
@@ -69,7 +69,7 @@ func TestLimitsAreThoseOfThePacks(t *testing.T) {
 			t.Errorf("HasIntent(%q) = %v", name, got)
 		}
 	}
-	if l.HasIntent([]string{"nowhere"}, all[0]) || l.HasEntity([]string{"nowhere"}, "phone") || l.Intents([]string{"nowhere"}) != nil {
+	if l.HasIntent([]string{"nowhere"}, all[0]) || l.HasEntity([]string{"nowhere"}, "phone") || l.IntentNames([]string{"nowhere"}) != nil {
 		t.Error("a pack that is not loaded has names")
 	}
 	if !l.HasEntity(packs, "phone") || l.HasEntity(packs, fmt.Sprint("x", 1)) {

@@ -13,12 +13,21 @@ const (
 	outcomeError   = "error"
 )
 
+// Outcomes of a save.
+const (
+	saveDone    = "saved"
+	saveRefused = "refused" // bad text, or another version is stored
+	saveFailed  = "failed"  // the journal did not take it
+)
+
 // metrics are what the package tells Prometheus.
 type metrics struct {
 	predictions map[string]prometheus.Counter
 	seconds     prometheus.Histogram
 	reloads     prometheus.Counter
 	failures    prometheus.Counter
+	training    prometheus.Histogram
+	saves       map[string]prometheus.Counter
 	packs       *prometheus.GaugeVec
 }
 
@@ -39,9 +48,20 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		failures: f.NewCounter(prometheus.CounterOpts{
 			Name: "colloquy_intent_reload_failures_total", Help: "Reloads in which a pack kept its earlier version because the new one is bad.",
 		}),
+		training: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "colloquy_intent_training_duration_seconds", Help: "Time to train the model of a combination of packs, without its calibrator.",
+			Buckets: []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30},
+		}),
 		packs: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "colloquy_intent_pack_info", Help: "Packs in use, always 1; state is ok or bad, when the newest files are not in use.",
 		}, []string{"pack", "version", "state"}),
+	}
+	saves := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "colloquy_intent_pack_saves_total", Help: "Packs saved or deleted through this node, and what was refused.",
+	}, []string{"outcome"})
+	m.saves = map[string]prometheus.Counter{}
+	for _, outcome := range []string{saveDone, saveRefused, saveFailed} {
+		m.saves[outcome] = saves.WithLabelValues(outcome)
 	}
 	for _, outcome := range []string{outcomeAnswer, outcomeSuggest, outcomeAbstain, outcomeError} {
 		m.predictions[outcome] = predictions.WithLabelValues(outcome)

@@ -13,9 +13,10 @@ type model struct {
 	bundle    *bundle
 	corpus    *corpus
 	head      *head
-	hash      string // of a calibrated model
-	early     string // hash while the provisional calibrator is in use
-	cache     string // folder of stored calibrators; empty = none
+	hash      string      // of a calibrated model
+	early     string      // hash while the provisional calibrator is in use
+	cache     string      // folder of stored calibrators; empty = none
+	interim   *calibrator // speaks until the model's own is trained
 	calibrate struct {
 		sync.Mutex
 		ready atomic.Pointer[calibrator]
@@ -26,6 +27,7 @@ type model struct {
 func newModel(ctx context.Context, b *bundle, base *analyzer, workers int) (*model, error) {
 	m := &model{
 		analyzer: &analyzer{norm: base.norm, mean: base.mean, extract: newExtractor(b.entities, base.norm)}, bundle: b, hash: b.hash, early: b.hash + "-provisional",
+		interim: provisional(),
 	}
 	var err error
 	if m.corpus, err = newCorpus(ctx, b, m.analyzer, workers); err != nil {
@@ -67,6 +69,23 @@ func (m *model) learn(held []heldOut) *calibrator {
 		return provisional()
 	}
 	return trainCalibrator(s)
+}
+
+// speaking gives the calibrator that speaks now, and the hash that predictions
+// carry.
+func (m *model) speaking() (*calibrator, string) {
+	if k := m.calibrate.ready.Load(); k != nil {
+		return k, m.hash
+	}
+	return m.interim, m.early
+}
+
+// follow lets the calibrator of the model before speak until the own one is
+// trained: it was trained on almost the same packs.
+func (m *model) follow(before *model) {
+	if before != nil {
+		m.interim, _ = before.speaking()
+	}
 }
 
 // minSamples is how many held-out predictions a calibrator needs; packs with

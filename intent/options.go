@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Dir        string                // the operator's packs: sub-folders or single files; empty means none
 	Builtin    fs.FS                 // packs that come with the program, one folder each; nil means the embedded ones
+	Store      Store                 // packs that can be changed while the node runs; nil means none
 	Cache      string                // folder that keeps calibrators between runs; empty means none, and each run trains them anew
 	Logger     *slog.Logger          // nil means no log
 	Registerer prometheus.Registerer // nil means no metrics

@@ -11,6 +11,7 @@ import (
 // other.
 type pack struct {
 	name       string
+	nameAt     place
 	extends    []string
 	extendsAt  place
 	thresholds thresholds

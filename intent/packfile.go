@@ -124,7 +124,7 @@ func (r *packReader) header(n *yaml.Node, k *pack) {
 				r.fail(value, "colloquy: %s is not a format that this version reads, it reads %s", value.Value, formatVersion)
 			}
 		case "pack":
-			k.name = r.name(value, "pack")
+			k.name, k.nameAt = r.name(value, "pack"), r.at(value)
 			r.problems.pack = k.name
 		case "lang":
 			if !isLang(value.Value) {

@@ -29,7 +29,7 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 	s := l.borrow()
 	m.predict(s, u, p)
 	l.scratch.Put(s)
-	l.metrics.predictions[outcomeOf(p)].Inc()
+	l.metrics.predictions[Decision(p)].Inc()
 	l.metrics.seconds.Observe(l.options.Now().Sub(start).Seconds())
 	return nil
 }
@@ -44,8 +44,9 @@ func (l *Library) modelFor(ctx context.Context, packs []string) (*model, error) 
 	return l.model(ctx, packs)
 }
 
-// outcomeOf says what a prediction's confidence allows.
-func outcomeOf(p *conversation.Prediction) string {
+// Decision says what a prediction's confidence allows: answer, suggest or
+// abstain.
+func Decision(p *conversation.Prediction) string {
 	best := p.Best()
 	switch {
 	case best.Intent == "" || best.Confidence < p.Suggest:
@@ -58,10 +59,7 @@ func outcomeOf(p *conversation.Prediction) string {
 
 // predict fills p. It reads the model only.
 func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.Prediction) {
-	k, hash := m.calibrate.ready.Load(), m.hash
-	if k == nil {
-		k, hash = provisional(), m.early
-	}
+	k, hash := m.speaking()
 	p.Model = hash
 	m.analyze(s, string(u.Text))
 	p.Entities = m.extract.report(p.Entities, s.found, &s.folded)

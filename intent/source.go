@@ -18,8 +18,9 @@ import (
 type origin uint8
 
 const (
-	originBuiltin origin = iota
-	originOperator
+	originBuiltin  origin = iota
+	originOperator        // in the operator's folder
+	originStored          // in the journal
 )
 
 // source is one folder or single file that holds a pack.
@@ -30,6 +31,8 @@ type source struct {
 	pack   *pack             // the newest that was good; nil if none ever was
 	err    error             // why the newest content is not in use
 	loaded time.Time         // when pack was read
+	saved  uint64            // of a stored pack: its version
+	hidden string            // of a stored pack: the file that stands instead of it
 }
 
 // isPackFile reports files that are read; hidden ones and editors' left-overs
@@ -117,33 +120,44 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// readSource reads one source. Where the content is what was read before,
-// and good,
-// nothing is done; where it is bad, the earlier pack stays.
+// readSource reads one source of a folder. Where the content is what was read
+// before, and good, nothing is done; where it is bad, the earlier pack stays.
 func readSource(dir fs.FS, before *source, next source, files []string, norm *normalizer) *source {
-	if before != nil {
-		next.pack, next.loaded = before.pack, before.loaded
-	}
-	now := next.loaded
 	content, stamp, err := readFiles(dir, files)
-	if err != nil {
-		next.err = err
-		return &next
-	}
-	if before != nil && before.stamp == stamp && before.err == nil {
-		next.stamp = stamp
-		return &next
-	}
-	next.stamp = stamp
-	k, err := parsePack(content, norm)
-	if err != nil {
-		next.err, next.loaded = err, now
-		return &next
-	}
-	k.source = next.name
-	if next.origin == originBuiltin {
-		k.source = "built-in"
-	}
-	next.pack, next.loaded = k, time.Time{}
-	return &next
+	return next.take(before, stamp, norm, func() ([]packFile, error) { return content, err })
 }
+
+// take fills in the pack that the source's content holds, or the earlier one
+// where the content is the same, or bad.
+func (s *source) take(before *source, stamp [sha256.Size]byte, norm *normalizer, read func() ([]packFile, error)) *source {
+	if before != nil {
+		s.pack, s.loaded = before.pack, before.loaded
+		if before.stamp == stamp && before.err == nil {
+			s.stamp = stamp
+			return s
+		}
+	}
+	content, err := read()
+	if err != nil {
+		s.err = err
+		return s
+	}
+	s.stamp = stamp
+	k, err := parsePack(content, norm)
+	if err == nil && s.origin == originStored {
+		err = s.checkName(k)
+	}
+	if err != nil {
+		s.err = err
+		return s
+	}
+	k.source = s.name
+	if s.origin == originBuiltin {
+		k.source = builtinSource
+	}
+	s.pack, s.loaded = k, time.Time{}
+	return s
+}
+
+// builtinSource is what people read as the source of a built-in pack.
+const builtinSource = "built-in"

@@ -4,14 +4,21 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"time"
 )
 
-// Run calibrates new models and watches the operator's folder until ctx ends.
-// A change is taken up once the folder has stood still for one look, so that a
-// half-written file is not read.
+// Run calibrates new models and takes up changes of the packs until ctx ends:
+// of the journal at once, of the operator's folder once it has stood still for
+// one look, so that a half-written file is not read. A change that comes while
+// an earlier one is trained takes its place.
 func (l *Library) Run(ctx context.Context) error {
-	log := l.options.Logger.With(slog.String("component", "intent"))
+	r := &refresher{library: l, log: l.options.Logger.With(slog.String("component", "intent")), done: make(chan struct{}, 1)}
+	defer r.stop()
+	var stored <-chan struct{}
+	if l.options.Store != nil {
+		stored = l.options.Store.PackChanges()
+	}
 	tick := time.NewTicker(l.options.Poll)
 	defer tick.Stop()
 	loaded := l.look()
@@ -20,17 +27,77 @@ func (l *Library) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.done:
+			r.finished(ctx)
 		case <-l.wake:
-			l.calibrateAll(ctx, log)
+			r.calibrate(ctx)
+		case <-stored:
+			r.reload(ctx)
 		case <-tick.C:
 			seen := l.look()
 			if seen != loaded && seen == last {
 				loaded = seen
-				l.reloadAndTell(ctx, log)
+				r.reload(ctx)
 			}
 			last = seen
 		}
 	}
+}
+
+// refresher does one piece of work at a time beside [Library.Run]. It belongs
+// to Run's goroutine.
+type refresher struct {
+	library *Library
+	log     *slog.Logger
+	cancel  context.CancelFunc // of the work under way; nil = none is
+	working sync.WaitGroup
+	done    chan struct{} // the work has ended
+	want    struct{ reload, calibrate bool }
+}
+
+// reload takes up what has changed; work on an older state ends.
+func (r *refresher) reload(ctx context.Context) {
+	r.want.reload = true
+	if r.cancel != nil {
+		r.cancel()
+		return // finished goes on
+	}
+	r.begin(ctx)
+}
+
+func (r *refresher) calibrate(ctx context.Context) {
+	r.want.calibrate = true
+	if r.cancel == nil {
+		r.begin(ctx)
+	}
+}
+
+func (r *refresher) finished(ctx context.Context) {
+	r.cancel()
+	r.cancel = nil
+	if r.want.reload || r.want.calibrate {
+		r.begin(ctx)
+	}
+}
+
+func (r *refresher) begin(ctx context.Context) {
+	ctx, r.cancel = context.WithCancel(ctx)
+	reload := r.want.reload
+	r.want.reload, r.want.calibrate = false, false
+	r.working.Go(func() {
+		if reload {
+			r.library.reloadAndTell(ctx, r.log)
+		}
+		r.library.calibrateAll(ctx, r.log)
+		r.done <- struct{}{}
+	})
+}
+
+func (r *refresher) stop() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	r.working.Wait()
 }
 
 // calibrateAll gives every model that lacks one its calibrator.

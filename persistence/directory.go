@@ -21,11 +21,15 @@ const (
 	docAgent      = "agent"
 	docCredential = "credential"
 	docSecret     = "secret"
+	docPack       = "pack"
+	docPackText   = "pack_text"
 )
 
 // directory keeps the configuration documents decoded, so that a read costs a
 // look into a map. The state machine keeps it level with the database.
 type directory struct {
+	packsChanged chan struct{} // room for one; see [Store.PackChanges]
+
 	mu struct {
 		sync.RWMutex
 		inboxes     map[conversation.InboxID]conversation.Inbox
@@ -33,11 +37,12 @@ type directory struct {
 		emails      map[string]conversation.AgentID
 		credentials map[string]Credential
 		hashes      map[[32]byte]string
+		packs       map[string]conversation.StoredPack
 	}
 }
 
 func newDirectory() *directory {
-	d := new(directory)
+	d := &directory{packsChanged: make(chan struct{}, 1)}
 	d.clear()
 	return d
 }
@@ -50,6 +55,16 @@ func (d *directory) clear() {
 	d.mu.emails = make(map[string]conversation.AgentID)
 	d.mu.credentials = make(map[string]Credential)
 	d.mu.hashes = make(map[[32]byte]string)
+	d.mu.packs = make(map[string]conversation.StoredPack)
+	d.tellPacks()
+}
+
+// tellPacks says that packs have changed; nobody waits for who listens.
+func (d *directory) tellPacks() {
+	select {
+	case d.packsChanged <- struct{}{}:
+	default:
+	}
 }
 
 // load reads all documents anew.
@@ -90,6 +105,9 @@ func (d *directory) refuse(doc *document) error {
 		if other, ok := d.mu.hashes[c.hash()]; ok && other != doc.id {
 			return conversation.Refuse(conversation.CodeConflict, "another credential has this secret")
 		}
+	case docPack:
+		_, err := decodeDoc[conversation.StoredPack](doc)
+		return err
 	}
 	return nil
 }
@@ -141,6 +159,16 @@ func (d *directory) put(doc *document) error {
 		d.forget(docCredential, doc.id)
 		d.mu.credentials[v.ID] = v
 		d.mu.hashes[v.hash()] = v.ID
+	case docPack:
+		v, err := decodeDoc[conversation.StoredPack](doc)
+		if err != nil {
+			return err
+		}
+		v.Name, v.Version = doc.id, doc.version
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.mu.packs[v.Name] = v
+		d.tellPacks()
 	}
 	return nil
 }
@@ -166,6 +194,9 @@ func (d *directory) forget(kind, id string) {
 			delete(d.mu.credentials, id)
 			delete(d.mu.hashes, c.hash())
 		}
+	case docPack:
+		delete(d.mu.packs, id)
+		d.tellPacks()
 	}
 }
 

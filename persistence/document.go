@@ -35,8 +35,12 @@ func (s *Store) putDoc(ctx context.Context, d *document) (uint64, error) {
 	if err := checkDocName(d.kind, d.id); err != nil {
 		return 0, err
 	}
-	if len(d.doc) > MaxDocBytes {
-		return 0, conversation.Refusef(conversation.CodeTooLarge, "document of %d bytes, the limit is %d", len(d.doc), MaxDocBytes)
+	limit := MaxDocBytes
+	if d.kind == docPackText {
+		limit = maxPackTextBytes
+	}
+	if len(d.doc) > limit {
+		return 0, conversation.Refusef(conversation.CodeTooLarge, "document of %d bytes, the limit is %d", len(d.doc), limit)
 	}
 	version, err := s.queue.do(ctx, d.encodePut(), nil)
 	if err != nil {

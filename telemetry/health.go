@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -15,8 +16,16 @@ import (
 // checkTimeout bounds one readiness check; a check that hangs is a failure.
 const checkTimeout = 2 * time.Second
 
-// Check says why something is not ready, or returns nil.
+// Check says why something is not ready, or returns nil. What it says with
+// [Degraded] is shown and does not make the node unready.
 type Check func(ctx context.Context) error
+
+// degraded is something wrong with which the node serves all the same.
+type degraded struct{ error }
+
+// Degraded marks an error as one with which the node goes on serving: to take
+// traffic away from it would help nobody, as when all nodes have the same.
+func Degraded(err error) error { return degraded{err} }
 
 // Health is the list of readiness checks of a node.
 type Health struct {
@@ -89,7 +98,7 @@ func runCheck(ctx context.Context, c Check) error {
 
 // OpsHandler serves the operations listener: /metrics, /livez and /readyz.
 // /readyz answers 503 while any check fails; with ?verbose it lists every check
-// with its reason.
+// with its reason: [+] is well, [-] is not, [!] is not and the node serves.
 func OpsHandler(reg prometheus.Gatherer, h *Health) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}))
@@ -106,7 +115,9 @@ func serveReady(w http.ResponseWriter, r *http.Request, h *Health) {
 	status, b := http.StatusOK, &strings.Builder{}
 	for _, res := range results {
 		mark, reason := "+", "ok"
-		if res.Err != nil {
+		if soft := (degraded{}); errors.As(res.Err, &soft) {
+			mark, reason = "!", res.Err.Error()
+		} else if res.Err != nil {
 			status, mark, reason = http.StatusServiceUnavailable, "-", res.Err.Error()
 		}
 		fmt.Fprintf(b, "[%s] %s: %s (%v)\n", mark, res.Name, reason, res.Took.Round(time.Microsecond))

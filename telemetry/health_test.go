@@ -45,6 +45,21 @@ func TestReadyTellsTheReason(t *testing.T) {
 	}
 }
 
+func TestDegradedIsShownAndReady(t *testing.T) {
+	t.Parallel()
+	h := NewHealth()
+	h.Add("packs", func(context.Context) error { return Degraded(errors.New("a pack has a mistake")) })
+	handler := OpsHandler(NewRegistry("test"), h)
+	code, body := get(t, handler, "/readyz?verbose")
+	if code != 200 || !strings.Contains(body, "[!] packs: a pack has a mistake") || !strings.HasSuffix(body, "\nready\n") {
+		t.Errorf("/readyz?verbose = %d %q, want 200 and the reason", code, body)
+	}
+	h.Add("disk", func(context.Context) error { return errors.New("full") })
+	if code, _ := get(t, handler, "/readyz"); code != 503 {
+		t.Errorf("/readyz = %d with another check that fails, want 503", code)
+	}
+}
+
 func TestHangingCheckIsAFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -70,7 +70,7 @@ func (c *intentConformanceCmd) Run(t *tool) error {
 // visitor's words.
 func packSamples(l *intent.Library, packs []string) ([]conformance.Sample, error) {
 	var out []conformance.Sample
-	for _, id := range l.Intents(packs) {
+	for _, id := range l.IntentNames(packs) {
 		for _, lang := range []string{"en", "zh"} {
 			if p, ok := l.Playbook(packs, id, lang); ok && p.Title != "" {
 				out = append(out, conformance.Sample{Text: p.Title, Intent: id, Lang: langOf(p.Title)})

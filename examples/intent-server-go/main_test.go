@@ -50,7 +50,7 @@ func conforms(t *testing.T, url, token string) {
 	}
 	packs := []string{"ecommerce"}
 	var samples []conformance.Sample
-	for _, id := range l.Intents(packs) {
+	for _, id := range l.IntentNames(packs) {
 		for _, lang := range []string{"en", "zh"} {
 			if p, ok := l.Playbook(packs, id, lang); ok {
 				samples = append(samples, conformance.Sample{Text: p.Title, Intent: id, Lang: lang})

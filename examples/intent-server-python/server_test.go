@@ -85,7 +85,7 @@ func conforms(t *testing.T, dir, program string) {
 	}
 	packs := []string{"ecommerce"}
 	var samples []conformance.Sample
-	for _, id := range l.Intents(packs) {
+	for _, id := range l.IntentNames(packs) {
 		for _, lang := range []string{"en", "zh"} {
 			if p, ok := l.Playbook(packs, id, lang); ok {
 				samples = append(samples, conformance.Sample{Text: p.Title, Intent: id, Lang: lang})

@@ -28,6 +28,7 @@ export interface Page<T> {
 }
 
 const timeoutMs = 15_000;
+const slowMs = 45_000;
 
 /** Api is the console's side of the HTTP interface: a cookie session with an anti-forgery header on every change. */
 export class Api {
@@ -110,17 +111,24 @@ export class Api {
     return this.request("GET", `/v1/intent/shadow?conversation_id=${id}&limit=10`);
   }
 
+  /** slowly is request for what takes the server longer, such as training. */
+  slowly<T>(method: string, path: string, body: object): Promise<T> {
+    return this.request(method, path, body, undefined, slowMs);
+  }
+
   private sign(me: Me): Me {
     this.signedIn = true;
     return me;
   }
 
-  private async request<T>(method: string, path: string, body?: object): Promise<T> {
+  /** request calls the server as whoever is signed in; version is for If-Match. */
+  async request<T>(method: string, path: string, body?: object, version?: number, patienceMs = timeoutMs): Promise<T> {
     const headers: Record<string, string> = {};
+    if (version !== undefined) headers["if-match"] = `"${version}"`;
     if (body !== undefined) headers["content-type"] = "application/json";
     if (method !== "GET") headers["x-colloquy-csrf"] = "console"; // other sites cannot set it without asking
     const response = await fetch(path, {
-      method, headers, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(timeoutMs),
+      method, headers, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(patienceMs),
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();

@@ -7,6 +7,7 @@ import type { Lang } from "../ui/lang.ts";
 import type { Api, Inbox, Me } from "./api.ts";
 import { Desk } from "./desk.ts";
 import type { Filter } from "./filter.ts";
+import { Knowledge } from "./knowledge.ts";
 import { ConversationList } from "./list.ts";
 import { Lists } from "./lists.ts";
 import { Toasts } from "./menu.ts";
@@ -46,6 +47,7 @@ export class App {
   private readonly shadows: ShadowView | undefined;
   private readonly nothing: HTMLElement;
   private readonly columns: HTMLElement;
+  private readonly knowledge: Knowledge | undefined;
   private readonly endings: (() => void)[] = [];
   private filter: Filter = "waiting";
   private inbox = "";
@@ -66,6 +68,7 @@ export class App {
     this.topbar = new Topbar({
       words, me: options.me,
       onPresence: (p) => this.desk.present(p), onTheme: () => options.onTheme(), onLang: () => options.onLang(), onHelp: () => showShortcuts(words),
+      onKnowledge: options.me.role === "admin" ? () => this.read(this.knowledge?.el.hidden === true) : undefined,
       onSignOut: () => options.onSignOut(), onRetry: () => this.desk.client.retry(),
     });
     this.list = new ConversationList({
@@ -97,11 +100,14 @@ export class App {
     this.side = new Side({ speech, more: this.shadows?.el, onPriority: (p) => this.desk.prioritize(p), onTag: (add, remove) => this.desk.tag(add, remove), onClose: () => this.columns.classList.remove("detailed") });
     this.nothing = h("section", { class: "nothing" }, icon("inbox", "icon big"), h("p", {}, words.choose), h("p", { class: "soft" }, words.chooseMore));
     this.columns = h("main", { class: "columns" }, this.list.el, this.talk.el, this.nothing, this.side.el);
-    this.el = h("div", { class: "console" }, this.topbar.el, this.topbar.banner, this.columns, toasts.el);
-    this.endings.push(listenForShortcuts({
-      move: (by) => this.move(by), write: (mode) => this.desk.selected !== undefined && this.talk.write(mode),
-      deed: (what) => void this.act({ do: what }), snooze: () => this.talk.snoozeMenu(),
-      search: () => this.list.search.focus(), filter: (f) => this.turnTo(f), back: () => this.select(undefined),
+    if (options.me.role === "admin") this.knowledge = new Knowledge({ api: options.api, speech, tell: (text, tone) => toasts.tell(text, tone) });
+    this.el = h("div", { class: "console" }, this.topbar.el, this.topbar.banner, this.columns, this.knowledge?.el, toasts.el);
+    const here = (run: () => void) => () => this.columns.hidden || run();
+    this.endings.push(() => this.knowledge?.close(), listenForShortcuts({
+      move: (by) => here(() => this.move(by))(), write: (mode) => here(() => this.desk.selected !== undefined && this.talk.write(mode))(),
+      deed: (what) => here(() => void this.act({ do: what }))(), snooze: here(() => this.talk.snoozeMenu()),
+      search: () => this.columns.hidden ? this.knowledge?.search() : this.list.search.focus(), filter: (f) => here(() => this.turnTo(f))(),
+      back: () => this.columns.hidden ? this.knowledge?.back() === false && this.read(false) : this.select(undefined),
     }, words));
   }
 
@@ -119,6 +125,14 @@ export class App {
   stop(): void {
     for (const end of this.endings) end();
     this.desk.client.stop();
+  }
+
+  /** read shows the packs in place of the conversations, or these again. */
+  private read(open: boolean): void {
+    show(this.columns, !open);
+    if (open) this.knowledge?.open();
+    else this.knowledge?.close();
+    this.topbar.reading(open);
   }
 
   /** act carries a command out; who takes a conversation finds it among their own. */

@@ -13,6 +13,8 @@ export interface TopbarOptions {
   onTheme(): void;
   onLang(): void;
   onHelp(): void;
+  /** onKnowledge opens or leaves the packs; only admins get the button. */
+  onKnowledge: (() => void) | undefined;
   onSignOut(): void;
   onRetry(): void;
 }
@@ -22,6 +24,7 @@ export class Topbar {
   readonly el: HTMLElement;
   readonly banner = h("div", { class: "banner", attrs: { role: "alert" } });
   private readonly presence: HTMLButtonElement;
+  private readonly knowledge: HTMLButtonElement | undefined;
   private readonly presenceText = h("span");
 
   constructor(private readonly options: TopbarOptions) {
@@ -36,16 +39,24 @@ export class Topbar {
       { label: options.words.help, run: () => options.onHelp() },
       { label: options.words.logout, run: () => options.onSignOut() },
     ]) }, h("span", { class: "avatar agent", attrs: { "aria-hidden": "true" } }, initial(me.name)), h("span", { class: "name" }, me.name));
+    const { onKnowledge } = options;
+    if (onKnowledge !== undefined) this.knowledge = h("button", { class: "quiet knowledgebutton", attrs: { type: "button", "aria-label": words.knowledge, "aria-pressed": "false" }, onclick: () => onKnowledge() }, icon("book"), h("span", {}, words.knowledge));
     const tool = (name: "globe" | "moon" | "keyboard", label: string, run: () => void) => h("button", { class: "icononly wideonly", attrs: { type: "button", "aria-label": label, title: label }, onclick: run }, icon(name));
     this.el = h("header", { class: "topbar" },
       h("span", { class: "product" }, icon("chat"), h("span", {}, words.product)),
       h("span", { class: "spring" }),
+      this.knowledge,
       h("div", { class: "menubox" }, this.presence),
       tool("keyboard", words.help, () => options.onHelp()),
       tool("globe", words.language, () => options.onLang()),
       tool("moon", words.theme, () => options.onTheme()),
       h("div", { class: "menubox" }, account));
     show(this.banner, false);
+  }
+
+  /** reading says whether the packs are open. */
+  reading(open: boolean): void {
+    this.knowledge?.setAttribute("aria-pressed", String(open));
   }
 
   /** update shows the presence and what is wrong with the connection, if anything. */

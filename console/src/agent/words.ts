@@ -1,7 +1,7 @@
 import type { Lang } from "../ui/lang.ts";
 
 const zh = {
-  product: "客服工作台",
+  product: "客服工作台", knowledge: "知识库",
   login: "登录", loginTitle: "登录客服工作台", email: "邮箱", password: "密码", loginBusy: "正在登录…",
   loginBad: "邮箱或密码不正确。", loginMany: "尝试次数过多，请稍后再试。", loginDown: "服务器暂时不可用，请稍后再试。",
   firstRun: "首次使用？用安装令牌创建管理员",
@@ -39,7 +39,7 @@ const zh = {
 export type Words = typeof zh;
 
 const en: Words = {
-  product: "Agent console",
+  product: "Agent console", knowledge: "Knowledge",
   login: "Sign in", loginTitle: "Sign in to the console", email: "E-mail", password: "Password", loginBusy: "Signing in…",
   loginBad: "The e-mail address or the password is wrong.", loginMany: "Too many attempts. Please wait a little.", loginDown: "The server cannot be reached. Please try again.",
   firstRun: "First run? Create the admin with the setup token",
