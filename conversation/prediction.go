@@ -8,6 +8,9 @@ type Prediction struct {
 	Auto       float32     `json:"auto"`               // threshold of the best candidate: at or above it the bot may answer by itself
 	Suggest    float32     `json:"suggest"`            // at or above it the bot may offer the candidates
 	Model      string      `json:"model,omitempty"`    // hash of pack and weights
+	Anger      float32     `json:"anger,omitempty"`    // at the service, 0–1; from 0.5 on the utterance is called angry
+	Abuse      float32     `json:"abuse,omitempty"`    // insults, obscenity, threats to people, 0–1
+	Threat     float32     `json:"threat,omitempty"`   // of an authority, a court, the police, the public, 0–1
 	Nearest    string      `json:"-"`                  // the training question most like the utterance; shown to agents, not stored
 }
 
