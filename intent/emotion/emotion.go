@@ -64,7 +64,8 @@ type Scorer struct {
 	lines [hashBytes]byte
 	bias  [heads]float32
 	scale [heads]float32
-	slots []slot // open addressing, a power of two, at most half full
+	slots []slot // open addressing by the upper bits, a power of two, at most half full
+	shift uint   // of a key, to its slot
 }
 
 type slot struct {
@@ -93,24 +94,25 @@ func Read(data []byte) (*Scorer, error) {
 	if rows > len(data) || len(data) != rows*rowBytes {
 		return nil, fmt.Errorf("%w: %d rows in %d bytes", ErrBroken, rows, len(data))
 	}
-	size := 16
-	for size < 2*rows {
-		size *= 2
+	for s.shift = 28; s.shift > 0 && 1<<(32-s.shift) < 2*rows; {
+		s.shift--
 	}
-	s.slots = make([]slot, size)
+	s.slots = make([]slot, 1<<(32-s.shift))
 	for ; len(data) > 0; data = data[rowBytes:] {
 		x := slot{key: binary.LittleEndian.Uint32(data)}
 		for h := range x.weights {
 			x.weights[h] = int8(data[4+h]) //nolint:gosec // a signed byte is what was written
 		}
-		at := int(x.key) & (size - 1)
+		at := x.key >> s.shift
 		for s.slots[at].key != 0 {
-			at = (at + 1) & (size - 1)
+			at = s.next(at)
 		}
 		s.slots[at] = x
 	}
 	return s, nil
 }
+
+func (s *Scorer) next(at uint32) uint32 { return (at + 1) & uint32(len(s.slots)-1) } //nolint:gosec // at most 2³²
 
 // Lines gives the hash of the lines that the weights were trained from.
 func (s *Scorer) Lines() string { return fmt.Sprintf("%x", s.lines) }
@@ -118,11 +120,11 @@ func (s *Scorer) Lines() string { return fmt.Sprintf("%x", s.lines) }
 // Score reads the tone of a text, which should be folded (see [Features]). A
 // text without words, marks or emoji has none.
 func (s *Scorer) Score(text []byte) Score {
-	var buffer [maxFeatures]uint32
+	var r reader
 	var sums [heads]int32
-	features := Features(buffer[:0], text)
-	for _, f := range features {
-		for at := int(f) & (len(s.slots) - 1); s.slots[at].key != 0; at = (at + 1) & (len(s.slots) - 1) {
+	r.read(text)
+	for _, f := range r.found[:r.n] {
+		for at := f >> s.shift; s.slots[at].key != 0; at = s.next(at) {
 			if s.slots[at].key != f {
 				continue
 			}
@@ -132,10 +134,10 @@ func (s *Scorer) Score(text []byte) Score {
 			break
 		}
 	}
-	if len(features) == 0 {
+	if r.n == 0 {
 		return Score{}
 	}
-	norm := float32(1 / math.Sqrt(float64(len(features))))
+	norm := float32(1 / math.Sqrt(float64(r.n)))
 	p := func(h Head) float32 { return logistic(s.bias[h] + s.scale[h]*float32(sums[h])*norm) }
 	return Score{Anger: p(Anger), Abuse: p(Abuse), Threat: p(Threat), Deny: p(Deny)}
 }

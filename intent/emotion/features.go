@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	// maxFeatures bounds the work a text makes. A text of 300 Chinese characters
+	// maxFeatures bounds the work that a text makes. A text of 300 Chinese characters
 	// or words stays below it; what comes behind is not looked at.
 	maxFeatures = 2048
 	// featureRoom is what one character or word adds at most, and the summary at
 	// the end.
 	featureRoom = 24
-	minPrefix    = 4 // letters
-	maxPrefix    = 6
-	maxUnitGram  = 4
+	minPrefix   = 4 // letters
+	maxPrefix   = 6
+	maxUnitGram = 4
 )
 
 // Seeds keep the families of features apart.
@@ -37,9 +37,9 @@ func key(h uint64) uint32 { return uint32(h >> 32) } //nolint:gosec // the half 
 // reader walks over a text and collects its features. The zero value is ready;
 // it lives on the stack.
 type reader struct {
-	out   []uint32
+	found [maxFeatures]uint32
+	n     int                     // of found
 	past  [maxUnitGram - 1]uint64 // hashes of the units before, newest first; 0 = none
-	first bool                    // no unit has been read yet
 
 	units, words    int
 	caps, capsRun   int // words in capital letters; the longest run of them
@@ -53,13 +53,18 @@ type reader struct {
 	repeats         int
 }
 
-// Features appends the names of the features of a text to out, at most to
-// out's capacity. The text is expected to be folded as package intent folds it
+// Features appends the names of the features of a text to out. The text is expected to be folded as package intent folds it
 // (half width, simplified characters); case, punctuation and emoji are kept,
 // because they carry the tone. A feature that occurs twice is appended twice.
 func Features(out []uint32, text []byte) []uint32 {
-	r := reader{out: out, first: true}
-	for i := 0; i < len(text) && len(r.out)+featureRoom <= cap(r.out); {
+	var r reader
+	r.read(text)
+	return append(out, r.found[:r.n]...)
+}
+
+// read collects the features of a text.
+func (r *reader) read(text []byte) {
+	for i := 0; i < len(text) && r.n+featureRoom <= maxFeatures; {
 		c, n := utf8.DecodeRune(text[i:])
 		if isMark(c) {
 			r.onMark(c)
@@ -82,11 +87,16 @@ func Features(out []uint32, text []byte) []uint32 {
 		i += n
 	}
 	r.endMarks()
+	if r.units == 0 && r.bangs+r.asks == 0 {
+		return // nothing was said
+	}
 	r.summary()
-	return r.out
 }
 
-func (r *reader) add(h uint64) { r.out = append(r.out, key(h)) }
+func (r *reader) add(h uint64) {
+	r.found[r.n] = key(h)
+	r.n++
+}
 
 // isMark reports the marks that tone is made of.
 func isMark(c rune) bool {
@@ -151,10 +161,8 @@ func (r *reader) unit(h uint64) {
 	if h == r.past[0] && h == r.past[1] {
 		return // a third one in a row says nothing new
 	}
-	r.units++
-	if r.first {
+	if r.units++; r.units == 1 {
 		r.add(mix(mix(seedUnit, 0x5e), h))
-		r.first = false
 	}
 	// Oldest first, so that an n-gram has one name.
 	r.add(mix(seedUnit, h))
@@ -244,11 +252,7 @@ func (r *reader) prefixes(letters []rune) {
 
 // summary adds what only the whole text shows.
 func (r *reader) summary() {
-	shape := func(what, value uint64) {
-		if len(r.out) < cap(r.out) {
-			r.add(mix(mix(seedShape, what), value))
-		}
-	}
+	shape := func(what, value uint64) { r.add(mix(mix(seedShape, what), value)) }
 	shape(1, bucket(r.bangs))
 	shape(2, bucket(r.asks))
 	shape(3, bucket(r.units))
@@ -264,7 +268,7 @@ func (r *reader) summary() {
 	if r.stretched {
 		shape(7, 1)
 	}
-	if r.past[0] != 0 && len(r.out) < cap(r.out) {
+	if r.past[0] != 0 {
 		r.add(mix(mix(seedUnit, 0x24), r.past[0]))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -13,7 +14,14 @@ import (
 )
 
 // maxSamples is how many sentences are made of one line at most.
-const maxSamples = 16
+const maxSamples = 48
+
+// A sentence that stands for itself weighs singleWeight. Of a line that makes
+// many, each weighs the less the more there are.
+const (
+	singleWeight = 3
+	lineWeight   = 6
+)
 
 // sample is one sentence to learn from.
 type sample struct {
@@ -117,10 +125,9 @@ func (b *book) samples(firstGroup int) ([]sample, error) {
 		}
 		slices.Sort(texts)
 		for _, text := range texts {
-			// Three single lines weigh as much as a line of which nine are made.
-			weight := float32(3)
-			if len(texts) > 4 {
-				weight = 4 / float32(len(texts)) * 1.5
+			weight := float32(singleWeight)
+			if len(texts) > singleWeight {
+				weight = float32(math.Sqrt(lineWeight / float64(len(texts))))
 			}
 			out = append(out, sample{text: text, targets: r.targets, weight: weight, group: firstGroup + i})
 		}

@@ -19,7 +19,7 @@ func files() []string { return []string{"en.txt", "zh.txt"} }
 // as even chances is not where an alarm pays. Chosen on testdata/tuning_*.jsonl,
 // never on the unseen lines.
 func shift() [4]float64 {
-	return [4]float64{emotion.Anger: -0.6, emotion.Abuse: 0.6, emotion.Threat: 0.9, emotion.Deny: 0.6}
+	return [4]float64{emotion.Anger: -0.65, emotion.Abuse: 0.6, emotion.Threat: 0.9, emotion.Deny: 0.6}
 }
 
 func main() {
