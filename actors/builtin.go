@@ -24,10 +24,16 @@ const (
 	phraseAskAgain  = "ask_again"
 	phraseBotFailed = "bot_failed"
 	phraseNone      = "none_of_these"
+	phraseApology   = "apology"
 )
 
 // answer decides a turn, or gives the behavior that has to run for it.
 func (b *builtin) answer(t *Turn) (conversation.Outcome, *Binding) {
+	out, slow := b.choose(t)
+	return t.soften(out), slow
+}
+
+func (b *builtin) choose(t *Turn) (conversation.Outcome, *Binding) {
 	c := t.Choice
 	switch c.Action {
 	case conversation.ActionHandover:

@@ -176,5 +176,8 @@ func (g *grain) newWork(t *turn) *Turn {
 	if w.Choice.Intent != "" {
 		w.Playbook, _ = g.e.o.Library.Playbook(inbox.Packs, w.Choice.Intent, w.Lang)
 	}
+	if t.timerID == "" {
+		w.Choice = inbox.Policy.Ease(s, w.Choice, w.Playbook)
+	}
 	return w
 }

@@ -100,6 +100,12 @@ type Classifier interface {
 	Predict(ctx context.Context, u *conversation.Utterance, p *conversation.Prediction) error
 }
 
+// Ear hears the tone of a message. It is asked on a conversation's own mailbox
+// and must take microseconds.
+type Ear interface {
+	Tone(text conversation.Text) conversation.Tone
+}
+
 // Library is what the packs say.
 type Library interface {
 	Playbook(packs []string, intent, lang string) (*conversation.Playbook, bool)

@@ -41,6 +41,7 @@ type topic struct {
 	flow       string
 	thresholds thresholds
 	priority   conversation.Priority
+	anger      conversation.AngerPolicy
 	handover   bool
 	background bool
 }
@@ -166,6 +167,7 @@ func (l *layering) putIntent(k *pack, in *intent) {
 	}
 	t.flow = cmp.Or(in.flow, t.flow)
 	t.priority = cmp.Or(in.priority, t.priority)
+	t.anger = cmp.Or(in.anger, t.anger)
 	own := thresholds{auto: in.auto, suggest: in.suggest, margin: notStated}
 	own.fill(t.thresholds)
 	t.thresholds = own

@@ -3,6 +3,6 @@ package intent
 // PhraseNames lists the fixed sentences that a pack may hold.
 func PhraseNames() []string {
 	return []string{
-		"ask_again", "bot_failed", "clarify", "fallback", "handover", "handover_offline", "none_of_these",
+		"apology", "ask_again", "bot_failed", "clarify", "fallback", "handover", "handover_offline", "none_of_these",
 	}
 }
