@@ -133,9 +133,9 @@ func TestPacksSoundCalm(t *testing.T) {
 		for _, topic := range l.bundle([]string{name}).topics {
 			for _, q := range topic.ask {
 				angry := l.Tone(conversation.Text(q.text)).Anger >= ToneAlarm
-				switch {
-				case topic.id == conversation.IntentTalkToHuman: // asked for in any mood
-				case topic.id == "complaint":
+				switch topic.id {
+				case conversation.IntentTalkToHuman: // asked for in any mood
+				case "complaint":
 					complaints++
 					if angry {
 						heard++

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 )
 
 //go:generate go run ./gen
@@ -74,7 +73,7 @@ type slot struct {
 }
 
 // New gives the scorer with the weights that come with the program.
-var New = sync.OnceValues(func() (*Scorer, error) { return Read(embedded) })
+func New() (*Scorer, error) { return Read(embedded) }
 
 // Read reads weights. Errors: [ErrBroken].
 func Read(data []byte) (*Scorer, error) {

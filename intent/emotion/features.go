@@ -32,7 +32,7 @@ func mix(h, x uint64) uint64 {
 }
 
 // key is a feature's name: the upper half of its hash.
-func key(h uint64) uint32 { return uint32(h >> 32) } //nolint:gosec // the half that is wanted
+func key(h uint64) uint32 { return uint32(h >> 32) }
 
 // reader walks over a text and collects its features. The zero value is ready;
 // it lives on the stack.
@@ -77,9 +77,9 @@ func (r *reader) read(text []byte) {
 			n = r.word(text[i:])
 		case unspaced(c):
 			r.seen(c)
-			r.unit(uint64(c) * 0x100000001b3)
+			r.unit(runeUnit(c))
 		case unicode.IsSymbol(c) && c >= 0x203c, c >= 0x1f000:
-			r.unit(uint64(c) * 0x100000001b3)
+			r.unit(runeUnit(c))
 		case c == ' ' || c == '\'' || c == '"' || c == '“' || c == '”':
 		default:
 			r.pause(c)
@@ -93,6 +93,9 @@ func (r *reader) read(text []byte) {
 	r.summary()
 }
 
+// runeUnit names a character that is a unit by itself.
+func runeUnit(c rune) uint64 { return uint64(c) * 0x100000001b3 } //nolint:gosec // runes of a text are not negative
+
 func (r *reader) add(h uint64) {
 	r.found[r.n] = key(h)
 	r.n++
@@ -104,9 +107,10 @@ func isMark(c rune) bool {
 }
 
 func (r *reader) onMark(c rune) {
-	if c == '！' {
+	switch c {
+	case '！':
 		c = '!'
-	} else if c == '？' {
+	case '？':
 		c = '?'
 	}
 	if c == '!' {
@@ -124,7 +128,7 @@ func (r *reader) endMarks() {
 	if r.markCount == 0 {
 		return
 	}
-	kind := uint64(r.mark)
+	kind := uint64(r.mark) //nolint:gosec // runes of a text are not negative
 	if r.mixed {
 		kind = 'x'
 	}
@@ -245,7 +249,7 @@ func (r *reader) prefixes(letters []rune) {
 	for n, c := range letters {
 		h = mix(h, uint64(c)) //nolint:gosec // as above
 		if n+1 >= minPrefix && n+1 <= maxPrefix {
-			r.add(mix(h, uint64(n+1))) //nolint:gosec // small
+			r.add(mix(h, uint64(n+1)))
 		}
 	}
 }
@@ -277,7 +281,7 @@ func (r *reader) summary() {
 func bucket(n int) uint64 {
 	for i, limit := range [...]int{0, 1, 2, 4, 8, 16, 32} {
 		if n <= limit {
-			return uint64(i) //nolint:gosec // small
+			return uint64(i)
 		}
 	}
 	return 7
