@@ -82,7 +82,7 @@ func readBook(file string) (*book, error) {
 		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(line, "== "):
 			part, section, targets = "", true, [4]float32{}
-			for _, word := range strings.FieldsSeq(line[3:]) {
+			for word := range strings.FieldsSeq(line[3:]) {
 				add, ok := known[word]
 				if !ok {
 					return nil, fmt.Errorf("%s:%d: there is no tone %q", file, n, word)
