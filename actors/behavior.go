@@ -84,6 +84,23 @@ func (t *Turn) Phrase(name string) string {
 	return t.phrase(name, t.Lang)
 }
 
+// soften puts the packs' apology before what is said to an angry visitor who
+// has not heard one. Own behaviors choose their words themselves: the apology
+// is t.Phrase("apology"), and an outcome that holds one says Softened.
+func (t *Turn) soften(out conversation.Outcome) conversation.Outcome {
+	apology := t.Phrase(phraseApology)
+	if !t.Choice.Soften || apology == "" || len(out.Replies) == 0 {
+		return out
+	}
+	text := conversation.Text(apology) + "\n" + out.Replies[0].Text
+	if len(text) > conversation.MaxTextBytes {
+		return out
+	}
+	out.Replies = slices.Clone(out.Replies)
+	out.Replies[0].Text, out.Softened = text, true
+	return out
+}
+
 // Reply answers with texts and keeps what the dialogue knows.
 func (t *Turn) Reply(texts ...string) conversation.Outcome {
 	out := conversation.Outcome{Intent: t.Choice.Intent, Slots: t.Slots}

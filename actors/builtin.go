@@ -31,10 +31,16 @@ const (
 	phraseResume    = "resume"
 	phraseAlso      = "also"
 	phraseDenied    = "denied"
+	phraseApology   = "apology"
 )
 
 // answer decides a turn, or gives the behavior that has to run for it.
 func (b *builtin) answer(t *Turn) (conversation.Outcome, *Binding) {
+	out, slow := b.choose(t)
+	return t.soften(out), slow
+}
+
+func (b *builtin) choose(t *Turn) (conversation.Outcome, *Binding) {
 	c := t.Choice
 	switch c.Action {
 	case conversation.ActionHandover:

@@ -188,4 +188,7 @@ func (e *Engine) understand(w *Turn, pred *conversation.Prediction, policy conve
 	if w.Choice.Intent != "" {
 		w.Playbook, _ = e.o.Library.Playbook(w.Inbox.Packs, w.Choice.Intent, w.Lang)
 	}
+	if w.Timer == "" {
+		w.Choice = policy.Ease(s, w.Choice, w.Playbook)
+	}
 }

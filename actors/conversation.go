@@ -54,6 +54,7 @@ type visit struct {
 	sender  *actor.PID
 	came    time.Time
 	again   bool // put back once already, after a conflict
+	tone    conversation.Tone
 }
 
 func newGrain(e *Engine, name string) *grain {
@@ -148,7 +149,12 @@ func (g *grain) settle() {
 // share one append.
 func (g *grain) accept(v *visit) {
 	m := v.deliver
-	cmd := g.acceptCommand(m)
+	if g.e.o.Ear != nil {
+		// Here, and not with the classifier: people's messages are heard while
+		// humans have the conversation, too, and when scoring is late.
+		v.tone = g.e.o.Ear.Tone(m.in.Text)
+	}
+	cmd := g.acceptCommand(v)
 	known, err := g.lookUpRef(m)
 	if err != nil {
 		g.refuse(v.sender, err)
@@ -180,8 +186,15 @@ func (g *grain) accept(v *visit) {
 	}
 }
 
-func (g *grain) acceptCommand(m *deliver) conversation.AcceptMessage {
-	return conversation.AcceptMessage{Origin: m.origin, Ref: m.in.Ref, Text: m.in.Text, Metadata: m.in.Metadata}
+func (g *grain) acceptCommand(v *visit) conversation.AcceptMessage {
+	m := v.deliver
+	c := conversation.AcceptMessage{Origin: m.origin, Ref: m.in.Ref, Text: m.in.Text, Metadata: m.in.Metadata, Tone: v.tone}
+	if v.tone != (conversation.Tone{}) {
+		if inbox, err := g.e.o.Directory.Inbox(m.in.Inbox); err == nil {
+			c.Raise = inbox.Policy.RaiseTo()
+		}
+	}
+	return c
 }
 
 // endsPending reports whether the bot has the conversation after events.

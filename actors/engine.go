@@ -32,6 +32,7 @@ type Options struct {
 	Directory  Directory
 	Classifier Classifier
 	Library    Library
+	Ear        Ear // nil = nobody listens, and every visitor counts as calm
 	Sender     Sender
 	HTTP       *http.Client // for flows; expected to refuse addresses that the operator has not allowed
 	Key        []byte       // secret from which conversation ids are derived, at least 32 bytes, the same on every node

@@ -74,7 +74,7 @@ func (f *flows) Turn(ctx context.Context, t *Turn) (conversation.Outcome, error)
 	case err != nil:
 		return conversation.Outcome{}, fmt.Errorf("flow %s: %w: %w", flow.Name, errLookup, err)
 	case status == http.StatusNotFound:
-		return f.notFound(t), nil
+		return t.soften(f.notFound(t)), nil
 	case status < 200 || status > 299:
 		return conversation.Outcome{}, fmt.Errorf("flow %s: %w: status %d", flow.Name, errLookup, status)
 	}
@@ -83,7 +83,7 @@ func (f *flows) Turn(ctx context.Context, t *Turn) (conversation.Outcome, error)
 	if len(out.Replies) > 0 {
 		out.Replies[0].Buttons = withMore(t.more, t.Playbook.Buttons)
 	}
-	return f.b.beside(t, out), nil
+	return t.soften(f.b.beside(t, out)), nil
 }
 
 // withMore puts a button for each further value of a message before others.

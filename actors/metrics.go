@@ -13,6 +13,8 @@ type metrics struct {
 	duplicates  prometheus.Counter
 	turns       *prometheus.HistogramVec
 	handovers   *prometheus.CounterVec
+	moods       *prometheus.CounterVec
+	moodReasons *prometheus.CounterVec
 	stale       prometheus.Counter
 	behaviors   *prometheus.CounterVec
 	appendFails *prometheus.CounterVec
@@ -40,6 +42,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"outcome"}),
 		handovers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "colloquy_handovers_total", Help: "Conversations given to humans.",
+		}, []string{"reason"}),
+		moods: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_mood_changes_total", Help: "Visitors who became angry, or calm again.",
+		}, []string{"to"}),
+		moodReasons: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_mood_reasons_total", Help: "Reasons told with a change of mood, or with grave words in the same mood.",
 		}, []string{"reason"}),
 		stale: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "colloquy_turns_stale_total", Help: "Bot results dropped because the conversation had moved on.",
@@ -75,7 +83,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "colloquy_reads_behind_total", Help: "Answers given while this node's copy of the journal did not show them yet.",
 		}),
 	}
-	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.handovers, m.stale, m.behaviors, m.appendFails, m.scoring,
+	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.handovers, m.moods, m.moodReasons, m.stale, m.behaviors, m.appendFails, m.scoring,
 		m.scoringFull, m.requests, m.waiting, m.agents, m.outbox, m.deliveries, m.behind)
 	m.start()
 	return m
@@ -89,6 +97,12 @@ func (m *metrics) start() {
 	}
 	for _, r := range handoverReasons() {
 		m.handovers.WithLabelValues(string(r))
+	}
+	for _, to := range []conversation.Temper{conversation.TemperCalm, conversation.TemperAngry} {
+		m.moods.WithLabelValues(string(to))
+	}
+	for _, r := range conversation.MoodReasons() {
+		m.moodReasons.WithLabelValues(string(r))
 	}
 	for _, r := range []string{"ok", "error", "panic", "timeout", "canceled"} {
 		m.behaviors.WithLabelValues(r)
@@ -108,7 +122,17 @@ func handoverReasons() []conversation.HandoverReason {
 	return []conversation.HandoverReason{
 		conversation.HandoverAsked, conversation.HandoverAbstained, conversation.HandoverPolicy, conversation.HandoverBotFailed,
 		conversation.HandoverNoBot, conversation.HandoverLookup, conversation.HandoverMissingSlot, conversation.HandoverByAgent,
-		conversation.HandoverReopened, conversation.HandoverBehavior,
+		conversation.HandoverReopened, conversation.HandoverBehavior, conversation.HandoverAnger,
+	}
+}
+
+// moodChanged counts a change of mood.
+func (m *metrics) moodChanged(ev conversation.MoodChanged) {
+	if ev.From != ev.To {
+		m.moods.WithLabelValues(string(ev.To)).Inc()
+	}
+	for _, r := range ev.Reasons {
+		m.moodReasons.WithLabelValues(string(r)).Inc()
 	}
 }
 

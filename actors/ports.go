@@ -109,6 +109,12 @@ type AsyncClassifier interface {
 	PredictAsync(ctx context.Context, u *conversation.Utterance, done func(*conversation.Prediction, error))
 }
 
+// Ear hears the tone of a message. It is asked on a conversation's own mailbox
+// and must take microseconds.
+type Ear interface {
+	Tone(text conversation.Text) conversation.Tone
+}
+
 // Library is what the packs say.
 type Library interface {
 	Playbook(packs []string, intent, lang string) (*conversation.Playbook, bool)

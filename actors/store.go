@@ -233,8 +233,11 @@ func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry)
 		}
 	}
 	for _, e := range entries {
-		if h, ok := e.Event.(conversation.HandoverRequested); ok {
-			g.e.metrics.handedOver(h.Reason)
+		switch ev := e.Event.(type) { //nolint:gochecksumtype // the events that are counted
+		case conversation.HandoverRequested:
+			g.e.metrics.handedOver(ev.Reason)
+		case conversation.MoodChanged:
+			g.e.metrics.moodChanged(ev)
 		}
 	}
 }

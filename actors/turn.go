@@ -186,7 +186,7 @@ func (g *grain) storeHeld() bool {
 // turned out to be stored.
 func (g *grain) stageHeld() bool {
 	t := g.turn
-	d, err := conversation.Decide(g.state, g.acceptCommand(t.held.deliver), g.now())
+	d, err := conversation.Decide(g.state, g.acceptCommand(t.held), g.now())
 	if err == nil && d.Duplicate == 0 {
 		g.stage(d.Events)
 		t.seq = g.state.LastVisitor

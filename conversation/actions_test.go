@@ -44,6 +44,11 @@ func (w *world) actions() map[string]func(*rapid.T) {
 	}
 }
 
+// someShare is what a scorer, which may be anybody's, gives.
+func someShare(t *rapid.T) float32 {
+	return rapid.SampledFrom([]float32{0, 0.3, 0.5, 0.8, 1, -1, 7, float32(math.NaN()), float32(math.Inf(1))}).Draw(t, "share")
+}
+
 // oneAppend is a message and its turn together, as with a quick classifier.
 func (w *world) oneAppend(t *rapid.T) {
 	before := w.state.Clone()
@@ -83,6 +88,9 @@ func (w *world) accept(t *rapid.T) AcceptMessage {
 	c := AcceptMessage{Origin: w.origin, Ref: someRef(t), Text: someText(t)}
 	if rapid.IntRange(0, 9).Draw(t, "metadata") == 0 {
 		c.Metadata = map[string]string{"page": secret}
+	}
+	if rapid.IntRange(0, 2).Draw(t, "toned") == 0 {
+		c.Tone, c.Raise = Tone{Anger: someShare(t), Abuse: someShare(t), Threat: someShare(t), Deny: someShare(t)}, somePriority(t)
 	}
 	return c
 }

@@ -53,6 +53,8 @@ type Head struct {
 	Tags         []string       `json:"tags,omitempty"`
 	Reason       HandoverReason `json:"handover_reason,omitempty"`
 	Intent       string         `json:"intent,omitempty"`
+	Mood         Temper         `json:"mood,omitempty"`         // empty = calm
+	MoodReasons  []MoodReason   `json:"mood_reasons,omitempty"` // why; of a calm visitor only what agents should know
 	CreatedAt    time.Time      `json:"created_at"`
 	LastActivity time.Time      `json:"last_activity"`
 	WaitingSince time.Time      `json:"waiting_since,omitzero"`

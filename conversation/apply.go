@@ -55,6 +55,8 @@ func (s *State) Apply(e Entry) {
 		s.Timers = append(s.Timers, ev.Timer)
 	case TimerEnded:
 		s.dropTimer(ev.ID)
+	case MoodChanged:
+		s.applyMood(ev)
 	}
 }
 
@@ -67,6 +69,7 @@ func (s *State) applyStarted(ev ConversationStarted, at time.Time) {
 }
 
 func (s *State) applyAccepted(ev MessageAccepted, e Entry) {
+	s.Mood, _, _ = s.hear(ev, e.At)
 	s.LastVisitor = e.Seq
 	if s.WaitingSince.IsZero() {
 		s.WaitingSince = e.At
@@ -125,6 +128,7 @@ func (s *State) applyTurn(ev TurnCompleted) {
 		d.Lang = ev.Lang
 	}
 	d.turn(&ev)
+	s.Mood.Softened = s.Mood.Softened || ev.Softened
 	d.learn(ev.Slots)
 	if ev.Forget {
 		d.Ask, d.Asked, d.Slots, d.Pending = "", 0, nil, nil
@@ -169,7 +173,7 @@ func (s *State) applyStatus(ev StatusChanged, at time.Time) {
 		s.Queue, s.QueuedAt = QueueNone, time.Time{}
 	case StatusResolved, StatusClosed:
 		s.Handler, s.Assignee, s.Queue, s.QueuedAt = HandlerNone, "", QueueNone, time.Time{}
-		s.WaitingSince = time.Time{}
+		s.WaitingSince, s.Mood = time.Time{}, Mood{} // what comes back may be about something else
 		if ev.To == StatusResolved {
 			s.ResolvedAt = at
 		}

@@ -23,7 +23,7 @@ func sampleEvents() map[string]Event {
 			Inbox: "shop", Channel: ChannelWeb, Contact: ContactID{2}, Peer: "77", Previous: ConversationID{3}, Status: StatusPending,
 			Handler: HandlerBot,
 		},
-		"MessageAccepted": MessageAccepted{Ref: "r1", Text: "hello", Metadata: map[string]string{"page": "/a"}},
+		"MessageAccepted": MessageAccepted{Ref: "r1", Text: "hello", Metadata: map[string]string{"page": "/a"}, Tone: Tone{Anger: 0.75, Abuse: 0.5, Threat: 0.25, Deny: 0.5}},
 		"ReplyComposed": ReplyComposed{
 			InReplyTo: 2, Text: "hi", Buttons: []Button{{Label: "yes", Text: "yes, please"}}, Inline: true,
 			Bot: Provenance{Intent: "x", Confidence: 0.5, Model: "m1", Behavior: "faq"},
@@ -32,7 +32,7 @@ func sampleEvents() map[string]Event {
 		"NoteAdded":    NoteAdded{Agent: "a1", Ref: "n1", Text: "VIP"},
 		"TurnCompleted": TurnCompleted{
 			Turn: 2, Intent: "x", Confidence: 0.5, Lang: "en", Model: "m1", Behavior: "faq", Ask: "order",
-			Slots: map[string]string{"k": "v"}, Forget: true, Abstained: true, Offered: []string{"y"}, Denied: "z",
+			Slots: map[string]string{"k": "v"}, Forget: true, Abstained: true, Offered: []string{"y"}, Denied: "z", Softened: true,
 		},
 		"HandoverRequested": HandoverRequested{Reason: HandoverAsked, Intent: "x", Confidence: 0.5, Summary: "s", By: "a1"},
 		"AgentAssigned":     AgentAssigned{Agent: "a2", Before: "a1", By: "lead", Claimed: true},
@@ -47,6 +47,7 @@ func sampleEvents() map[string]Event {
 		"MessageSent":       MessageSent{Message: 4, Result: DeliveryFailed, ProviderID: "t-1", Detail: "blocked"},
 		"TimerStarted":      TimerStarted{Timer{ID: "t", Due: at}},
 		"TimerEnded":        TimerEnded{ID: "t", Fired: true},
+		"MoodChanged":       MoodChanged{From: TemperCalm, To: TemperAngry, Reasons: []MoodReason{MoodThreat, MoodSudden}, Heat: 320},
 	}
 }
 

@@ -32,6 +32,8 @@ type AcceptMessage struct {
 	Ref      Ref               `json:"ref,omitempty"` // the sender's id of this message; empty = cannot be recognized when repeated
 	Text     Text              `json:"text,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+	Tone     Tone              `json:"tone,omitzero"`   // what it sounds like, when somebody listened
+	Raise    Priority          `json:"raise,omitempty"` // the priority of an angry visitor; empty or none = leave
 	Known    Seq               `json:"known,omitempty"` // where an older delivery of Ref was stored, when the journal knows and the state no longer does
 }
 
@@ -60,6 +62,7 @@ type Outcome struct {
 	Priority Priority          `json:"priority,omitempty"` // raise to this
 	Tags     []string          `json:"tags,omitempty"`     // added
 	Resolve  bool              `json:"resolve,omitempty"`
+	Softened bool              `json:"softened,omitempty"` // the replies begin with an apology
 }
 
 // ReplyAsAgent is an agent's public message. It takes the conversation over

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,7 +77,30 @@ func decideAccept(s *State, c AcceptMessage, now time.Time) (Decision, error) {
 	if err := checkMessage(c.Ref, c.Text, c.Metadata); err != nil {
 		return Decision{}, err
 	}
-	message := MessageAccepted{Ref: c.Ref, Text: c.Text, Metadata: maps.Clone(c.Metadata)}
+	message := MessageAccepted{Ref: c.Ref, Text: c.Text, Metadata: maps.Clone(c.Metadata), Tone: c.Tone.stored()}
+	d, err := decideMessage(s, c, message, now)
+	if err == nil {
+		d.Events = append(d.Events, moodEvents(s, c, message, now)...)
+	}
+	return d, err
+}
+
+// moodEvents gives what a message changes about the visitor's mood: it is told,
+// and an angry visitor comes before others of the same age.
+func moodEvents(s *State, c AcceptMessage, message MessageAccepted, now time.Time) []Event {
+	change := s.turn(message, now)
+	if change == nil {
+		return nil
+	}
+	out := []Event{*change}
+	if change.To == TemperAngry && c.Raise.Rank() > s.Priority.Rank() {
+		out = append(out, PriorityChanged{From: cmp.Or(s.Priority, PriorityNone), To: c.Raise})
+	}
+	return out
+}
+
+// decideMessage takes a message that is new.
+func decideMessage(s *State, c AcceptMessage, message MessageAccepted, now time.Time) (Decision, error) {
 	if !s.Started() {
 		return decideStart(c, message)
 	}

@@ -30,6 +30,7 @@ func decideTurn(s *State, c CompleteTurn, now time.Time) (Decision, error) {
 	done := TurnCompleted{
 		Turn: c.Turn, Intent: o.Intent, Behavior: c.Behavior, Ask: o.Ask,
 		Slots: maps.Clone(o.Slots), Forget: o.Forget, Abstained: o.Abstain, Offered: slices.Clone(o.Offer), Denied: o.Denied,
+		Softened: o.Softened,
 	}
 	if c.Prediction != nil {
 		done.Lang, done.Model = c.Prediction.Lang, c.Prediction.Model

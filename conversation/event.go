@@ -33,6 +33,7 @@ const (
 	HandoverByAgent     HandoverReason = "by_agent"
 	HandoverReopened    HandoverReason = "reopened"
 	HandoverBehavior    HandoverReason = "behavior" // a custom behavior said so
+	HandoverAnger       HandoverReason = "anger"    // the visitor is angry, and the bot has nothing certain to say
 )
 
 // ConversationStarted is always the first event.
@@ -51,6 +52,7 @@ type MessageAccepted struct {
 	Ref      Ref               `json:"ref,omitempty"`
 	Text     Text              `json:"text"`
 	Metadata map[string]string `json:"metadata,omitempty"`
+	Tone     Tone              `json:"tone,omitzero"` // of a message that is not calm
 }
 
 // ReplyComposed is a message of the bot.
@@ -89,8 +91,18 @@ type TurnCompleted struct {
 	Slots      map[string]string `json:"slots,omitempty"`
 	Forget     bool              `json:"forget,omitempty"`
 	Abstained  bool              `json:"abstained,omitempty"`
-	Offered    []string          `json:"offered,omitempty"` // intents that the reply offers, in the order of its buttons
-	Denied     string            `json:"denied,omitempty"`  // the topic whose answer the visitor said was not what was asked
+	Offered    []string          `json:"offered,omitempty"`  // intents that the reply offers, in the order of its buttons
+	Denied     string            `json:"denied,omitempty"`   // the topic whose answer the visitor said was not what was asked
+	Softened   bool              `json:"softened,omitempty"` // the replies begin with an apology
+}
+
+// MoodChanged says that the visitor is in another mood, or has said something
+// grave in the same one. It follows the message that made it so.
+type MoodChanged struct {
+	From    Temper       `json:"from"`
+	To      Temper       `json:"to"`
+	Reasons []MoodReason `json:"reasons,omitempty"` // of the new mood; in the order of [MoodReasons]
+	Heat    int          `json:"heat,omitempty"`    // see [Mood]
 }
 
 // HandoverRequested gives the conversation to the humans of its inbox.
@@ -197,6 +209,7 @@ func (PriorityChanged) event()     {}
 func (MessageSent) event()         {}
 func (TimerStarted) event()        {}
 func (TimerEnded) event()          {}
+func (MoodChanged) event()         {}
 
 // Kind implements [Event].
 func (ConversationStarted) Kind() string { return "conversation.started" }
@@ -248,3 +261,6 @@ func (TimerStarted) Kind() string { return "timer.started" }
 
 // Kind implements [Event].
 func (TimerEnded) Kind() string { return "timer.ended" }
+
+// Kind implements [Event].
+func (MoodChanged) Kind() string { return "conversation.mood_changed" }

@@ -8,12 +8,13 @@ import "time"
 type Playbook struct {
 	Intent   string
 	Title    string
-	Answer   string   // may hold {slots} and {variables}
-	Buttons  []Button // follow-ups offered with the answer
-	Need     []Slot   // asked for when absent
-	Flow     *Flow    // nil = answer from the text alone
-	Handover bool     // always ends at a human, after the answer
-	Priority Priority // raised to this on match; PriorityNone = leave
+	Answer   string      // may hold {slots} and {variables}
+	Buttons  []Button    // follow-ups offered with the answer
+	Need     []Slot      // asked for when absent
+	Flow     *Flow       // nil = answer from the text alone
+	Handover bool        // always ends at a human, after the answer
+	Priority Priority    // raised to this on match; PriorityNone = leave
+	Anger    AngerPolicy // what an angry visitor changes; empty = the inbox's
 
 	Variables map[string]string // the pack's values, below the inbox's own
 }

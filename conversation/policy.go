@@ -1,5 +1,7 @@
 package conversation
 
+import "cmp"
+
 // Policy is when an inbox's bot speaks and when it stops. The zero value is a
 // usable policy.
 type Policy struct {
@@ -8,7 +10,34 @@ type Policy struct {
 	MaxAbstains int     `json:"max_abstains,omitempty"` // turns in a row not understood before handover; zero = 2
 	MaxAsks     int     `json:"max_asks,omitempty"`     // times a slot is asked for before handover; zero = 2
 	Silent      bool    `json:"silent,omitempty"`       // predict, never answer: every turn goes to humans
+
+	Anger         AngerPolicy `json:"anger,omitempty"`          // what an angry visitor changes; empty = escalate
+	AngerPriority Priority    `json:"anger_priority,omitempty"` // of an angry visitor's conversation; empty = high, none = leave
 }
+
+// AngerPolicy says what the bot does about an angry visitor. Agents see the
+// mood whatever it says.
+type AngerPolicy string
+
+// The policies, from the least to the most.
+const (
+	AngerIgnore   AngerPolicy = "ignore"   // answers as always, and leaves the priority
+	AngerSoften   AngerPolicy = "soften"   // apologizes once before the answer, and raises the priority
+	AngerEscalate AngerPolicy = "escalate" // the same, and gives to humans when anger stays or threatens and the bot has nothing certain to say
+	AngerHandover AngerPolicy = "handover" // the same, and gives to humans at once
+)
+
+// Known reports whether a is one of the policies or empty.
+func (a AngerPolicy) Known() bool {
+	switch a {
+	case "", AngerIgnore, AngerSoften, AngerEscalate, AngerHandover:
+		return true
+	}
+	return false
+}
+
+// defaultAngerPriority is the priority of an angry visitor's conversation.
+const defaultAngerPriority = PriorityHigh
 
 // The defaults of a zero [Policy].
 const (
@@ -39,6 +68,13 @@ type Choice struct {
 	Denied     string         // the topic whose answer the text says was not what was asked
 	Help       bool           // for continue: the visitor does not have the slot's value, or asks where to find it
 	Leaves     bool           // for answer: a question of the bot stays open meanwhile
+	Soften     bool           // the visitor is angry and has heard no apology yet
+}
+
+// certain reports whether the bot knows what to say: it trusts the intent, or
+// has just been given what it asked for.
+func (c *Choice) certain() bool {
+	return c.Action == ActionAnswer || c.Action == ActionContinue && c.Confidence == 1
 }
 
 // maxOffer is how many intents a clarifying question offers.
@@ -73,6 +109,36 @@ func (p Policy) Choose(s *State, pred *Prediction, heard Heard) Choice {
 		}
 	}
 	return r.doubtful()
+}
+
+// Ease fits a choice to the visitor's mood. book is the playbook of the chosen
+// intent, or nil; what it says about anger counts before what the inbox says.
+//
+// Abuse alone changes nothing: people who swear still want an answer.
+func (p Policy) Ease(s *State, c Choice, book *Playbook) Choice {
+	how := p.Anger
+	if book != nil && book.Anger != "" {
+		how = book.Anger
+	}
+	if !s.Mood.Angry() || how == AngerIgnore || p.Silent {
+		return c
+	}
+	c.Soften = !s.Mood.Softened
+	grave := s.Mood.Threatens() || s.Mood.Stays()
+	leave := how == AngerHandover || how != AngerSoften && grave && !c.certain()
+	if leave && c.Action != ActionHandover {
+		c = Choice{Action: ActionHandover, Reason: HandoverAnger, Intent: c.Intent, Confidence: c.Confidence, Soften: c.Soften}
+	}
+	return c
+}
+
+// RaiseTo gives the priority that an angry visitor's conversation is raised to;
+// none when it is left.
+func (p Policy) RaiseTo() Priority {
+	if p.Anger == AngerIgnore {
+		return PriorityNone
+	}
+	return cmp.Or(p.AngerPriority, defaultAngerPriority)
 }
 
 // SlotResult says whether the slot that was asked for came.

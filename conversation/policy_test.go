@@ -175,3 +175,80 @@ func TestChooseByDialogue(t *testing.T) {
 		})
 	}
 }
+
+// TestEase: what each policy does about each mood.
+func TestEase(t *testing.T) {
+	t.Parallel()
+	calm := Mood{Temper: TemperCalm, Reasons: []MoodReason{MoodAbuse}}
+	angry := Mood{Temper: TemperAngry, Hot: 1, Reasons: []MoodReason{MoodSudden, MoodAbuse}}
+	told := Mood{Temper: TemperAngry, Hot: 1, Softened: true}
+	stays := Mood{Temper: TemperAngry, Hot: 2, Softened: true}
+	threatens := Mood{Temper: TemperAngry, Hot: 1, Reasons: []MoodReason{MoodThreat, MoodSudden}}
+	answer := Choice{Action: ActionAnswer, Intent: "refund", Confidence: 0.9}
+	given := Choice{Action: ActionContinue, Intent: "refund", Confidence: 1}
+	asked := Choice{Action: ActionContinue, Intent: "refund", Confidence: 0.3}
+	clarify := Choice{Action: ActionClarify, Offer: []Candidate{{"refund", 0.6}}}
+	fallback := Choice{Action: ActionFallback, Confidence: 0.2}
+	human := Choice{Action: ActionHandover, Reason: HandoverAsked}
+	soft := func(c Choice) Choice { c.Soften = true; return c }
+	leaves := func(c Choice) Choice {
+		return Choice{Action: ActionHandover, Reason: HandoverAnger, Intent: c.Intent, Confidence: c.Confidence, Soften: c.Soften}
+	}
+	for name, tc := range map[string]struct {
+		policy Policy
+		book   *Playbook
+		mood   Mood
+		choice Choice
+		want   Choice
+	}{
+		"calm":                        {mood: calm, choice: fallback, want: fallback},
+		"angry, knows":                {mood: angry, choice: answer, want: soft(answer)},
+		"angry, does not know":        {mood: angry, choice: fallback, want: soft(fallback)},
+		"apologized":                  {mood: told, choice: answer, want: answer},
+		"stays, knows":                {mood: stays, choice: answer, want: answer},
+		"stays, was given":            {mood: stays, choice: given, want: given},
+		"stays, was not given":        {mood: stays, choice: asked, want: leaves(asked)},
+		"stays, clarifies":            {mood: stays, choice: clarify, want: leaves(clarify)},
+		"stays, does not know":        {mood: stays, choice: fallback, want: leaves(fallback)},
+		"threatens, knows":            {mood: threatens, choice: answer, want: soft(answer)},
+		"threatens, does not know":    {mood: threatens, choice: fallback, want: leaves(soft(fallback))},
+		"goes to humans anyway":       {mood: threatens, choice: human, want: soft(human)},
+		"inbox hands over":            {policy: Policy{Anger: AngerHandover}, mood: angry, choice: answer, want: leaves(soft(answer))},
+		"inbox only softens":          {policy: Policy{Anger: AngerSoften}, mood: threatens, choice: fallback, want: soft(fallback)},
+		"inbox ignores":               {policy: Policy{Anger: AngerIgnore}, mood: threatens, choice: fallback, want: fallback},
+		"silent inbox":                {policy: Policy{Silent: true, Anger: AngerHandover}, mood: stays, choice: human, want: human},
+		"pack hands over":             {book: &Playbook{Anger: AngerHandover}, mood: angry, choice: answer, want: leaves(soft(answer))},
+		"pack before inbox":           {policy: Policy{Anger: AngerHandover}, book: &Playbook{Anger: AngerSoften}, mood: stays, choice: answer, want: answer},
+		"pack says nothing":           {policy: Policy{Anger: AngerHandover}, book: &Playbook{}, mood: angry, choice: answer, want: leaves(soft(answer))},
+		"calm where anger hands over": {policy: Policy{Anger: AngerHandover}, mood: calm, choice: answer, want: answer},
+	} {
+		if diff := cmp.Diff(tc.want, tc.policy.Ease(&State{Mood: tc.mood}, tc.choice, tc.book)); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+}
+
+func TestRaiseTo(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[Priority]Policy{
+		PriorityHigh:   {},
+		PriorityUrgent: {AngerPriority: PriorityUrgent},
+		PriorityLow:    {Anger: AngerHandover, AngerPriority: PriorityLow},
+		PriorityNone:   {Anger: AngerIgnore, AngerPriority: PriorityUrgent},
+	} {
+		if got := p.RaiseTo(); got != want {
+			t.Errorf("%+v: RaiseTo = %s, want %s", p, got, want)
+		}
+	}
+	if got := (Policy{AngerPriority: PriorityNone}).RaiseTo(); got != PriorityNone {
+		t.Errorf("none: RaiseTo = %s", got)
+	}
+	for _, a := range []AngerPolicy{"", AngerIgnore, AngerSoften, AngerEscalate, AngerHandover} {
+		if !a.Known() {
+			t.Errorf("%q is a policy", a)
+		}
+	}
+	if AngerPolicy("explode").Known() {
+		t.Error("any word is a policy")
+	}
+}

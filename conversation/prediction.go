@@ -10,6 +10,9 @@ type Prediction struct {
 	Model      string      `json:"model,omitempty"`     // hash of pack and weights
 	InContext  Candidate   `json:"in_context,omitzero"` // the best candidate when the text is read as going on with Utterance.Matters
 	Parts      []Candidate `json:"parts,omitempty"`     // the best candidate of each question, where the text holds several
+	Anger      float32     `json:"anger,omitempty"`     // at the service, 0–1; from 0.5 on the utterance is called angry
+	Abuse      float32     `json:"abuse,omitempty"`     // insults, obscenity, threats to people, 0–1
+	Threat     float32     `json:"threat,omitempty"`    // of an authority, a court, the police, the public, 0–1
 	Nearest    string      `json:"-"`                   // the training question most like the utterance; shown to agents, not stored
 }
 

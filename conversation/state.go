@@ -50,6 +50,7 @@ type State struct {
 	Delivered   Seq `json:"delivered,omitempty"`
 
 	Dialogue Dialogue  `json:"dialogue"`
+	Mood     Mood      `json:"mood,omitzero"`
 	Timers   []Timer   `json:"timers,omitempty"`
 	Recent   []Message `json:"recent,omitempty"` // oldest first
 	Refs     []RefRow  `json:"refs,omitempty"`   // oldest first
@@ -166,6 +167,10 @@ func (s *State) Head() Head {
 		Tags: s.Tags, Intent: s.Dialogue.Intent, CreatedAt: s.CreatedAt, LastActivity: s.LastActivity,
 		WaitingSince: s.WaitingSince, SnoozedUntil: s.SnoozedUntil, Version: s.Version,
 	}
+	if s.Mood.Angry() {
+		h.Mood = TemperAngry
+	}
+	h.MoodReasons = s.Mood.Reasons
 	if s.Handover != nil {
 		h.Reason = s.Handover.Reason
 	}
@@ -193,6 +198,7 @@ func cut(t Text, n int) Text {
 func (s *State) Clone() *State {
 	c := *s
 	c.Tags = slices.Clone(s.Tags)
+	c.Mood.Reasons = slices.Clone(s.Mood.Reasons)
 	c.Timers = slices.Clone(s.Timers)
 	c.Recent = slices.Clone(s.Recent)
 	for i := range c.Recent {

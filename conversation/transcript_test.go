@@ -131,6 +131,8 @@ func (p *play) command(l line) Command {
 	case "visitor":
 		return AcceptMessage{
 			Origin: p.origin, Ref: Ref(l.word(0)), Text: Text(l.opt("text", "")), Metadata: l.pairs("meta"), Known: l.seq("known", 0),
+			Tone:  Tone{Anger: l.number("anger"), Abuse: l.number("abuse"), Threat: l.number("threat"), Deny: l.number("deny")},
+			Raise: Priority(l.opt("raise", "")),
 		}
 	case "turn":
 		return l.turn(p.state, p.now)
@@ -270,6 +272,13 @@ func describe(s *State) string {
 	put("asked", s.Dialogue.Asked)
 	put("abstains", s.Dialogue.Abstains)
 	put("slots", s.Dialogue.Slots)
+	put("mood", s.Mood.Temper)
+	put("mood_reasons", s.Mood.Reasons)
+	put("heat", s.Mood.Heat)
+	put("hot", s.Mood.Hot)
+	if s.Mood.Softened {
+		put("softened", true)
+	}
 	put("last_turn", s.LastTurn)
 	put("read_visitor", s.ReadVisitor)
 	put("read_agent", s.ReadAgent)
@@ -344,6 +353,16 @@ func (l line) seq(key string, absent Seq) Seq {
 	return Seq(n)
 }
 
+// number gives a share; 0 when it is absent.
+func (l line) number(key string) float32 {
+	v := l.opt(key, "0")
+	f, err := strconv.ParseFloat(v, 32)
+	if err != nil {
+		l.td.Fatalf(l.t, "%s: %v", key, err)
+	}
+	return float32(f)
+}
+
 func (l line) duration(i int) time.Duration { return l.parseDuration(l.word(i)) }
 
 func (l line) parseDuration(s string) time.Duration {
@@ -361,7 +380,7 @@ func (l line) turn(s *State, now time.Time) CompleteTurn {
 	c.Outcome = Outcome{
 		Intent: l.opt("intent", ""), Ask: l.opt("ask", ""), Slots: l.pairs("slot"), Forget: l.has("forget"), Abstain: l.has("abstain"),
 		Handover: HandoverReason(l.opt("handover", "")), Summary: l.opt("summary", ""), Priority: Priority(l.opt("priority", "")),
-		Tags: l.all("tag"), Resolve: l.has("resolve"),
+		Tags: l.all("tag"), Resolve: l.has("resolve"), Softened: l.has("softened"),
 	}
 	for _, text := range l.all("reply") {
 		r := Reply{Text: Text(text)}

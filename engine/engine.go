@@ -226,7 +226,7 @@ func (e *Engine) openActors() error {
 	}
 	e.actors, err = actors.New(actors.Options{
 		System: e.system, Journal: e.store, Index: e.store, Lists: lists{e.store}, Directory: e.store,
-		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Sender: sender{channels.NewSender(e.channels)},
+		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels)},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Writable: func() bool { return e.store.Leader() != "" },

@@ -35,14 +35,14 @@ intents:
 `
 }
 
-// api is an admin's or agent's way to a node.
-type api struct {
+// packsAPI is an admin's or agent's way to a node.
+type packsAPI struct {
 	t     *testing.T
 	node  *Engine
 	token string
 }
 
-func newAPI(t *testing.T, e *Engine, role conversation.Role) api {
+func newAPI(t *testing.T, e *Engine, role conversation.Role) packsAPI {
 	t.Helper()
 	id := conversation.AgentID("a-" + string(role))
 	if _, err := e.Store().PutAgent(t.Context(), conversation.Agent{ID: id, Name: string(id), Email: string(id) + "@example.com", Role: role}); err != nil {
@@ -54,7 +54,7 @@ func newAPI(t *testing.T, e *Engine, role conversation.Role) api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return api{t: t, node: e, token: token}
+	return packsAPI{t: t, node: e, token: token}
 }
 
 // call is a request. Match is its If-Match, empty for none.
@@ -64,7 +64,7 @@ type call struct {
 }
 
 // do makes a request and reads the answer into out, which may be nil.
-func (a api) do(c call, out any) (status int, etag string) {
+func (a packsAPI) do(c call, out any) (status int, etag string) {
 	a.t.Helper()
 	raw, err := json.Marshal(c.body)
 	if err != nil {
@@ -96,7 +96,7 @@ func (a api) do(c call, out any) (status int, etag string) {
 }
 
 // want is do for an answer whose status is known.
-func (a api) want(status int, c call, out any) (etag string) {
+func (a packsAPI) want(status int, c call, out any) (etag string) {
 	a.t.Helper()
 	got, etag := a.do(c, out)
 	if got != status {
@@ -111,7 +111,7 @@ type packText struct {
 }
 
 // listed finds a pack in GET /v1/packs.
-func (a api) listed(name string) gateway.PackInfo {
+func (a packsAPI) listed(name string) gateway.PackInfo {
 	a.t.Helper()
 	var page struct {
 		Data []gateway.PackInfo `json:"data"`

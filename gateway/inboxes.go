@@ -145,6 +145,12 @@ func (g *Gateway) checkInbox(in *conversation.Inbox) error {
 	if p.Auto < 0 || p.Auto > 1 || p.Suggest < 0 || p.Suggest > 1 || p.MaxAbstains < 0 || p.MaxAsks < 0 || in.ReopenWindow < 0 {
 		return conversation.Refuse(conversation.CodeInvalid, "thresholds are 0 to 1, counts and times are not negative")
 	}
+	if !p.Anger.Known() {
+		return conversation.Refuse(conversation.CodeInvalid, "anger in a policy is ignore, soften, escalate or handover")
+	}
+	if p.AngerPriority.Rank() < 0 {
+		return conversation.Refuse(conversation.CodeBadPriority, "anger_priority in a policy is none, low, medium, high or urgent")
+	}
 	return checkInboxEdges(in)
 }
 

@@ -42,6 +42,7 @@ type topic struct {
 	flow       string
 	thresholds thresholds
 	priority   conversation.Priority
+	anger      conversation.AngerPolicy
 	handover   bool
 	background bool
 }
@@ -167,6 +168,7 @@ func (l *layering) putIntent(k *pack, in *intent) {
 	}
 	t.flow = cmp.Or(in.flow, t.flow)
 	t.priority = cmp.Or(in.priority, t.priority)
+	t.anger = cmp.Or(in.anger, t.anger)
 	own := thresholds{auto: in.auto, suggest: in.suggest, margin: notStated}
 	own.fill(t.thresholds)
 	t.thresholds = own

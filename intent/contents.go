@@ -57,6 +57,7 @@ type IntentContents struct {
 	Auto       *float32
 	Suggest    *float32
 	Priority   string
+	Anger      string
 	Handover   bool
 	Background bool
 }
@@ -151,7 +152,7 @@ func (b *bundle) contents() Contents {
 func (t *topic) contents(c *Contents) IntentContents {
 	x := IntentContents{
 		ID: t.id, Title: maps.Clone(t.title), Ask: byLang(t.ask), Not: byLang(t.not), Test: byLang(t.test), Answer: maps.Clone(t.answer),
-		Buttons: slices.Clone(t.buttons), Need: slices.Clone(t.need), Flow: t.flow, Priority: string(t.priority),
+		Buttons: slices.Clone(t.buttons), Need: slices.Clone(t.need), Flow: t.flow, Priority: string(t.priority), Anger: string(t.anger),
 		Handover: t.handover, Background: t.background,
 	}
 	if own := t.thresholds; own.auto != *c.Auto {

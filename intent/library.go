@@ -25,6 +25,7 @@ type Library struct {
 	loader  *loader
 	metrics *metrics
 	base    *analyzer // what all models share
+	ear     *Ear
 	scratch sync.Pool
 	wake    chan struct{} // tells Run that a model waits for its calibrator
 
@@ -73,6 +74,9 @@ func Open(o Options) (*Library, error) {
 	}
 	l := &Library{
 		options: o, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean},
+	}
+	if l.ear, err = newEar(l.base.norm); err != nil {
+		return nil, err
 	}
 	l.scratch.New = func() any { return &scratch{} }
 	l.loader = &loader{builtin: o.Builtin, store: o.Store, norm: l.base.norm}

@@ -77,6 +77,7 @@ type intent struct {
 	auto       float32
 	suggest    float32
 	priority   conversation.Priority
+	anger      conversation.AngerPolicy
 	handover   flag
 	background flag
 	disabled   flag

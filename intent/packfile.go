@@ -285,6 +285,13 @@ func (r *packReader) policy(n *yaml.Node, in *intent) {
 				r.fail(n, "priority in %s is none, low, medium, high or urgent", what)
 			}
 		},
+		"anger": func(n *yaml.Node) {
+			s, _ := r.scalar(n, "anger in "+what, maxNameBytes)
+			in.anger = conversation.AngerPolicy(s)
+			if s == "" || !in.anger.Known() {
+				r.fail(n, "anger in %s is ignore, soften, escalate or handover", what)
+			}
+		},
 	})
 	if in.auto >= 0 && in.suggest > in.auto {
 		r.fail(n, "suggest %v is above auto %v in %s", in.suggest, in.auto, what)

@@ -52,6 +52,8 @@ func TestParserNamesProblems(t *testing.T) {
 			goodHead + intentP + "  - id: b\n    ask: [乙, 甲？]\n    answer: x\n",
 			"p.yaml:8: the question of intent b also stands under intent a in p.yaml:5",
 		},
+		"unknown anger":      {goodHead + intentP + "    policy: {anger: explode}\n", "p.yaml:7: anger in policy of a is ignore, soften, escalate or handover"},
+		"empty anger":        {goodHead + intentP + "    policy: {anger: ''}\n", "p.yaml:7: anger in policy of a is"},
 		"not against itself": {goodHead + "intents:\n  - id: a\n    ask: [甲]\n    not: [甲]\n    answer: x\n", "p.yaml:6: the line stands under not"},
 		"trained test line":  {goodHead + "intents:\n  - id: a\n    ask: [甲]\n    test: [甲]\n    answer: x\n", "p.yaml:6: the test line of intent a is trained on"},
 		"undeclared slot":    {goodHead + intentP + "    need: [order_no]\n", "p.yaml:4: intent a needs the slot order_no"},
@@ -64,7 +66,7 @@ func TestParserNamesProblems(t *testing.T) {
 		},
 		"open brace":           {goodHead + "intents:\n  - id: a\n    ask: [甲]\n    answer: 'x {shop'\n", "which is neither {name} nor {$.path}"},
 		"response in answer":   {goodHead + "intents:\n  - id: a\n    ask: [甲]\n    answer: 'x {$.a}'\n", "only a flow's reply can read a response"},
-		"unknown phrase":       {goodHead + "phrases: {hello: x}\n", `p.yaml:3: there is no phrase "hello"; the phrases are ask_again`},
+		"unknown phrase":       {goodHead + "phrases: {hello: x}\n", `p.yaml:3: there is no phrase "hello"; the phrases are apology, ask_again`},
 		"bad regex":            {goodHead + "entities:\n  e:\n    regex: ['a', '(']\n", "p.yaml:5: regex of entity e: error parsing regexp"},
 		"regex of nothing":     {goodHead + "entities:\n  e:\n    regex: ['a*']\n", "p.yaml:5: regex of entity e: a* matches nothing at all"},
 		"entity of nothing":    {goodHead + "entities:\n  e: {mask: true}\n", "p.yaml:4: entity e has neither regex nor words"},
@@ -138,11 +140,11 @@ func TestExtendsLayersFields(t *testing.T) {
 		return k
 	}
 	base := parse("colloquy: 1\npack: base\nthresholds: {auto: 0.9, suggest: 0.5}\nvariables: {v: 旧}\nphrases: {fallback: 底}\nintents:\n" +
-		"  - id: a\n    title: 甲题\n    ask: [甲, 共同]\n    answer: 旧答\n    test: [测试]\n" +
-		"  - id: b\n    ask: [乙]\n    answer: 乙答\n  - id: c\n    ask: [丙]\n    answer: 丙答\n")
+		"  - id: a\n    title: 甲题\n    ask: [甲, 共同]\n    answer: 旧答\n    test: [测试]\n    policy: {anger: soften}\n" +
+		"  - id: b\n    ask: [乙]\n    answer: 乙答\n    policy: {anger: soften}\n  - id: c\n    ask: [丙]\n    answer: 丙答\n")
 	top := parse("colloquy: 1\npack: top00\nextends: [base]\nthresholds: {auto: 0.8}\nvariables: {v: 新}\nintents:\n" +
 		"  - id: a\n    ask: [甲二]\n    answer: 新答\n" +
-		"  - id: b\n    replace: true\n    ask: [乙二, 共同]\n  - id: c\n    disabled: true\n")
+		"  - id: b\n    replace: true\n    ask: [乙二, 共同]\n    policy: {anger: handover}\n  - id: c\n    disabled: true\n")
 	c := &catalog{builtin: map[string]*pack{"base": base}, operator: map[string]*pack{"top00": top}}
 	b, err := c.bundle([]string{"top00"}, norm)
 	if err != nil {
@@ -164,6 +166,11 @@ func TestExtendsLayersFields(t *testing.T) {
 	a := b.topic("a")
 	if a.answer["zh"] != "新答" || a.title["zh"] != "甲题" || a.thresholds.auto != 0.8 || a.thresholds.suggest != 0.5 {
 		t.Errorf("layered intent a = %+v", a)
+	}
+	for id, want := range map[string]conversation.AngerPolicy{"a": conversation.AngerSoften, "b": conversation.AngerHandover} {
+		if pb, _ := b.find(id, "zh"); pb.Anger != want {
+			t.Errorf("anger of %s = %q, want %q", id, pb.Anger, want)
+		}
 	}
 	if b.topic("c") != nil {
 		t.Error("a disabled intent is there")

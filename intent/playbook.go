@@ -32,7 +32,7 @@ func (b *bundle) makePlaybooks() {
 
 func (b *bundle) playbook(t *topic, lang string, vars map[string]string) *conversation.Playbook {
 	pb := &conversation.Playbook{
-		Intent: t.id, Title: t.titleIn(lang), Answer: t.answer.pick(lang), Handover: t.handover, Priority: t.priority, Variables: vars,
+		Intent: t.id, Title: t.titleIn(lang), Answer: t.answer.pick(lang), Handover: t.handover, Priority: t.priority, Anger: t.anger, Variables: vars,
 	}
 	if pb.Priority == "" {
 		pb.Priority = conversation.PriorityNone

@@ -28,6 +28,8 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 	}
 	s := l.borrow()
 	m.predict(s, u, p)
+	tone := l.ear.score(string(u.Text)) // folded may hold the context by now
+	p.Anger, p.Abuse, p.Threat = tone.Anger, tone.Abuse, tone.Threat
 	l.scratch.Put(s)
 	l.metrics.predictions[Decision(p)].Inc()
 	l.metrics.seconds.Observe(l.options.Now().Sub(start).Seconds())

@@ -73,7 +73,7 @@ func (c *predictCmd) Run(t *tool) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(t.stdout, "  nearest question: %s\n", p.Nearest)
+	_, err = fmt.Fprintf(t.stdout, "  nearest question: %s\n  tone: anger %.2f, abuse %.2f, threat %.2f\n", p.Nearest, p.Anger, p.Abuse, p.Threat)
 	return err
 }
 

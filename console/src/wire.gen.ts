@@ -58,6 +58,7 @@ export type Event =
   | { conversation_id: string; seq: number; at: string; type: "message.delivery_changed"; data: DeliveryData }
   | { conversation_id: string; seq: number; at: string; type: "timer.started"; data: TimerData }
   | { conversation_id: string; seq: number; at: string; type: "timer.ended"; data: TimerData }
+  | { conversation_id: string; seq: number; at: string; type: "conversation.mood_changed"; data: MoodData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.updated"; data: Summary }
 ;
 
@@ -323,7 +324,8 @@ export type HandoverReason =
   | "slot_missing"
   | "by_agent"
   | "reopened"
-  | "behavior";
+  | "behavior"
+  | "anger";
 
 /** Message is a message or note. In REST answers and in events it is the same. */
 export interface Message {
@@ -348,6 +350,27 @@ export interface Message {
   metadata?: Record<string, string>;
   delivery?: Delivery;
 }
+
+/** MoodData says that the visitor is in another mood, or has said something grave in the same one; agents only. */
+export interface MoodData {
+  from: Temper;
+  to: Temper;
+  reasons?: MoodReason[];
+  /** Heat is the moving average behind it, in hundredths of log-odds; zero is calm. */
+  heat?: number;
+}
+
+/** MoodReason says why a mood is what it is, in a short code. */
+export type MoodReason =
+  | "level"
+  | "sudden"
+  | "threat"
+  | "abuse"
+  | "repeats"
+  | "shouts"
+  | "denies"
+  | "failed_turns"
+  | "waiting";
 
 /** Party is one of the three sides of a conversation. */
 export type Party =
@@ -583,6 +606,10 @@ export interface Summary {
   tags?: string[];
   handover_reason?: HandoverReason;
   intent?: string;
+  /** empty = calm */
+  mood?: Temper;
+  /** why; of a calm visitor only what agents should know */
+  mood_reasons?: MoodReason[];
   created_at: string;
   last_activity: string;
   waiting_since?: string;
@@ -602,6 +629,11 @@ export interface TagsData {
   added?: string[];
   removed?: string[];
 }
+
+/** Temper is the mood that a visitor is in. */
+export type Temper =
+  | "calm"
+  | "angry";
 
 /** TimerData is a timer of a behavior; agents only. */
 export interface TimerData {

@@ -33,6 +33,21 @@ describe("foldHead", () => {
     expect(foldHead(head, status(2, "resolved"))).toBe(head);
   });
 
+  it("shows a mood with its reasons, and forgets it when it is over", () => {
+    const angry = foldHead(emptyHead("c"), { seq: 1, at, type: "conversation.mood_changed", data: { from: "calm", to: "angry", reasons: ["threat", "sudden"] } });
+    expect(angry).toMatchObject({ mood: "angry", mood_reasons: ["threat", "sudden"] });
+    const calm = foldHead(angry, { seq: 2, at, type: "conversation.mood_changed", data: { from: "angry", to: "calm" } });
+    expect(calm.mood).toBeUndefined();
+    expect(calm.mood_reasons).toBeUndefined();
+    expect(foldHead(angry, status(2, "resolved")).mood).toBeUndefined();
+  });
+
+  it("shows agents what a calm visitor said", () => {
+    const head = foldHead(emptyHead("c"), { seq: 1, at, type: "conversation.mood_changed", data: { from: "calm", to: "calm", reasons: ["abuse"] } });
+    expect(head.mood).toBeUndefined();
+    expect(head.mood_reasons).toEqual(["abuse"]);
+  });
+
   it("adds and removes tags once each", () => {
     const head = foldHead({ ...emptyHead("c"), tags: ["b"] }, { seq: 1, at, type: "conversation.tags_changed", data: { added: ["a", "b"], removed: ["x"] } });
     expect(head.tags).toEqual(["a", "b"]);

@@ -127,6 +127,16 @@ type PriorityData struct {
 	To   conversation.Priority `json:"to"`
 }
 
+// MoodData says that the visitor is in another mood, or has said something grave
+// in the same one; agents only.
+type MoodData struct {
+	From    conversation.Temper       `json:"from"`
+	To      conversation.Temper       `json:"to"`
+	Reasons []conversation.MoodReason `json:"reasons,omitempty"`
+	// Heat is the moving average behind it, in hundredths of log-odds; zero is calm.
+	Heat int `json:"heat,omitempty"`
+}
+
 // DeliveryData is the fate of a message on its way to a provider.
 type DeliveryData struct {
 	Message conversation.Seq      `json:"message"`
@@ -162,6 +172,7 @@ func (*ReadData) eventData()       {}
 func (*DeliveredData) eventData()  {}
 func (*TagsData) eventData()       {}
 func (*PriorityData) eventData()   {}
+func (*MoodData) eventData()       {}
 func (*DeliveryData) eventData()   {}
 func (*TimerData) eventData()      {}
 func (*Summary) eventData()        {}
@@ -228,6 +239,8 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		return &TagsData{By: v.By, Added: v.Added, Removed: v.Removed}
 	case conversation.PriorityChanged:
 		return &PriorityData{By: v.By, From: v.From, To: v.To}
+	case conversation.MoodChanged:
+		return &MoodData{From: v.From, To: v.To, Reasons: v.Reasons, Heat: v.Heat}
 	case conversation.MessageSent:
 		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail}
 	case conversation.TimerStarted:

@@ -121,6 +121,10 @@ func someEvents() []conversation.Event {
 		conversation.MessageSent{Message: 4, Result: conversation.DeliveryFailed, ProviderID: "secret-provider", Detail: "secret-detail"},
 		conversation.TimerStarted{Timer: conversation.Timer{ID: "secret-timer", Due: someTime}},
 		conversation.TimerEnded{ID: "secret-timer", Fired: true},
+		conversation.MoodChanged{
+			From: conversation.TemperCalm, To: conversation.TemperAngry, Heat: 320,
+			Reasons: []conversation.MoodReason{conversation.MoodThreat, conversation.MoodSudden},
+		},
 	}
 }
 

@@ -193,7 +193,7 @@ intents:
     buttons: [b]
     need: [first]
     flow: look
-    policy: {auto: 0.97, suggest: 0, handover: true, priority: high}
+    policy: {auto: 0.97, suggest: 0, handover: true, priority: high, anger: soften}
   - id: b
     ask: [乙]
     answer: "yes"

@@ -52,8 +52,8 @@ func (o *Output) leaveOutRest(c *intent.Contents, format string) {
 	for i := range c.Intents {
 		x := &c.Intents[i]
 		at := "intent " + x.ID
-		if x.Auto != nil || x.Suggest != nil || x.Priority != "" {
-			o.leaveOut(at, "policy", format+" has no thresholds and priorities of intents")
+		if x.Auto != nil || x.Suggest != nil || x.Priority != "" || x.Anger != "" {
+			o.leaveOut(at, "policy", format+" has no thresholds, priorities and anger policies of intents")
 		}
 		if x.Handover {
 			o.leaveOut(at, "policy: handover", format+" does not say when a human takes over")

@@ -300,6 +300,7 @@ func (m *mapping) intent(x *intent.IntentContents) {
 		p.share("suggest", x.Suggest)
 		p.truth("handover", x.Handover)
 		p.text("priority", x.Priority)
+		p.text("anger", x.Anger)
 	})
 	m.lists("test", x.Test)
 }

@@ -99,10 +99,14 @@ func (c *Classifier) merge(u *conversation.Utterance, p *conversation.Prediction
 	if a.Lang != "" {
 		p.Lang = a.Lang
 	}
+	if a.Anger != nil {
+		p.Anger = float32(*a.Anger)
+	}
 	if best := p.Best(); best.Intent == conversation.IntentTalkToHuman && best.Confidence >= p.Suggest {
 		return // a backend that was never taught this must not lock visitors in
 	}
 	p.Model, p.Nearest = modelPrefix+a.Model, ""
+	p.InContext, p.Parts = conversation.Candidate{}, nil // the packs' own view of the text, which the backend has replaced
 	p.Candidates = p.Candidates[:0]
 	for _, x := range a.Candidates[:min(len(a.Candidates), maxKept)] {
 		x.Confidence = c.calibration.Apply(x.Confidence)

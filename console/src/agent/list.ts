@@ -118,7 +118,9 @@ export class ConversationList {
     const waiting = s.waiting_since !== undefined && s.status === "open";
     const agentLabel = s.assignee === this.options.me ? words.youLabel : words.agentLabel;
     const label = s.preview_from === "bot" ? words.botLabel : s.preview_from === "agent" ? agentLabel : "";
+    const mood = speech.mood(s);
     const chips = [
+      mood === undefined ? null : h("span", { class: `chip mood ${s.mood ?? ""}`, attrs: { title: mood.reasons } }, mood.label, h("span", { class: "sr" }, ` (${mood.reasons})`)),
       s.priority === "none" ? null : h("span", { class: `chip priority ${s.priority}` }, speech.priority(s.priority)),
       h("span", { class: `chip status ${s.status} ${s.queue}` }, s.assignee_name ?? speech.status(s)),
       h("span", { class: "chip plain" }, s.channel),

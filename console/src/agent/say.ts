@@ -1,4 +1,4 @@
-import type { Priority, Status, StatusData, Summary } from "../sdk/frames.ts";
+import type { MoodReason, Priority, Status, StatusData, Summary } from "../sdk/frames.ts";
 import type { Mark } from "../sdk/timeline.ts";
 import type { Lang } from "../ui/lang.ts";
 import { dayName, clock, say } from "../ui/lang.ts";
@@ -37,9 +37,22 @@ export class Speech {
     const { words } = this;
     const names: Partial<Record<string, string>> = {
       asked: words.rAsked, abstained: words.rAbstained, policy: words.rPolicy, bot_failed: words.rFailed, no_bot: words.rNoBot,
-      lookup_failed: words.rLookup, slot_missing: words.rSlot, by_agent: words.rAgent, reopened: words.rReopened, behavior: words.rBehavior,
+      lookup_failed: words.rLookup, slot_missing: words.rSlot, by_agent: words.rAgent, reopened: words.rReopened, behavior: words.rBehavior, anger: words.rAnger,
     };
     return names[reason] ?? reason;
+  }
+
+  /** mood says how the visitor feels and why; undefined where there is nothing to say. */
+  mood(s: Pick<Summary, "mood" | "mood_reasons">): { label: string; reasons: string } | undefined {
+    const { words } = this;
+    const reasons = s.mood_reasons ?? [];
+    const names: Partial<Record<MoodReason, string>> = {
+      level: words.moodLevel, sudden: words.moodSudden, threat: words.moodThreat, abuse: words.moodAbuse, repeats: words.moodRepeats,
+      shouts: words.moodShouts, denies: words.moodDenies, failed_turns: words.moodFailed, waiting: words.moodWaiting,
+    };
+    const why = reasons.map((r) => names[r] ?? r).join(this.lang === "zh" ? "、" : ", ");
+    if (s.mood === "angry") return { label: words.angry, reasons: why };
+    return reasons.length > 0 ? { label: words.abusive, reasons: why } : undefined;
   }
 
   /** visitor names the person on the other side as far as they are known. */
@@ -74,6 +87,11 @@ export class Speech {
       }
       case "conversation.priority_changed":
         return say(words.mPriority, { p: this.priority(entry.data.to) });
+      case "conversation.mood_changed": {
+        const mood = this.mood({ mood: entry.data.to, ...(entry.data.reasons !== undefined && { mood_reasons: entry.data.reasons }) });
+        if (mood === undefined) return words.calmAgain;
+        return say(words.mMood, { mood: mood.reasons === "" ? mood.label : `${mood.label} (${mood.reasons})` });
+      }
     }
   }
 

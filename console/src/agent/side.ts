@@ -21,6 +21,7 @@ export interface SideOptions {
 export class Side {
   readonly el: HTMLElement;
   private readonly facts = h("dl", { class: "facts" });
+  private readonly mood = h("div");
   private readonly handover = h("div");
   private readonly tags = h("div", { class: "tags" });
   private readonly priority: HTMLSelectElement;
@@ -34,7 +35,7 @@ export class Side {
     this.tagBox = h("input", { attrs: { id: "side-tag", type: "text", placeholder: words.addTag, maxlength: 40, autocomplete: "off" } });
     this.el = h("aside", { class: "side", attrs: { "aria-label": words.details } },
       h("header", {}, h("h2", {}, words.details), h("button", { class: "icononly closeside", attrs: { type: "button", "aria-label": words.close }, onclick: () => options.onClose() }, icon("close"))),
-      this.handover,
+      this.mood, this.handover,
       h("div", { class: "field" }, h("label", { attrs: { for: "side-priority" } }, icon("flag"), words.priority), this.priority),
       h("form", { class: "field", onsubmit: (event) => {
         event.preventDefault();
@@ -56,6 +57,8 @@ export class Side {
     this.priority.value = head.priority;
     fill(this.tags, ...(head.tags ?? []).map((t) => h("span", { class: "chip tag" }, t,
       h("button", { attrs: { type: "button", "aria-label": say(words.removeTag, { tag: t }) }, onclick: () => this.options.onTag([], [t]) }, icon("close")))));
+    const mood = speech.mood(head);
+    fill(this.mood, mood !== undefined && h("div", { class: "reasons mood" }, h("strong", {}, `${words.mood}: ${mood.label}`), mood.reasons !== "" && h("p", {}, mood.reasons)));
     const rows: [string, string | undefined][] = [
       [words.status, speech.status(head)], [words.assignee, head.assignee_name ?? words.nobody], [words.inbox, head.inbox], [words.channel, head.channel],
       [words.peer, head.peer], [words.intent, head.intent], [words.waitingSince, head.waiting_since && speech.moment(head.waiting_since)],

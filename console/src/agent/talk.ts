@@ -47,6 +47,7 @@ export class Talk {
   readonly el: HTMLElement;
   private readonly title = h("h2");
   private readonly subtitle = h("p", { class: "soft" });
+  private readonly mood = h("span", { class: "chip mood" });
   private readonly actions = h("div", { class: "actions" });
   private readonly hint = h("div", { class: "hint" });
   private readonly thread: TalkThread;
@@ -75,7 +76,7 @@ export class Talk {
     this.el = h("section", { class: "talk", attrs: { "aria-label": words.messages } },
       h("header", {},
         h("button", { class: "icononly back", attrs: { type: "button", "aria-label": words.back, title: words.back }, onclick: () => options.onBack() }, icon("back")),
-        h("div", { class: "titles" }, this.title, this.subtitle), this.actions,
+        h("div", { class: "titles" }, this.title, this.subtitle), this.mood, this.actions,
         h("button", { class: "icononly info", attrs: { type: "button", "aria-label": words.details, title: words.details }, onclick: () => options.onDetails() }, icon("person"))),
       this.thread.el, this.foot);
     this.setMode("message");
@@ -99,6 +100,9 @@ export class Talk {
     this.state = state;
     const { speech } = this.options;
     write(this.title, speech.visitor(head));
+    const mood = speech.mood(head);
+    show(this.mood, mood !== undefined);
+    if (mood !== undefined) fill(this.mood, mood.label, h("span", { class: "why" }, mood.reasons));
     write(this.subtitle, `${speech.status(head)} · ${head.assignee_name ?? speech.words.nobody} · ${head.inbox} · ${head.channel}`);
     if (state.line !== undefined) this.thread.update(linesOf(state.line, state.unsent), state.line.from > 0);
     this.thread.typing(state.typing);

@@ -61,6 +61,11 @@ export function foldHead(head: Summary, entry: Entry): Summary {
     case "conversation.priority_changed":
       next.priority = entry.data.to;
       break;
+    case "conversation.mood_changed":
+      calm(next);
+      if (entry.data.to === "angry") next.mood = "angry";
+      if (entry.data.reasons !== undefined && entry.data.reasons.length > 0) next.mood_reasons = entry.data.reasons;
+      break;
     default:
   }
   return next;
@@ -75,6 +80,11 @@ function enqueue(head: Summary, at: string): void {
   head.handler = "none";
   head.queue = "queued";
   head.queued_at = at;
+}
+
+function calm(head: Summary): void {
+  delete head.mood;
+  delete head.mood_reasons;
 }
 
 function release(head: Summary): void {
@@ -107,6 +117,7 @@ function changeStatus(head: Summary, data: { to: Status; snoozed_until?: string 
     case "resolved":
     case "closed":
       release(head);
+      calm(head);
       head.handler = "none";
       head.queue = "none";
       delete head.waiting_since;
