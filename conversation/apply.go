@@ -55,6 +55,8 @@ func (s *State) Apply(e Entry) {
 		s.Timers = append(s.Timers, ev.Timer)
 	case TimerEnded:
 		s.dropTimer(ev.ID)
+	case AnswerJudged:
+		s.applyJudged(ev)
 	}
 }
 

@@ -46,6 +46,8 @@ func DecodeEvent(kind string, data []byte) (Event, error) {
 		return decodeAs[TimerStarted](data)
 	case TimerEnded{}.Kind():
 		return decodeAs[TimerEnded](data)
+	case AnswerJudged{}.Kind():
+		return decodeAs[AnswerJudged](data)
 	}
 	return nil, Refusef(CodeInvalid, "event kind %q is not known to this version", kind)
 }
@@ -78,5 +80,6 @@ func EventKinds() []string {
 		MessageSent{}.Kind(),
 		TimerStarted{}.Kind(),
 		TimerEnded{}.Kind(),
+		AnswerJudged{}.Kind(),
 	}
 }

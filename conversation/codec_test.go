@@ -47,6 +47,9 @@ func sampleEvents() map[string]Event {
 		"MessageSent":       MessageSent{Message: 4, Result: DeliveryFailed, ProviderID: "t-1", Detail: "blocked"},
 		"TimerStarted":      TimerStarted{Timer{ID: "t", Due: at}},
 		"TimerEnded":        TimerEnded{ID: "t", Fired: true},
+		"AnswerJudged": AnswerJudged{
+			By: PartyAgent, Agent: "a1", Answer: 4, Turn: 2, Verdict: VerdictWrong, Intent: "y", Taken: "x", Confidence: 0.5, Raw: 0.75, Model: "m1",
+		},
 	}
 }
 

@@ -8,6 +8,36 @@ type Policy struct {
 	MaxAbstains int     `json:"max_abstains,omitempty"` // turns in a row not understood before handover; zero = 2
 	MaxAsks     int     `json:"max_asks,omitempty"`     // times a slot is asked for before handover; zero = 2
 	Silent      bool    `json:"silent,omitempty"`       // predict, never answer: every turn goes to humans
+	Answers     Answers `json:"answers,omitempty"`      // whether the bot answers by itself; empty = proven
+}
+
+// Answers says whether an inbox's bot answers by itself, or only asks back and
+// leaves the answer to humans.
+type Answers string
+
+// The values of [Answers].
+const (
+	AnswersProven Answers = "proven" // once the packs have shown that they are as precise as they say
+	AnswersOn     Answers = "on"     // an operator says so
+	AnswersOff    Answers = "off"    // never
+)
+
+// Valid reports whether a is one of them, or empty.
+func (a Answers) Valid() bool {
+	return a == "" || a == AnswersProven || a == AnswersOn || a == AnswersOff
+}
+
+// mayAnswer reports whether the bot may answer a message of which it is sure.
+// What a visitor has confirmed by pressing a button needs no proof.
+func (p Policy) mayAnswer(s *State, pred *Prediction) bool {
+	switch p.Answers {
+	case AnswersOn:
+		return true
+	case AnswersOff:
+		return s.pressed()
+	case AnswersProven:
+	}
+	return pred == nil || !pred.Unproven || s.pressed()
 }
 
 // The defaults of a zero [Policy].
@@ -59,7 +89,7 @@ func (p Policy) Choose(s *State, pred *Prediction, filled SlotResult) Choice {
 		// The answer to a question is understood by the question, not by the
 		// classifier: "2023" alone is no intent at all.
 		return Choice{Action: ActionContinue, Intent: s.Dialogue.Intent, Confidence: 1}
-	case best.Confidence >= auto && best.Intent != "":
+	case best.Confidence >= auto && best.Intent != "" && p.mayAnswer(s, pred):
 		return Choice{Action: ActionAnswer, Intent: best.Intent, Confidence: best.Confidence}
 	case s.Dialogue.Ask != "":
 		if s.Dialogue.Asked >= p.maxAsks() {

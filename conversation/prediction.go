@@ -2,13 +2,15 @@ package conversation
 
 // Prediction is what an intent engine says about one utterance.
 type Prediction struct {
-	Candidates []Candidate `json:"candidates"`         // best first; empty = the engine has nothing to say
-	Entities   []Entity    `json:"entities,omitempty"` // in order of appearance
-	Lang       string      `json:"lang,omitempty"`     // BCP 47 primary tag of the utterance: "zh" or "en"
-	Auto       float32     `json:"auto"`               // threshold of the best candidate: at or above it the bot may answer by itself
-	Suggest    float32     `json:"suggest"`            // at or above it the bot may offer the candidates
-	Model      string      `json:"model,omitempty"`    // hash of pack and weights
-	Nearest    string      `json:"-"`                  // the training question most like the utterance; shown to agents, not stored
+	Candidates []Candidate `json:"candidates"`               // best first; empty = the engine has nothing to say
+	Entities   []Entity    `json:"entities,omitempty"`       // in order of appearance
+	Lang       string      `json:"lang,omitempty"`           // BCP 47 primary tag of the utterance: "zh" or "en"
+	Auto       float32     `json:"auto"`                     // threshold of the best candidate: at or above it the bot may answer by itself
+	Suggest    float32     `json:"suggest"`                  // at or above it the bot may offer the candidates
+	Model      string      `json:"model,omitempty"`          // hash of pack and weights
+	Raw        float32     `json:"raw_confidence,omitempty"` // of the best candidate before the inbox's correction; zero = the same
+	Unproven   bool        `json:"unproven,omitempty"`       // the packs have not shown that they may answer by themselves, see [AnswersProven]
+	Nearest    string      `json:"-"`                        // the training question most like the utterance; shown to agents, not stored
 }
 
 // Candidate is an intent with its calibrated confidence.

@@ -91,6 +91,7 @@ func EventCatalog() []EventRow {
 		{conversation.MessageSent{}.Kind(), &DeliveryData{}, UseBoth},
 		{conversation.TimerStarted{}.Kind(), &TimerData{}, UseAgent},
 		{conversation.TimerEnded{}.Kind(), &TimerData{}, UseAgent},
+		{conversation.AnswerJudged{}.Kind(), &JudgedData{}, UseAgent},
 		{KindUpdated, &Summary{}, UseAgent},
 	}
 }

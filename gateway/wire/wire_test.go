@@ -121,6 +121,7 @@ func someEvents() []conversation.Event {
 		conversation.MessageSent{Message: 4, Result: conversation.DeliveryFailed, ProviderID: "secret-provider", Detail: "secret-detail"},
 		conversation.TimerStarted{Timer: conversation.Timer{ID: "secret-timer", Due: someTime}},
 		conversation.TimerEnded{ID: "secret-timer", Fired: true},
+		conversation.AnswerJudged{By: conversation.PartyAgent, Agent: "mei", Answer: 3, Turn: 2, Verdict: conversation.VerdictWrong, Intent: "secret-right", Taken: "secret-intent", Confidence: 0.93, Model: "secret-model"},
 	}
 }
 
