@@ -79,7 +79,7 @@ func (g *grain) classify(before conversation.Seq) {
 	err = g.e.pool.submit(&score{
 		utterance: conversation.Utterance{
 			Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: t.text,
-			Context: g.state.Context(before), Packs: inbox.Packs,
+			Context: g.state.Context(before), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
 		},
 		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
 	})

@@ -106,7 +106,7 @@ func (s *State) pressed() bool {
 	return false
 }
 
-// raw gives the uncorrected confidence where it differs from the stated one.
+// raw gives the plain probability where it differs from the confidence.
 func (p *Prediction) raw() float32 {
 	if p == nil || p.Raw == p.Best().Confidence {
 		return 0
@@ -114,8 +114,8 @@ func (p *Prediction) raw() float32 {
 	return unit(p.Raw)
 }
 
-// Uncorrected gives the confidence before the inbox's correction.
-func (ev AnswerJudged) Uncorrected() float32 { return cmp.Or(ev.Raw, ev.Confidence) }
+// Plain gives the plain probability of what the message was taken for.
+func (ev AnswerJudged) Plain() float32 { return cmp.Or(ev.Raw, ev.Confidence) }
 
-// Uncorrected gives the confidence before the inbox's correction.
-func (p Provenance) Uncorrected() float32 { return cmp.Or(p.Raw, p.Confidence) }
+// Plain gives the plain probability of what the message was taken for.
+func (p Provenance) Plain() float32 { return cmp.Or(p.Raw, p.Confidence) }

@@ -8,7 +8,7 @@ type Prediction struct {
 	Auto       float32     `json:"auto"`                     // threshold of the best candidate: at or above it the bot may answer by itself
 	Suggest    float32     `json:"suggest"`                  // at or above it the bot may offer the candidates
 	Model      string      `json:"model,omitempty"`          // hash of pack and weights
-	Raw        float32     `json:"raw_confidence,omitempty"` // of the best candidate before the inbox's correction; zero = the same
+	Raw        float32     `json:"raw_confidence,omitempty"` // plain probability of the best candidate, which corrections are learned from; zero = its confidence
 	Unproven   bool        `json:"unproven,omitempty"`       // the packs have not shown that they may answer by themselves, see [AnswersProven]
 	Nearest    string      `json:"-"`                        // the training question most like the utterance; shown to agents, not stored
 }
@@ -44,4 +44,5 @@ type Utterance struct {
 	Text    Text     // at most MaxTextBytes
 	Context []Text   // earlier visitor texts of the conversation, newest last
 	Packs   []string // the inbox's packs
+	Auto    float32  // the inbox's own threshold for answers; zero = the packs'
 }

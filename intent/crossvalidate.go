@@ -39,6 +39,7 @@ func (l *Library) holdOut(ctx context.Context, packs []string) (*model, []heldOu
 		return nil, nil, err
 	}
 	m.calibrate.ready.CompareAndSwap(nil, m.learn(held))
+	m.proof.Store(&proof{evaluation: m.evaluate(held)})
 	return m, held, nil
 }
 
@@ -82,7 +83,7 @@ func (m *model) judgeOne(x *heldOut, k *calibrator) judged {
 	r := ranking{best: x.predicted, background: x.background, evidence: x.evidence}
 	return judged{
 		row: x.row, text: m.corpus.questions[x.row].text, lang: ex.lang, want: m.label(ex.label), got: t.id,
-		confidence: m.settle(&r, k), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
+		confidence: m.settle(&r, k, 0), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
 	}
 }
 

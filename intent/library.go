@@ -34,6 +34,11 @@ type Library struct {
 	// now is what readers see. It is replaced as a whole.
 	now atomic.Pointer[generation]
 
+	// lives is what is known of inboxes from their conversations. It is replaced
+	// as a whole, under the lock.
+	lives    atomic.Pointer[map[conversation.InboxID]*live]
+	learning sync.Mutex
+
 	build struct {
 		sync.Mutex // serializes loading and training
 	}
@@ -182,6 +187,7 @@ func (l *Library) train(ctx context.Context, b *bundle) (*model, error) {
 	}
 	m.cache = l.options.Cache
 	m.recall()
+	m.prove()
 	return m, nil
 }
 
@@ -318,6 +324,10 @@ func (l *Library) retrain(ctx context.Context, c *catalog, m *model) (*model, er
 	next, err := l.train(ctx, b)
 	if err != nil {
 		return m, err
+	}
+	// What was proven stays so until the new questions have been measured.
+	if p := m.proof.Load(); p != nil {
+		next.proof.CompareAndSwap(nil, &proof{evaluation: p.evaluation, earlier: true})
 	}
 	// Calibrated before it goes live: the old model serves meanwhile.
 	return next, next.calibrated(ctx, l.options.Workers)

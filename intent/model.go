@@ -13,9 +13,10 @@ type model struct {
 	bundle    *bundle
 	corpus    *corpus
 	head      *head
-	hash      string // of a calibrated model
-	early     string // hash while the provisional calibrator is in use
-	cache     string // folder of stored calibrators; empty = none
+	hash      string                // of a calibrated model
+	early     string                // hash while the provisional calibrator is in use
+	cache     string                // folder of stored calibrators; empty = none
+	proof     atomic.Pointer[proof] // what cross-validation said; nil = not known yet
 	calibrate struct {
 		sync.Mutex
 		ready atomic.Pointer[calibrator]
@@ -54,7 +55,9 @@ func (m *model) calibrated(ctx context.Context, workers int) error {
 	}
 	k := m.learn(held)
 	m.calibrate.ready.Store(k)
-	if err := m.keep(k); err != nil {
+	e := m.evaluate(held)
+	m.proof.Store(&proof{evaluation: e})
+	if err := m.keep(k, &e); err != nil {
 		return fmt.Errorf("keep the calibrator of %v: %w", m.bundle.packs, err)
 	}
 	return nil

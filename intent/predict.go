@@ -34,8 +34,14 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 		return err
 	}
 	s := l.borrow()
+	v := l.live(u.Inbox, u.Packs)
+	if v != nil {
+		s.shift = v.shift
+	}
 	m.predict(s, u, p)
+	s.shift = 0
 	l.scratch.Put(s)
+	p.Unproven = m.unproven(v, u.Auto)
 	l.metrics.predictions[outcomeOf(p)].Inc()
 	l.metrics.seconds.Observe(l.options.Now().Sub(start).Seconds())
 	return nil
@@ -82,7 +88,7 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	if r.best < 0 {
 		return
 	}
-	confidence := m.settle(&r, k)
+	confidence := m.settle(&r, k, s.shift)
 	t := m.bundle.topics[r.best]
 	if confidence < t.thresholds.suggest && len(u.Context) > 0 && s.tokens.units <= contextUnits {
 		r, confidence = m.withContext(s, u, r, k)
@@ -92,16 +98,17 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	if r.nearest >= 0 {
 		p.Nearest = m.corpus.questions[r.nearest].text
 	}
+	p.Raw = k.probability(&r.evidence)
 	m.candidates(s, &r, confidence, p)
 	if t.thresholds.margin > 0 && len(p.Candidates) > 1 && confidence-p.Candidates[1].Confidence < t.thresholds.margin {
 		p.Candidates[0].Confidence = min(confidence, max(p.Auto-contextMargin, p.Candidates[1].Confidence))
 	}
 }
 
-// settle gives the confidence of a ranking. What looks like none of the
-// intents is never offered.
-func (m *model) settle(r *ranking, k *calibrator) float32 {
-	confidence := k.confidence(&r.evidence)
+// settle gives the confidence of a ranking, corrected by shift. What looks like
+// none of the intents is never offered.
+func (m *model) settle(r *ranking, k *calibrator, shift float64) float32 {
+	confidence := k.corrected(&r.evidence, shift)
 	if r.background {
 		confidence = min(confidence, m.bundle.topics[r.best].thresholds.suggest*0.98)
 	}
@@ -177,7 +184,7 @@ func taken(p *conversation.Prediction, intent string) bool {
 // withContext ranks again with a share of the visitor's previous utterance.
 // It may only turn silence into a suggestion, never into an answer.
 func (m *model) withContext(s *scratch, u *conversation.Utterance, alone ranking, k *calibrator) (ranking, float32) {
-	confidence := m.settle(&alone, k)
+	confidence := m.settle(&alone, k, s.shift)
 	ids := append([]int32(nil), s.ids...)
 	values := append([]float32(nil), s.values...)
 	softmax := append([]float32(nil), s.softmax...)
@@ -195,7 +202,7 @@ func (m *model) withContext(s *scratch, u *conversation.Utterance, alone ranking
 	unitLength(s.values)
 	r := m.head.rank(s, m.corpus.background, unseen, units)
 	limit := m.bundle.topics[r.best].thresholds.auto - contextMargin
-	joined := min(m.settle(&r, k)*contextTrust, limit)
+	joined := min(m.settle(&r, k, s.shift)*contextTrust, limit)
 	if joined <= confidence {
 		s.softmax = append(s.softmax[:0], softmax...)
 		return alone, confidence
