@@ -28,6 +28,7 @@ type Library struct {
 	loader  *loader
 	metrics *metrics
 	base    *analyzer // what all models share
+	plain   *analyzer // base without any pack's entities
 	scratch sync.Pool
 	wake    chan struct{} // tells Run that a model waits for its calibrator
 
@@ -86,6 +87,7 @@ func Open(o Options) (*Library, error) {
 	l := &Library{
 		options: o, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean},
 	}
+	l.plain = &analyzer{norm: l.base.norm, mean: mean, extract: newExtractor(nil, l.base.norm)}
 	l.scratch.New = func() any { return &scratch{} }
 	l.loader = &loader{builtin: o.Builtin, norm: l.base.norm}
 	if o.Dir != "" {
