@@ -26,6 +26,7 @@ type Options struct {
 
 	Presence Presence // nil = nobody is told
 	Packs    Packs    // nil = the pack routes answer 503
+	Learning Learning // nil = no suggestions and no figures
 	Relay    Relay    // nil = one node, and nobody else to ask
 	Cluster  Cluster  // nil = the cluster routes answer 503
 
