@@ -17,7 +17,7 @@ var (
 	pageForm   = regexp.MustCompile(`(?i)\b(?:https?://|www\.)[^\s，。；！？、）】]+`)               //nolint:gochecknoglobals // immutable
 	handleForm = regexp.MustCompile(`(?i)(微信号?|wechat|weixin|qq|vx)[\s:：是]*[a-z0-9_\-]{5,}`) //nolint:gochecknoglobals // immutable
 	codeForm   = regexp.MustCompile(`\b[A-Za-z]{1,6}[\-_]?\pN[\pN\-_A-Za-z]{4,}\b`)          //nolint:gochecknoglobals // immutable
-	digitForm  = regexp.MustCompile(`\pN(?:[\pN\s\-.()（）]{0,2}\pN){2,}`)                     //nolint:gochecknoglobals // immutable
+	digitForm  = regexp.MustCompile(`\pN(?:[\pN\s\-.()（）]{0,2}\pN){4,}`)                     //nolint:gochecknoglobals // immutable
 	hanForm    = regexp.MustCompile(`[零〇一二三四五六七八九幺两]{5,}`)                                   //nolint:gochecknoglobals // immutable
 	codePlace  = regexp.MustCompile(`\pN`)                                                   //nolint:gochecknoglobals // immutable
 )
@@ -30,6 +30,7 @@ func mask(text string) string {
 		text = strings.ToValidUTF8(text, "")
 	}
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	text = cutRunes(text, 2*maxTextRunes) // more is cut in the end anyway
 	text = mailForm.ReplaceAllString(text, "name@example.com")
 	text = pageForm.ReplaceAllString(text, "https://example.com")
 	text = handleForm.ReplaceAllString(text, "$1 00000")
