@@ -1,10 +1,13 @@
 import { browserShelf } from "../sdk/outbox.ts";
 import type { Profile } from "../sdk/frames.ts";
+import type { Bubble } from "../sdk/timeline.ts";
 import { h, show } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
 import type { Lang } from "../ui/lang.ts";
 import type { Api, Inbox, Me } from "./api.ts";
 import { Desk } from "./desk.ts";
+import { askIntent } from "./judge.ts";
+import { showLearning } from "./learning.ts";
 import type { Filter } from "./filter.ts";
 import { ConversationList } from "./list.ts";
 import { Lists } from "./lists.ts";
@@ -63,6 +66,7 @@ export class App {
     this.topbar = new Topbar({
       words, me: options.me,
       onPresence: (p) => this.desk.present(p), onTheme: () => options.onTheme(), onLang: () => options.onLang(), onHelp: () => showShortcuts(words),
+      onLearning: options.me.role === "admin" ? () => showLearning({ api: options.api, inboxes: options.inboxes, speech, tell: (text, tone) => toasts.tell(text, tone) }) : undefined,
       onSignOut: () => options.onSignOut(), onRetry: () => this.desk.client.retry(),
     });
     this.list = new ConversationList({
@@ -84,6 +88,7 @@ export class App {
       onSay: (text, kind) => this.desk.selected !== undefined && this.desk.client.say(text, kind, this.desk.selected),
       onTyping: (on) => this.desk.selected !== undefined && this.desk.client.typing(this.desk.selected, on),
       onAgain: (id) => this.desk.client.sayAgain(id), onDiscard: (id) => this.desk.client.discard(id),
+      onJudge: (bubble, verdict) => this.judge(bubble, verdict, speech),
       onEarlier: () => void this.desk.earlier(),
       onBack: () => this.select(undefined), onDetails: () => this.columns.classList.toggle("detailed"),
     });
@@ -119,6 +124,15 @@ export class App {
     const done = await this.desk.deed(deed);
     const taken = deed.do === "claim" || (deed.do === "assign" && deed.to === this.options.me.id);
     if (done && taken && this.filter === "waiting") this.turnTo("mine");
+  }
+
+  /** judge says whether the bot was right; of a wrong answer it asks what it should have been. */
+  private judge(bubble: Bubble, verdict: "right" | "wrong", speech: Speech): void {
+    const id = this.desk.selected;
+    const inbox = id === undefined ? undefined : this.desk.client.store.heads.get(id)?.inbox;
+    if (id === undefined || inbox === undefined) return;
+    if (verdict === "right") void this.desk.judge(id, bubble.seq, verdict, "");
+    else askIntent(speech, this.options.api.intents(inbox, speech.lang), bubble.bot?.intent ?? "", (intent) => void this.desk.judge(id, bubble.seq, verdict, intent));
   }
 
   private turnTo(filter: Filter): void {

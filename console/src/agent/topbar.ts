@@ -13,6 +13,8 @@ export interface TopbarOptions {
   onTheme(): void;
   onLang(): void;
   onHelp(): void;
+  /** Only admins have it. */
+  onLearning: (() => void) | undefined;
   onSignOut(): void;
   onRetry(): void;
 }
@@ -34,6 +36,7 @@ export class Topbar {
       { label: options.words.language, run: () => options.onLang() },
       { label: options.words.theme, run: () => options.onTheme() },
       { label: options.words.help, run: () => options.onHelp() },
+      ...(options.onLearning === undefined ? [] : [{ label: options.words.learning, run: options.onLearning }]),
       { label: options.words.logout, run: () => options.onSignOut() },
     ]) }, h("span", { class: "avatar agent", attrs: { "aria-hidden": "true" } }, initial(me.name)), h("span", { class: "name" }, me.name));
     const tool = (name: "globe" | "moon" | "keyboard", label: string, run: () => void) => h("button", { class: "icononly wideonly", attrs: { type: "button", "aria-label": label, title: label }, onclick: run }, icon(name));

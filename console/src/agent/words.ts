@@ -30,6 +30,11 @@ const zh = {
   rAsked: "访客要求人工", rAbstained: "机器人多次未能理解", rPolicy: "此类问题由人工处理", rFailed: "机器人出错或超时", rNoBot: "未启用机器人", rLookup: "查询失败", rSlot: "访客未能提供所需信息", rAgent: "客服接管", rReopened: "会话重新打开", rBehavior: "自定义流程",
   mStarted: "会话开始", mHandover: "转人工：{why}", mAssigned: "{name} 接手了会话", mAssignedBy: "{by} 将会话分配给 {name}", mAssignedQueue: "系统将会话分配给 {name}", mUnassigned: "{name} 放回了队列", mResolved: "会话已解决", mResolvedBy: "{by} 标记为已解决", mReopened: "会话重新打开", mSnoozed: "推迟到 {t}", mWoke: "恢复处理", mToBot: "交还机器人", mClosed: "会话已归档", mTagAdd: "添加标签 {tags}", mTagRemove: "移除标签 {tags}", mPriority: "优先级改为 {p}",
   typing: "{name} 正在输入", sending: "发送中", stored: "已发送", delivered: "已送达", readBy: "已读", failed: "发送失败", uncertain: "结果未知", pendingDelivery: "等待渠道确认", discard: "删除", messages: "消息记录", newMessages: "有新消息",
+  judgeRight: "答对了", judgeWrong: "答错了", judgeMissed: "本应听懂", judgedRight: "{name}：答对了", judgedWrong: "{name}：答错了", judgedToast: "谢谢，已记录",
+  judgeTitle: "访客其实想问什么？", judgeText: "选择正确的意图，机器人会从中学习；不确定可以直接跳过。", judgeSearch: "搜索意图", judgeSkip: "不确定", judgeNone: "没有匹配的意图",
+  learning: "机器人学习", learnYes: "机器人自动回答：是，{why}", learnNo: "机器人自动回答：尚未，{why}", learnOff: "机器人自动回答：已关闭（{policy}），{why}", learnJudged: "已评判的回答：{n}，其中正确 {right}，置信度修正 {shift}",
+  learnMissing: "没有好答案的问题", learnNothing: "目前没有。转人工、听不懂或被判错的问题会归类显示在这里。", learnCount: "{n} 位访客，{m} 条", learnNearest: "最接近", learnTaken: "被误认为", learnAnswer: "客服的回答",
+  learnAdd: "加入意图", learnNew: "新建意图", learnNot: "同时作为“{intent}”的反例", learnDismiss: "忽略", learnId: "意图标识（英文）", learnName: "标题", learnReply: "答案", learnDone: "已加入", learnDismissed: "已忽略", learnFiles: "此服务器的知识包只能通过文件修改。",
   keys: "键盘快捷键", kNext: "下一个 / 上一个会话", kReply: "回复", kNote: "写备注", kClaim: "接手", kResolve: "标记为已解决", kReopen: "重新打开", kSnooze: "稍后处理", kSearch: "搜索", kFilter: "切换筛选", kHelp: "显示此帮助", kLeave: "离开输入框 / 关闭",
 };
 
@@ -65,6 +70,11 @@ const en: Words = {
   rAsked: "the visitor asked for a human", rAbstained: "the bot did not understand, repeatedly", rPolicy: "humans answer this kind of question", rFailed: "the bot failed or was late", rNoBot: "no bot in this inbox", rLookup: "a look-up failed", rSlot: "the visitor could not give what was needed", rAgent: "an agent took over", rReopened: "reopened", rBehavior: "a custom behavior",
   mStarted: "Conversation started", mHandover: "Handover: {why}", mAssigned: "{name} claimed the conversation", mAssignedBy: "{by} assigned it to {name}", mAssignedQueue: "Assigned to {name} by the queue", mUnassigned: "{name} put it back into the queue", mResolved: "Resolved", mResolvedBy: "Resolved by {by}", mReopened: "Reopened", mSnoozed: "Snoozed until {t}", mWoke: "Taken up again", mToBot: "Returned to the bot", mClosed: "Archived", mTagAdd: "Tagged {tags}", mTagRemove: "Removed tag {tags}", mPriority: "Priority set to {p}",
   typing: "{name} is typing", sending: "Sending", stored: "Sent", delivered: "Delivered", readBy: "Read", failed: "Delivery failed", uncertain: "Delivery uncertain", pendingDelivery: "Waiting for the channel", discard: "Delete", messages: "Messages", newMessages: "New messages",
+  judgeRight: "Right", judgeWrong: "Wrong answer", judgeMissed: "Should have understood", judgedRight: "{name}: right", judgedWrong: "{name}: wrong", judgedToast: "Thank you, noted",
+  judgeTitle: "What did the visitor really ask?", judgeText: "Choose the right intent, and the bot learns from it. Skip it if you are not sure.", judgeSearch: "Search intents", judgeSkip: "Not sure", judgeNone: "No intent matches",
+  learning: "What the bot learns", learnYes: "Answers by itself: yes, {why}", learnNo: "Answers by itself: not yet, {why}", learnOff: "Answers by itself: no ({policy}), {why}", learnJudged: "Judged answers: {n}, {right} of them right, confidence corrected by {shift}",
+  learnMissing: "Questions without a good answer", learnNothing: "None so far. What was handed over, not understood or judged wrong shows up here in groups.", learnCount: "{n} visitors, {m} messages", learnNearest: "Nearest", learnTaken: "Taken for", learnAnswer: "What agents answered",
+  learnAdd: "Add to intent", learnNew: "New intent", learnNot: "Also as counter-examples of “{intent}”", learnDismiss: "Dismiss", learnId: "Name of the intent", learnName: "Title", learnReply: "Answer", learnDone: "Added", learnDismissed: "Dismissed", learnFiles: "This server's packs are changed in their files only.",
   keys: "Keyboard shortcuts", kNext: "Next / previous conversation", kReply: "Reply", kNote: "Write a note", kClaim: "Claim", kResolve: "Resolve", kReopen: "Reopen", kSnooze: "Snooze", kSearch: "Search", kFilter: "Change the filter", kHelp: "Show this help", kLeave: "Leave the box / close",
 };
 
