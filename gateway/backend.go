@@ -138,7 +138,7 @@ type Packs interface {
 }
 
 // Learning is what conversations teach, as far as the API shows it.
-type Learning interface { //nolint:interfacebloat // one thing with many sides
+type Learning interface {
 	State(in conversation.Inbox) conversation.IntentState
 	Intents(in conversation.Inbox, lang string) []conversation.IntentName
 	// Editable reports whether Accept can do anything here.

@@ -150,8 +150,11 @@ func TestTallyLeavesOut(t *testing.T) {
 	t.Parallel()
 	var tally Tally
 	for _, o := range []Outcome{
-		{Confidence: 0.49, Right: true, Weight: 1}, {Confidence: float32(math.NaN()), Weight: 1}, {Confidence: 0.9, Weight: 0},
-		{Confidence: 0.9, Weight: -1}, {Confidence: 0.9, Weight: math.NaN()},
+		{Confidence: 0.49, Right: true, Weight: 1},
+		{Confidence: float32(math.NaN()), Weight: 1},
+		{Confidence: 0.9, Weight: 0},
+		{Confidence: 0.9, Weight: -1},
+		{Confidence: 0.9, Weight: math.NaN()},
 	} {
 		tally.Add(o)
 	}

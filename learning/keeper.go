@@ -307,7 +307,7 @@ func (k *Keeper) readNoted(ctx context.Context) {
 func (k *Keeper) read(ctx context.Context, id conversation.ConversationID, p place) error {
 	in, err := k.o.Directory.Inbox(p.inbox)
 	if err != nil {
-		return nil //nolint:nilerr // the inbox is gone, and its book with it
+		return nil // the inbox is gone, and its book with it
 	}
 	var log []conversation.Entry
 	after := p.version - min(p.version, maxEntries)
@@ -389,7 +389,7 @@ func (k *Keeper) tell(in conversation.Inbox, missed int) {
 }
 
 // stateOf says what an inbox's policy comes to.
-func stateOf(in conversation.Inbox, proven bool, reason string) conversation.IntentState { //nolint:revive // proven is a finding, not a mode
+func stateOf(in conversation.Inbox, proven bool, reason string) conversation.IntentState {
 	s := conversation.IntentState{Inbox: in.ID, Answers: in.Policy.Answers, Reason: reason}
 	if s.Answers == "" {
 		s.Answers = conversation.AnswersProven
@@ -494,6 +494,6 @@ func (k *Keeper) put(ctx context.Context, inbox conversation.InboxID, raw []byte
 func (k *Keeper) failed(ctx context.Context, what string, inbox conversation.InboxID, err error) {
 	k.metrics.failures.Inc()
 	if ctx.Err() == nil {
-		k.log.Warn("learning: "+what, "inbox", string(inbox), "err", err)
+		k.log.Warn("learning goes on later", "what", what, "inbox", string(inbox), "err", err)
 	}
 }

@@ -177,7 +177,7 @@ type rig struct {
 	reg     *prometheus.Registry
 }
 
-func newRig(t *testing.T, j *memJournal, owns bool) *rig { //nolint:revive // whether, and no mode
+func newRig(t *testing.T, j *memJournal, owns bool) *rig {
 	t.Helper()
 	l, err := intent.Open(intent.Options{Builtin: fstest.MapFS{"shop/pack.yaml": {Data: []byte(shopPack)}}})
 	if err != nil {
@@ -517,7 +517,7 @@ func TestSuggestions(t *testing.T) {
 	if n := len(other.suggestions()); n != 1 {
 		t.Errorf("another node has %d suggestions, want 1", n)
 	}
-	r.Keeper.o.Editor = nil
+	r.o.Editor = nil
 	if err := r.Accept(ctx, in, left[0].ID, "mei", accept); !errors.Is(err, conversation.ErrUnavailable) || r.Editable() {
 		t.Errorf("without an editor = %v", err)
 	}

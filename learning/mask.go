@@ -13,13 +13,13 @@ const maxTextRunes = 200
 // The forms that are masked: addresses of mail and of pages, and everything that
 // is digits for a while, as numbers of orders, phones and cards are.
 var (
-	mailForm   = regexp.MustCompile(`[\pL\pN._%+\-]+@[\pL\pN.\-]+\.[\pL]{2,}`)               //nolint:gochecknoglobals // immutable
-	pageForm   = regexp.MustCompile(`(?i)\b(?:https?://|www\.)[^\s，。；！？、）】]+`)               //nolint:gochecknoglobals // immutable
-	handleForm = regexp.MustCompile(`(?i)(微信号?|wechat|weixin|qq|vx)[\s:：是]*[a-z0-9_\-]{5,}`) //nolint:gochecknoglobals // immutable
-	codeForm   = regexp.MustCompile(`\b[A-Za-z]{1,6}[\-_]?\pN[\pN\-_A-Za-z]{4,}\b`)          //nolint:gochecknoglobals // immutable
-	digitForm  = regexp.MustCompile(`\pN(?:[\pN\s\-.()（）]{0,2}\pN){4,}`)                     //nolint:gochecknoglobals // immutable
-	hanForm    = regexp.MustCompile(`[零〇一二三四五六七八九幺两]{5,}`)                                   //nolint:gochecknoglobals // immutable
-	codePlace  = regexp.MustCompile(`\pN`)                                                   //nolint:gochecknoglobals // immutable
+	mailForm   = regexp.MustCompile(`[\p{Latin}0-9._%+\-]+@[\p{Latin}0-9.\-]+\.\p{Latin}{2,}`)
+	pageForm   = regexp.MustCompile(`(?i)\b(?:https?://|www\.)[^\s，。；！？、）】]+`)
+	handleForm = regexp.MustCompile(`(?i)(微信号?|wechat|weixin|qq|vx)[\s:：是]*[a-z0-9_\-]{5,}`)
+	codeForm   = regexp.MustCompile(`\b[A-Za-z]{1,6}[\-_]?\pN[\pN\-_A-Za-z]{4,}\b`)
+	digitForm  = regexp.MustCompile(`\pN(?:[\pN\s\-.()（）]{0,2}\pN){4,}`)
+	hanForm    = regexp.MustCompile(`[零〇一二三四五六七八九幺两]{5,}`)
+	codePlace  = regexp.MustCompile(`\pN`)
 )
 
 // mask takes out of a text what may name a person or a matter of theirs, and

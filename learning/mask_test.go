@@ -13,7 +13,7 @@ func TestMask(t *testing.T) {
 		"打我电话138-1234-5678":                      "打我电话000-0000-0000",
 		"call +1 (555) 010-9999 please":          "call +0 (000) 000-0000 please",
 		"my mail is jane.doe+x@corp.example.org": "my mail is name@example.com",
-		"邮箱是zhang.san@qq.com，谢谢":                 "name@example.com，谢谢",
+		"邮箱是zhang.san@qq.com，谢谢":                 "邮箱是name@example.com，谢谢",
 		"see https://shop.test/o/77?u=jane now":  "see https://example.com now",
 		"加我微信 zhangsan_88":                       "加我微信 00000",
 		"waybill SF1234567890 is late":           "waybill XX0000000000 is late",
@@ -24,7 +24,7 @@ func TestMask(t *testing.T) {
 		"卡号 6222 0210 0111 2233":                 "卡号 0000 0000 0000 0000",
 		"bad \xff bytes":                         "bad bytes",
 	} {
-		if got := mask(text); got != want && !(strings.HasPrefix(text, "邮箱") && strings.HasSuffix(got, want)) {
+		if got := mask(text); got != want {
 			t.Errorf("mask(%q) = %q, want %q", text, got, want)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-var testDay = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var testDay = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
 // talk builds the log of a conversation, a minute an event.
 type talk struct {
