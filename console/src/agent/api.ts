@@ -152,6 +152,11 @@ export class Api {
     return this.request("GET", `/v1/inboxes/${inbox}/intent`);
   }
 
+  /** letAnswer sets whether an inbox's bot answers by itself; admins only. */
+  async letAnswer(inbox: string, answers: IntentState["answers"]): Promise<void> {
+    await this.request("PATCH", `/v1/inboxes/${inbox}`, { policy: { answers } });
+  }
+
   /** suggestions lists what visitors asked without a right answer; admins only. */
   suggestions(inbox: string): Promise<Suggestions> {
     return this.request("GET", `/v1/intent/suggestions?${new URLSearchParams({ inbox })}`);

@@ -21,7 +21,7 @@ export function showLearning(options: LearningOptions): void {
   const show = async (): Promise<void> => {
     try {
       const [state, found] = await Promise.all([options.api.intentState(choose.value), options.api.suggestions(choose.value)]);
-      fill(place, h("p", { class: "standing", attrs: { "data-by-itself": state.by_itself } }, standing(state, options.speech)), judged(state, options.speech),
+      fill(place, h("p", { class: "standing", attrs: { "data-by-itself": state.by_itself } }, standing(state, options.speech)), judged(state, options.speech), policy(options, choose.value, state, () => void show()),
         h("h3", {}, words.learnMissing), !found.editable && h("p", { class: "soft" }, words.learnFiles), found.data.length === 0 && h("p", { class: "soft" }, words.learnNothing),
         ...found.data.map((s) => card(options, choose.value, s, found.editable, () => void show())));
     } catch (err) {
@@ -36,6 +36,16 @@ function standing(state: IntentState, speech: Speech): string {
   const { words } = speech;
   if (state.by_itself) return say(words.learnYes, { why: state.reason });
   return state.answers === "off" ? say(words.learnOff, { policy: state.answers, why: state.reason }) : say(words.learnNo, { why: state.reason });
+}
+
+/** policy lets an admin decide whether the bot answers by itself. */
+function policy(options: LearningOptions, inbox: string, state: IntentState, changed: () => void): HTMLElement {
+  const { words } = options.speech;
+  const texts = { proven: words.learnWhenProven, on: words.learnAlways, off: words.learnNever };
+  const select = h("select", { attrs: { "aria-label": words.learnPolicy, "data-do": "policy" }, onchange: () => {
+    options.api.letAnswer(inbox, select.value as IntentState["answers"]).then(changed, (err: unknown) => options.tell(refusalText(err, options.speech, undefined), "bad"));
+  } }, ...(["proven", "on", "off"] as const).map((p) => h("option", { attrs: { value: p, selected: p === state.answers } }, texts[p])));
+  return h("label", { class: "field" }, words.learnPolicy, select);
 }
 
 function judged(state: IntentState, speech: Speech): HTMLElement | null {
