@@ -115,7 +115,7 @@ func (b *book) tally(packs string) intent.Tally {
 func (b *book) encode(at time.Time) ([]byte, error) {
 	for {
 		raw, err := json.Marshal(book{Answers: b.Answers, Missed: b.Missed, SavedAt: at})
-		if err != nil || len(raw) <= maxBookBytes {
+		if err != nil || len(raw) <= maxBookBytes || len(b.Missed) == 0 {
 			return raw, err
 		}
 		b.Missed = b.Missed[len(b.Missed)/2+1:]

@@ -22,7 +22,7 @@ const (
 // Bounds of the keeper's work.
 const (
 	lookEvery  = time.Second
-	maxDirty   = 10_000 // conversations to be read now; with more, all recent ones are
+	maxDirty   = 10_000 // conversations to be read now; more are read when they are quiet
 	maxWaiting = 50_000 // conversations to be read once they are quiet
 	readAtOnce = 256    // conversations in one look
 	readPage   = 500    // entries at a time
@@ -107,7 +107,7 @@ func (k *Keeper) Committed(c *conversation.Commit) {
 // note has a conversation read soon; the lock is held.
 func (k *Keeper) note(id conversation.ConversationID, p place) {
 	if _, known := k.mu.dirty[id]; !known && len(k.mu.dirty) >= maxDirty {
-		k.mu.lost = true
+		k.metrics.dropped.Inc()
 		return
 	}
 	k.mu.dirty[id] = p
@@ -290,16 +290,18 @@ func (k *Keeper) take() map[conversation.ConversationID]place {
 }
 
 func (k *Keeper) readNoted(ctx context.Context) {
+	var trouble error
 	for id, p := range k.take() {
-		if err := k.read(ctx, id, p); err != nil {
-			if ctx.Err() == nil {
-				k.failed(ctx, "conversation not read", p.inbox, err)
+		if trouble == nil {
+			if trouble = k.read(ctx, id, p); trouble == nil {
+				continue
 			}
-			k.mu.Lock()
-			k.note(id, p)
-			k.mu.Unlock()
-			return // the journal has trouble; the next look tries again
+			k.failed(ctx, "conversation not read", p.inbox, trouble)
 		}
+		// The journal has trouble; the next look tries this one and the rest again.
+		k.mu.Lock()
+		k.note(id, p)
+		k.mu.Unlock()
 	}
 }
 
