@@ -10,6 +10,8 @@ import (
 type CrossReport struct {
 	Folds EvalReport `json:"folds"` // every training question, predicted by a model that has not seen it
 	Test  EvalReport `json:"test"`  // the test lines, predicted by the whole model
+
+	Standing Standing `json:"standing"` // whether an inbox with these packs answers by itself
 }
 
 // CrossValidate measures packs by what they hold: their training questions in
@@ -21,6 +23,7 @@ func CrossValidate(ctx context.Context, l *Library, packs []string) (CrossReport
 		return CrossReport{}, err
 	}
 	out := CrossReport{Folds: newEvalReport(m.judgeHeld(held)), Test: newEvalReport(m.judgeTests())}
+	out.Standing = l.Standing("", packs, 0)
 	out.Folds.Packs, out.Folds.Model = packs, m.hash
 	out.Test.Packs, out.Test.Model = packs, m.hash
 	return out, nil
