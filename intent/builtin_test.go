@@ -1,8 +1,8 @@
 package intent
 
 import (
-	"sync"
 	"math"
+	"sync"
 	"testing"
 )
 
