@@ -21,7 +21,7 @@ export function showLearning(options: LearningOptions): void {
   const show = async (): Promise<void> => {
     try {
       const [state, found] = await Promise.all([options.api.intentState(choose.value), options.api.suggestions(choose.value)]);
-      fill(place, h("p", { class: "standing", attrs: { "data-by-itself": state.by_itself } }, standing(state, options.speech)), judged(state, options.speech), policy(options, choose.value, state, () => void show()),
+      fill(place, h("p", { class: "standing", attrs: { "data-by-itself": String(state.by_itself) } }, standing(state, options.speech)), judged(state, options.speech), policy(options, choose.value, state, () => void show()),
         h("h3", {}, words.learnMissing), !found.editable && h("p", { class: "soft" }, words.learnFiles), found.data.length === 0 && h("p", { class: "soft" }, words.learnNothing),
         ...found.data.map((s) => card(options, choose.value, s, found.editable, () => void show())));
     } catch (err) {
