@@ -102,6 +102,10 @@ func (e *Engine) surveyMissed() {
 // there is no other node in the view: one that was shut out owns nothing.
 func (e *Engine) owns(id cluster.GrainID) bool { return e.gate.Owns(id) }
 
+// OwnsInbox reports whether this node does what one node does for all of an
+// inbox.
+func (e *Engine) OwnsInbox(id conversation.InboxID) bool { return e.owns(queueID(id)) }
+
 // has reports whether a conversation belongs to this node.
 func (e *Engine) has(id conversation.ConversationID) bool { return e.gate.Owns(conversationID(id)) }
 

@@ -96,7 +96,7 @@ func (g *grain) classify(before conversation.Seq) {
 func (g *grain) utterance(inbox *conversation.Inbox, text conversation.Text, before conversation.Seq) conversation.Utterance {
 	return conversation.Utterance{
 		Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: g.state.Hear(text).Read,
-		Context: g.state.Context(before), Matters: g.state.Matters(), Packs: inbox.Packs,
+		Context: g.state.Context(before), Matters: g.state.Matters(), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
 	}
 }
 

@@ -35,12 +35,15 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"ChangePriority": func(t *rapid.T) { w.send(t, ChangePriority{By: someAgent(t), To: somePriority(t)}) },
 		"RecordDelivery": func(t *rapid.T) { w.send(t, w.delivery(t)) },
 		"FireTimer":      func(t *rapid.T) { w.send(t, FireTimer{ID: someTimer(t)}) },
-		"time passes":    func(t *rapid.T) { w.now = w.now.Add(max(someDuration(t), 0)) },
-		"a turn":         func(t *rapid.T) { w.send(t, w.turn(t)) },
-		"a good turn":    func(t *rapid.T) { w.send(t, w.goodTurn(t)) },
-		"the next turn":  func(t *rapid.T) { w.send(t, w.accept(t)); w.send(t, w.goodTurn(t)) },
-		"one append":     w.oneAppend,
-		"talks a lot":    w.talksALot,
+		"JudgeAnswer": func(t *rapid.T) {
+			w.send(t, JudgeAnswer{By: someParty(t), Agent: someAgent(t), Answer: w.someSeq(t), Verdict: someVerdict(t), Intent: someIntent(t)})
+		},
+		"time passes":   func(t *rapid.T) { w.now = w.now.Add(max(someDuration(t), 0)) },
+		"a turn":        func(t *rapid.T) { w.send(t, w.turn(t)) },
+		"a good turn":   func(t *rapid.T) { w.send(t, w.goodTurn(t)) },
+		"the next turn": func(t *rapid.T) { w.send(t, w.accept(t)); w.send(t, w.goodTurn(t)) },
+		"one append":    w.oneAppend,
+		"talks a lot":   w.talksALot,
 	}
 }
 
@@ -207,6 +210,14 @@ func someDuration(t *rapid.T) time.Duration {
 
 func someTimer(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"", "t1", "t2", "t3"}).Draw(t, "timer")
+}
+
+func someVerdict(t *rapid.T) Verdict {
+	return rapid.SampledFrom([]Verdict{VerdictRight, VerdictWrong, VerdictWrong, "maybe"}).Draw(t, "verdict")
+}
+
+func someIntent(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"", "", "refund", "order_status", "\xff"}).Draw(t, "intent")
 }
 
 func someParty(t *rapid.T) Party {

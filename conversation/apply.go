@@ -57,6 +57,8 @@ func (s *State) Apply(e Entry) {
 		s.dropTimer(ev.ID)
 	case MoodChanged:
 		s.applyMood(ev)
+	case AnswerJudged:
+		s.applyJudged(ev)
 	}
 }
 

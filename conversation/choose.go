@@ -10,6 +10,7 @@ type reading struct {
 	heard         Heard
 	best          Candidate
 	auto, suggest float32
+	may           bool // the bot may answer by itself
 }
 
 // minOffered is what a candidate needs to be offered in place of an answer that
@@ -19,12 +20,17 @@ const minOffered = 0.03
 func (p Policy) reading(s *State, pred *Prediction, heard Heard) *reading {
 	r := &reading{p: p, d: &s.Dialogue, pred: pred, heard: heard, best: pred.Best()}
 	r.auto, r.suggest = p.thresholds(pred)
+	r.may = p.mayAnswer(s, pred)
 	return r
 }
 
 // sure reports whether the classifier is certain of a matter, and not of small
-// talk.
-func (r *reading) sure() bool { return r.serious() && r.best.Confidence >= r.auto }
+// talk, and may be believed.
+func (r *reading) sure() bool { return r.may && r.serious() && r.best.Confidence >= r.auto }
+
+// smallTalk reports whether the classifier is certain of small talk, which takes
+// no proof to answer.
+func (r *reading) smallTalk() bool { return SmallTalk(r.best.Intent) && r.best.Confidence >= r.auto }
 
 func (r *reading) serious() bool { return r.best.Intent != "" && !SmallTalk(r.best.Intent) }
 
@@ -47,7 +53,7 @@ func (r *reading) asked() (Choice, bool) {
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1, Help: true}, true
 	case r.heard.Lacks:
 		return Choice{Action: ActionHandover, Reason: HandoverMissingSlot, Intent: r.d.Intent}, true
-	case r.best.Confidence >= r.auto && r.best.Intent != "":
+	case r.sure() || r.smallTalk():
 		c := r.answer(r.best)
 		c.Leaves = r.leaves()
 		return c, true
@@ -179,8 +185,8 @@ func (r *reading) certain() (Choice, bool) {
 			return c, true
 		}
 	}
-	if r.best.Intent != "" && r.best.Confidence >= r.auto {
-		return r.answer(r.best), true // small talk
+	if r.smallTalk() {
+		return r.answer(r.best), true
 	}
 	return Choice{}, false
 }
@@ -196,7 +202,7 @@ func (r *reading) justDenied(intent string) bool {
 // conversation is about, and one that the classifier saw in the text by itself
 // too.
 func (r *reading) goesOn() (Choice, bool) {
-	if r.pred == nil || !r.heard.Follows {
+	if r.pred == nil || !r.may || !r.heard.Follows {
 		return Choice{}, false
 	}
 	in := r.pred.InContext
@@ -213,7 +219,7 @@ func (r *reading) goesOn() (Choice, bool) {
 
 // part answers the first question that is certain, of several in one text.
 func (r *reading) part() (Choice, bool) {
-	if r.pred == nil {
+	if r.pred == nil || !r.may {
 		return Choice{}, false
 	}
 	for _, c := range r.pred.Parts {

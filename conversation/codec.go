@@ -48,6 +48,8 @@ func DecodeEvent(kind string, data []byte) (Event, error) {
 		return decodeAs[TimerEnded](data)
 	case MoodChanged{}.Kind():
 		return decodeAs[MoodChanged](data)
+	case AnswerJudged{}.Kind():
+		return decodeAs[AnswerJudged](data)
 	}
 	return nil, Refusef(CodeInvalid, "event kind %q is not known to this version", kind)
 }
@@ -81,5 +83,6 @@ func EventKinds() []string {
 		TimerStarted{}.Kind(),
 		TimerEnded{}.Kind(),
 		MoodChanged{}.Kind(),
+		AnswerJudged{}.Kind(),
 	}
 }

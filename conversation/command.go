@@ -174,6 +174,16 @@ type FireTimer struct {
 	ID string `json:"id,omitempty"`
 }
 
+// JudgeAnswer says whether what the bot said was right. A later verdict of the
+// same judge about the same answer replaces the earlier one.
+type JudgeAnswer struct {
+	By      Party   `json:"by,omitempty"` // visitor or agent
+	Agent   AgentID `json:"agent,omitempty"`
+	Answer  Seq     `json:"answer,omitempty"` // of the bot's message
+	Verdict Verdict `json:"verdict,omitempty"`
+	Intent  string  `json:"intent,omitempty"` // what was really asked, with wrong and from agents only; empty = not said
+}
+
 func (AcceptMessage) command()   {}
 func (CompleteTurn) command()    {}
 func (ReplyAsAgent) command()    {}
@@ -194,6 +204,7 @@ func (ChangeTags) command()      {}
 func (ChangePriority) command()  {}
 func (RecordDelivery) command()  {}
 func (FireTimer) command()       {}
+func (JudgeAnswer) command()     {}
 
 // Kind implements [Command].
 func (AcceptMessage) Kind() string { return "accept" }
@@ -254,3 +265,6 @@ func (RecordDelivery) Kind() string { return "record_delivery" }
 
 // Kind implements [Command].
 func (FireTimer) Kind() string { return "fire_timer" }
+
+// Kind implements [Command].
+func (JudgeAnswer) Kind() string { return "judge_answer" }

@@ -57,6 +57,8 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return decideDelivery(s, c)
 	case FireTimer:
 		return decideTimer(s, c, now)
+	case JudgeAnswer:
+		return decideJudge(s, c)
 	}
 	return Decision{}, Refuse(CodeInternal, fmt.Sprintf("command %T has no rule", c))
 }

@@ -40,7 +40,7 @@ func decideTurn(s *State, c CompleteTurn, now time.Time) (Decision, error) {
 	for _, r := range o.Replies {
 		out = append(out, ReplyComposed{
 			InReplyTo: c.Turn, Text: r.Text, Buttons: slices.Clone(r.Buttons), Inline: c.Inline,
-			Bot: Provenance{Intent: o.Intent, Confidence: done.Confidence, Model: done.Model, Behavior: c.Behavior},
+			Bot: Provenance{Intent: o.Intent, Confidence: done.Confidence, Raw: c.Prediction.raw(), Model: done.Model, Behavior: c.Behavior},
 		})
 	}
 	out = append(out, turnTail(s, o, best)...)

@@ -52,8 +52,10 @@ type Inbox struct {
 	ReopenWindow  time.Duration `json:"reopen_window,omitempty"`   // resolved conversations reopen on a message within it; zero = [DefaultReopenWindow]
 	ReopenToHuman bool          `json:"reopen_to_human,omitempty"` // reopen at open instead of pending
 
-	Origins     []string `json:"origins,omitempty"`      // exact origins of pages that may embed the widget; "self" = this server
-	CallbackURL string   `json:"callback_url,omitempty"` // where the webhook channel posts replies that could not ride on a response
+	Origins         []string `json:"origins,omitempty"`          // exact origins of pages that may embed the widget; "self" = this server
+	VisitorFeedback bool     `json:"visitor_feedback,omitempty"` // the widget asks whether the bot's answers are right
+
+	CallbackURL string `json:"callback_url,omitempty"` // where the webhook channel posts replies that could not ride on a response
 
 	Version uint64 `json:"version"` // of the document, for If-Match
 }

@@ -23,7 +23,7 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 				out = append(out, RunTimer{ID: ev.ID})
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
-			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, MessageSent, TimerStarted, MoodChanged:
+			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, MessageSent, TimerStarted, MoodChanged, AnswerJudged:
 		}
 	}
 	return append(out, queueEffects(s, before)...)

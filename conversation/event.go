@@ -192,6 +192,22 @@ type TimerEnded struct {
 	Fired bool   `json:"fired,omitempty"`
 }
 
+// AnswerJudged says whether a message of the bot was right, as an agent or the
+// visitor sees it. It repeats what the message was taken for, so that verdicts
+// can be counted without the messages.
+type AnswerJudged struct {
+	By         Party   `json:"by"`
+	Agent      AgentID `json:"agent,omitempty"`
+	Answer     Seq     `json:"answer"`
+	Turn       Seq     `json:"turn"` // of the visitor's message that was answered
+	Verdict    Verdict `json:"verdict"`
+	Intent     string  `json:"intent,omitempty"` // what was really asked, when known
+	Taken      string  `json:"taken,omitempty"`  // what it was taken for; empty = not understood
+	Confidence float32 `json:"confidence,omitempty"`
+	Raw        float32 `json:"raw_confidence,omitempty"` // as in [Provenance]
+	Model      string  `json:"model,omitempty"`
+}
+
 func (ConversationStarted) event() {}
 func (MessageAccepted) event()     {}
 func (ReplyComposed) event()       {}
@@ -210,6 +226,7 @@ func (MessageSent) event()         {}
 func (TimerStarted) event()        {}
 func (TimerEnded) event()          {}
 func (MoodChanged) event()         {}
+func (AnswerJudged) event()        {}
 
 // Kind implements [Event].
 func (ConversationStarted) Kind() string { return "conversation.started" }
@@ -263,4 +280,5 @@ func (TimerStarted) Kind() string { return "timer.started" }
 func (TimerEnded) Kind() string { return "timer.ended" }
 
 // Kind implements [Event].
-func (MoodChanged) Kind() string { return "conversation.mood_changed" }
+func (MoodChanged) Kind() string  { return "conversation.mood_changed" }
+func (AnswerJudged) Kind() string { return "answer.judged" }

@@ -57,6 +57,7 @@ func (m Message) clone() Message {
 type Provenance struct {
 	Intent     string  `json:"intent,omitempty"`
 	Confidence float32 `json:"confidence,omitempty"`
+	Raw        float32 `json:"raw_confidence,omitempty"` // as in [Prediction]; zero = the same
 	Model      string  `json:"model,omitempty"`
 	Behavior   string  `json:"behavior,omitempty"`
 }

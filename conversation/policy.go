@@ -10,9 +10,39 @@ type Policy struct {
 	MaxAbstains int     `json:"max_abstains,omitempty"` // turns in a row not understood before handover; zero = 2
 	MaxAsks     int     `json:"max_asks,omitempty"`     // times a slot is asked for before handover; zero = 2
 	Silent      bool    `json:"silent,omitempty"`       // predict, never answer: every turn goes to humans
+	Answers     Answers `json:"answers,omitempty"`      // whether the bot answers by itself; empty = proven
 
 	Anger         AngerPolicy `json:"anger,omitempty"`          // what an angry visitor changes; empty = escalate
 	AngerPriority Priority    `json:"anger_priority,omitempty"` // of an angry visitor's conversation; empty = high, none = leave
+}
+
+// Answers says whether an inbox's bot answers by itself, or only asks back and
+// leaves the answer to humans.
+type Answers string
+
+// The values of [Answers].
+const (
+	AnswersProven Answers = "proven" // once the packs have shown that they are as precise as they say
+	AnswersOn     Answers = "on"     // an operator says so
+	AnswersOff    Answers = "off"    // never
+)
+
+// Valid reports whether a is one of them, or empty.
+func (a Answers) Valid() bool {
+	return a == "" || a == AnswersProven || a == AnswersOn || a == AnswersOff
+}
+
+// mayAnswer reports whether the bot may answer a message of which it is sure.
+// What a visitor has confirmed by pressing a button needs no proof.
+func (p Policy) mayAnswer(s *State, pred *Prediction) bool {
+	switch p.Answers {
+	case AnswersOn:
+		return true
+	case AnswersOff:
+		return s.confirmed()
+	case AnswersProven:
+	}
+	return pred == nil || !pred.Unproven || s.confirmed()
 }
 
 // AngerPolicy says what the bot does about an angry visitor. Agents see the

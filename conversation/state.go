@@ -9,6 +9,7 @@ import (
 // Bounds of what a state keeps besides the journal.
 const (
 	recentMessages = 24 // newest messages and notes, for context, receipts and previews
+	recentJudged   = 64 // newest verdicts
 	recentRefs     = 64 // newest senders' ids; older ones are looked up in the journal
 	contextTurns   = 3  // earlier visitor texts that a classifier gets
 	previewBytes   = 160
@@ -55,6 +56,7 @@ type State struct {
 	Recent   []Message `json:"recent,omitempty"` // oldest first
 	Refs     []RefRow  `json:"refs,omitempty"`   // oldest first
 	Unsent   []Seq     `json:"unsent,omitempty"` // outbound messages whose fate is open
+	Judged   []Judged  `json:"judged,omitempty"` // newest verdicts on the bot's messages, oldest first
 }
 
 // Dialogue is what the bot remembers between turns.
@@ -206,6 +208,7 @@ func (s *State) Clone() *State {
 	}
 	c.Refs = slices.Clone(s.Refs)
 	c.Unsent = slices.Clone(s.Unsent)
+	c.Judged = slices.Clone(s.Judged)
 	if s.Handover != nil {
 		h := *s.Handover
 		c.Handover = &h

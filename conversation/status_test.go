@@ -76,6 +76,7 @@ func attempts() []attempt {
 		{"wake", Wake{By: "a1"}},
 		{"snooze's timer", FireTimer{}},
 		{"a timer", FireTimer{ID: "t"}},
+		{"a1 judges message 2", JudgeAnswer{By: PartyAgent, Agent: "a1", Answer: 2, Verdict: VerdictWrong}},
 		{"resolve", Resolve{By: "a1"}},
 		{"reopen", Reopen{By: "a1"}},
 		{"close", Close{By: "a1"}},

@@ -1,15 +1,15 @@
 package conversation
 
 // VisibleToVisitor reports whether a visitor may learn of e. Notes, tags,
-// priorities, moods, assignments by name and everything that explains the bot stay
-// with the agents.
+// priorities, moods, verdicts on answers, assignments by name and everything that
+// explains the bot stay with the agents.
 func VisibleToVisitor(e Event) bool {
 	switch e.(type) {
 	case MessageAccepted, ReplyComposed, AgentReplied, StatusChanged, HandoverRequested, AgentAssigned,
 		MessagesRead, MessageSent, ConversationStarted:
 		return true
 	case NoteAdded, TurnCompleted, AgentUnassigned, MessagesDelivered, TagsChanged, PriorityChanged,
-		TimerStarted, TimerEnded, MoodChanged:
+		TimerStarted, TimerEnded, MoodChanged, AnswerJudged:
 		return false
 	}
 	return false

@@ -26,6 +26,7 @@ import (
 	"github.com/colloquyhq/colloquy/gateway"
 	"github.com/colloquyhq/colloquy/intent"
 	"github.com/colloquyhq/colloquy/intent/remote"
+	"github.com/colloquyhq/colloquy/learning"
 	"github.com/colloquyhq/colloquy/persistence"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
@@ -69,6 +70,7 @@ type Engine struct {
 	gate     *cluster.Gate
 	members  chan struct{} // who is there has changed; room for one
 	actors   *actors.Engine
+	learning *learning.Keeper
 	channels *channels.Registry
 	gateway  *gateway.Gateway
 
@@ -149,6 +151,7 @@ func (e *Engine) open() error {
 		{"packs", e.openPacks},
 		{"models", e.openBackends},
 		{"actors", e.openActors},
+		{"learning", e.openLearning},
 		{"gateway", e.openGateway},
 		{"listener", e.listen}, // last: who connects is answered soon
 	} {
@@ -241,7 +244,7 @@ func (e *Engine) openGateway() error {
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
-		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows,
+		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning,
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies),

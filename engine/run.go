@@ -45,6 +45,7 @@ func (e *Engine) parts() []part {
 				e.log.Warn("conversations not all at rest", "err", err)
 			}
 		}},
+		{name: "learning", run: e.learning.Run},
 		{name: "stream", run: e.pump},
 		{name: "gateway", run: e.gateway.Run, stop: func(ctx context.Context) {
 			if err := e.gateway.Drain(ctx, e.config.ShutdownGrace/4); err != nil {
@@ -157,6 +158,7 @@ func (e *Engine) pump(ctx context.Context) error {
 		e.log.Warn("apply stream overrun, sockets resume from the journal")
 		e.gateway.Hub().Lost()
 		e.actors.CommitsLost()
+		e.learning.Lost()
 	}
 	sub.Close()
 	return nil
@@ -175,6 +177,7 @@ func (e *Engine) follow(ctx context.Context, sub *persistence.Subscription) bool
 			}
 			e.gateway.Hub().Publish(c)
 			e.actors.Committed(c)
+			e.learning.Committed(c)
 		}
 	}
 }

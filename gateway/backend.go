@@ -137,6 +137,17 @@ type Packs interface {
 	Reload(ctx context.Context) (PackReport, error)
 }
 
+// Learning is what conversations teach, as far as the API shows it.
+type Learning interface {
+	State(in conversation.Inbox) conversation.IntentState
+	Intents(in conversation.Inbox, lang string) []conversation.IntentName
+	// Editable reports whether Accept can do anything here.
+	Editable() bool
+	Suggestions(ctx context.Context, in conversation.Inbox) ([]conversation.Suggestion, error)
+	Accept(ctx context.Context, in conversation.Inbox, id string, by conversation.AgentID, a conversation.Acceptance) error
+	Dismiss(ctx context.Context, in conversation.Inbox, id string) error
+}
+
 // PackReport says what a reload came to.
 type PackReport struct {
 	Loaded    []string `json:"loaded"`

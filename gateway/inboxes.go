@@ -142,6 +142,9 @@ func (g *Gateway) checkInbox(in *conversation.Inbox) error {
 		return err
 	}
 	p := in.Policy
+	if !p.Answers.Valid() {
+		return conversation.Refuse(conversation.CodeInvalid, "policy.answers is proven, on or off")
+	}
 	if p.Auto < 0 || p.Auto > 1 || p.Suggest < 0 || p.Suggest > 1 || p.MaxAbstains < 0 || p.MaxAsks < 0 || in.ReopenWindow < 0 {
 		return conversation.Refuse(conversation.CodeInvalid, "thresholds are 0 to 1, counts and times are not negative")
 	}

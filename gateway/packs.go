@@ -62,8 +62,12 @@ func (g *Gateway) predict(w http.ResponseWriter, r *http.Request, who caller) er
 	if err := g.checkPacks(b.Packs); err != nil {
 		return err
 	}
+	var auto float32
+	if in, err := g.opts.Inboxes.Inbox(b.Inbox); err == nil {
+		auto = in.Policy.Auto
+	}
 	var p conversation.Prediction
-	u := conversation.Utterance{Inbox: b.Inbox, Channel: string(conversation.ChannelAPI), Lang: b.Lang, Text: b.Text, Packs: b.Packs}
+	u := conversation.Utterance{Inbox: b.Inbox, Channel: string(conversation.ChannelAPI), Lang: b.Lang, Text: b.Text, Packs: b.Packs, Auto: auto}
 	if err := g.opts.Packs.Predict(r.Context(), &u, &p); err != nil {
 		return err
 	}

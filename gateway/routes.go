@@ -78,6 +78,7 @@ func table() []route {
 		{"POST", "/v1/conversations/{id}/return_to_bot", accessAgent, (*Gateway).returnToBot, smallBody},
 		{"POST", "/v1/conversations/{id}/read", accessAgent, (*Gateway).markRead, smallBody},
 		{"POST", "/v1/conversations/{id}/draft", accessAgent, (*Gateway).draft, smallBody},
+		{"POST", "/v1/conversations/{id}/judge", accessAgent, (*Gateway).judge, smallBody},
 		{"PUT", "/v1/conversations/{id}/tags", accessAgent, (*Gateway).putTags, smallBody},
 		{"PATCH", "/v1/conversations/{id}/priority", accessAgent, (*Gateway).patchPriority, smallBody},
 
@@ -86,6 +87,11 @@ func table() []route {
 		{"GET", "/v1/inboxes/{inbox}", accessAgent, (*Gateway).showInbox, 0},
 		{"PATCH", "/v1/inboxes/{inbox}", accessAdmin, (*Gateway).patchInbox, 0},
 		{"POST", "/v1/inboxes/{inbox}/rotate_secret", accessAdmin, (*Gateway).rotateSecret, smallBody},
+		{"GET", "/v1/inboxes/{inbox}/intent", accessAgent, (*Gateway).intentState, 0},
+		{"GET", "/v1/inboxes/{inbox}/intents", accessAgent, (*Gateway).listInboxIntents, 0},
+		{"GET", "/v1/intent/suggestions", accessAdmin, (*Gateway).listSuggestions, 0},
+		{"POST", "/v1/intent/suggestions/{suggestion}/accept", accessAdmin, (*Gateway).acceptSuggestion, smallBody},
+		{"POST", "/v1/intent/suggestions/{suggestion}/dismiss", accessAdmin, (*Gateway).dismissSuggestion, smallBody},
 		{"GET", "/v1/agents", accessAgent, (*Gateway).listAgents, 0},
 		{"POST", "/v1/agents", accessAdmin, (*Gateway).createAgent, smallBody},
 		{"PATCH", "/v1/agents/{agent}", accessAdmin, (*Gateway).patchAgent, smallBody},
@@ -111,6 +117,7 @@ func table() []route {
 		{"GET", "/v1/widget/conversations/current", accessVisitor, (*Gateway).widgetConversation, 0},
 		{"GET", "/v1/widget/conversations/current/messages", accessVisitor, (*Gateway).widgetMessages, 0},
 		{"POST", "/v1/widget/messages", accessVisitor, (*Gateway).widgetPost, 0},
+		{"POST", "/v1/widget/judge", accessVisitor, (*Gateway).widgetJudge, smallBody},
 	}
 }
 

@@ -187,6 +187,8 @@ func (s *memoryStore) Do(_ context.Context, id conversation.ConversationID, cmd 
 		e = conversation.TagsChanged{By: c.By, Added: c.Add, Removed: c.Remove}
 	case conversation.RequestHandover:
 		e = conversation.HandoverRequested{Reason: c.Reason, By: c.By}
+	case conversation.JudgeAnswer:
+		e = conversation.AnswerJudged{By: c.By, Agent: c.Agent, Answer: c.Answer, Verdict: c.Verdict, Intent: c.Intent}
 	default:
 		e = conversation.TimerEnded{ID: "x"}
 	}

@@ -89,8 +89,9 @@ func (g *Gateway) widgetConfig(w http.ResponseWriter, r *http.Request, _ caller)
 		Name         string               `json:"name"`
 		Lang         string               `json:"lang"`
 		Bot          bool                 `json:"bot"`
+		Feedback     bool                 `json:"feedback"`
 		MaxTextBytes int                  `json:"max_text_bytes"`
-	}{in.ID, in.Name, in.Lang, in.ServesBot(), conversation.MaxTextBytes})
+	}{in.ID, in.Name, in.Lang, in.ServesBot(), in.VisitorFeedback, conversation.MaxTextBytes})
 }
 
 // ownConversation gives the conversation that a visitor is in, if any.

@@ -27,6 +27,7 @@ type scratch struct {
 	path    hanPath
 	dense   []float32 // sum of the words' vectors
 	known   int       // words in it
+	shift   float64   // correction of the inbox's confidences; zero outside of Predict
 }
 
 // analyze fills folded, found, tokens and grams.

@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"math"
 	"sync"
 	"testing"
 )
@@ -54,6 +55,9 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 			if part.OOSRejected < 0.85 {
 				t.Errorf("%s, %s: only %.3f of what is out of scope is not answered", tc.pack, name, part.OOSRejected)
 			}
+		}
+		if e := shipped()[r.Folds.Model]; !r.Standing.Proven || e.N != r.Standing.Questions || math.Abs(float64(e.Own.N-r.Standing.Answered)) > 50 {
+			t.Errorf("%s: shipped are %d answers to %d questions, measured %+v; see TestShippedEvaluationsAreFresh", tc.pack, e.Own.N, e.N, r.Standing)
 		}
 		if r.Folds.Accuracy < tc.accuracy || r.Folds.Coverage < tc.coverage {
 			t.Errorf("%s: accuracy %.3f and coverage %.3f, want at least %.2f and %.2f",

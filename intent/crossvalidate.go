@@ -10,6 +10,8 @@ import (
 type CrossReport struct {
 	Folds EvalReport `json:"folds"` // every training question, predicted by a model that has not seen it
 	Test  EvalReport `json:"test"`  // the test lines, predicted by the whole model
+
+	Standing Standing `json:"standing"` // whether an inbox with these packs answers by itself
 }
 
 // CrossValidate measures packs by what they hold: their training questions in
@@ -21,6 +23,7 @@ func CrossValidate(ctx context.Context, l *Library, packs []string) (CrossReport
 		return CrossReport{}, err
 	}
 	out := CrossReport{Folds: newEvalReport(m.judgeHeld(held)), Test: newEvalReport(m.judgeTests())}
+	out.Standing = l.Standing("", packs, 0)
 	out.Folds.Packs, out.Folds.Model = packs, m.hash
 	out.Test.Packs, out.Test.Model = packs, m.hash
 	return out, nil
@@ -39,6 +42,7 @@ func (l *Library) holdOut(ctx context.Context, packs []string) (*model, []heldOu
 		return nil, nil, err
 	}
 	m.calibrate.ready.CompareAndSwap(nil, m.learn(held))
+	m.proof.Store(&proof{evaluation: m.evaluate(held)})
 	return m, held, nil
 }
 
@@ -82,7 +86,7 @@ func (m *model) judgeOne(x *heldOut, k *calibrator) judged {
 	r := ranking{best: x.predicted, background: x.background, evidence: x.evidence}
 	return judged{
 		row: x.row, text: m.corpus.questions[x.row].text, lang: ex.lang, want: m.label(ex.label), got: t.id,
-		confidence: m.settle(&r, k), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
+		confidence: m.settle(&r, k, 0), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
 	}
 }
 

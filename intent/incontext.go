@@ -46,7 +46,7 @@ func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float3
 		unitLength(s.values)
 		r := m.head.rank(s, m.corpus.background, unseen, units)
 		if r.best >= 0 && m.corpus.classes[r.best] == matter.Intent {
-			p.InContext = conversation.Candidate{Intent: matter.Intent, Confidence: m.settle(&r, k)}
+			p.InContext = conversation.Candidate{Intent: matter.Intent, Confidence: m.settle(&r, k, s.shift)}
 			return
 		}
 	}
@@ -68,7 +68,7 @@ func (m *model) parts(s *scratch, u *conversation.Utterance, k *calibrator, p *c
 		if r.best < 0 {
 			continue
 		}
-		p.Parts = append(p.Parts, conversation.Candidate{Intent: m.corpus.classes[r.best], Confidence: m.settle(&r, k)})
+		p.Parts = append(p.Parts, conversation.Candidate{Intent: m.corpus.classes[r.best], Confidence: m.settle(&r, k, s.shift)})
 	}
 	if len(p.Parts) == 1 {
 		p.Parts = nil

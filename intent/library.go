@@ -26,11 +26,17 @@ type Library struct {
 	metrics *metrics
 	base    *analyzer // what all models share
 	ear     *Ear
+	plain   *analyzer // base without any pack's entities
 	scratch sync.Pool
 	wake    chan struct{} // tells Run that a model waits for its calibrator
 
 	// now is what readers see. It is replaced as a whole, by [Library.change].
 	now atomic.Pointer[generation]
+
+	// lives is what is known of inboxes from their conversations. It is replaced
+	// as a whole, under the lock.
+	lives    atomic.Pointer[map[conversation.InboxID]*live]
+	learning sync.Mutex
 
 	loading  sync.Mutex // serializes loading
 	changing sync.Mutex // held while now is replaced, never while anything is read or trained
@@ -78,6 +84,7 @@ func Open(o Options) (*Library, error) {
 	if l.ear, err = newEar(l.base.norm); err != nil {
 		return nil, err
 	}
+	l.plain = &analyzer{norm: l.base.norm, mean: mean, extract: newExtractor(nil, l.base.norm)}
 	l.scratch.New = func() any { return &scratch{} }
 	l.loader = &loader{builtin: o.Builtin, store: o.Store, norm: l.base.norm}
 	l.training.jobs = map[string]*job{}

@@ -13,10 +13,11 @@ type model struct {
 	bundle    *bundle
 	corpus    *corpus
 	head      *head
-	hash      string      // of a calibrated model
-	early     string      // hash while the provisional calibrator is in use
-	cache     string      // folder of stored calibrators; empty = none
-	interim   *calibrator // speaks until the model's own is trained
+	hash      string                // of a calibrated model
+	early     string                // hash while the provisional calibrator is in use
+	cache     string                // folder of stored calibrators; empty = none
+	interim   *calibrator           // speaks until the model's own is trained
+	proof     atomic.Pointer[proof] // what cross-validation said; nil = not known yet
 	calibrate struct {
 		sync.Mutex
 		ready atomic.Pointer[calibrator]
@@ -56,7 +57,9 @@ func (m *model) calibrated(ctx context.Context, workers int) error {
 	}
 	k := m.learn(held)
 	m.calibrate.ready.Store(k)
-	if err := m.keep(k); err != nil {
+	e := m.evaluate(held)
+	m.proof.Store(&proof{evaluation: e})
+	if err := m.keep(k, &e); err != nil {
 		return fmt.Errorf("keep the calibrator of %v: %w", m.bundle.packs, err)
 	}
 	return nil
@@ -85,6 +88,17 @@ func (m *model) speaking() (*calibrator, string) {
 func (m *model) follow(before *model) {
 	if before != nil {
 		m.interim, _ = before.speaking()
+	}
+}
+
+// inherit takes over what was proven of the model before, which stays so until
+// the new questions have been measured.
+func (m *model) inherit(before *model) {
+	if before == nil {
+		return
+	}
+	if p := before.proof.Load(); p != nil {
+		m.proof.CompareAndSwap(nil, &proof{evaluation: p.evaluation, earlier: true})
 	}
 }
 

@@ -66,7 +66,7 @@ func TestParserNamesProblems(t *testing.T) {
 		},
 		"open brace":           {goodHead + "intents:\n  - id: a\n    ask: [甲]\n    answer: 'x {shop'\n", "which is neither {name} nor {$.path}"},
 		"response in answer":   {goodHead + "intents:\n  - id: a\n    ask: [甲]\n    answer: 'x {$.a}'\n", "only a flow's reply can read a response"},
-		"unknown phrase":       {goodHead + "phrases: {hello: x}\n", `p.yaml:3: there is no phrase "hello"; the phrases are apology, ask_again`},
+		"unknown phrase":       {goodHead + "phrases: {hello: x}\n", `p.yaml:3: there is no phrase "hello"; the phrases are also, apology, ask_again`},
 		"bad regex":            {goodHead + "entities:\n  e:\n    regex: ['a', '(']\n", "p.yaml:5: regex of entity e: error parsing regexp"},
 		"regex of nothing":     {goodHead + "entities:\n  e:\n    regex: ['a*']\n", "p.yaml:5: regex of entity e: a* matches nothing at all"},
 		"entity of nothing":    {goodHead + "entities:\n  e: {mask: true}\n", "p.yaml:4: entity e has neither regex nor words"},

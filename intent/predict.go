@@ -27,10 +27,16 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 		return err
 	}
 	s := l.borrow()
+	v := l.live(u.Inbox, u.Packs)
+	if v != nil {
+		s.shift = v.shift
+	}
 	m.predict(s, u, p)
 	tone := l.ear.score(string(u.Text)) // folded may hold the context by now
 	p.Anger, p.Abuse, p.Threat = tone.Anger, tone.Abuse, tone.Threat
+	s.shift = 0
 	l.scratch.Put(s)
+	p.Unproven = m.unproven(v, u.Auto)
 	l.metrics.predictions[Decision(p)].Inc()
 	l.metrics.seconds.Observe(l.options.Now().Sub(start).Seconds())
 	return nil
@@ -75,12 +81,13 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	if r.best < 0 {
 		return
 	}
-	confidence := m.settle(&r, k)
+	confidence := m.settle(&r, k, s.shift)
 	t := m.bundle.topics[r.best]
 	p.Auto, p.Suggest = t.thresholds.auto, t.thresholds.suggest
 	if r.nearest >= 0 {
 		p.Nearest = m.corpus.questions[r.nearest].text
 	}
+	p.Raw = k.probability(&r.evidence)
 	m.candidates(s, &r, confidence, p)
 	if t.thresholds.margin > 0 && len(p.Candidates) > 1 && confidence-p.Candidates[1].Confidence < t.thresholds.margin {
 		p.Candidates[0].Confidence = min(confidence, max(p.Auto-contextMargin, p.Candidates[1].Confidence))
@@ -89,10 +96,10 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	m.parts(s, u, k, p)
 }
 
-// settle gives the confidence of a ranking. What looks like none of the
-// intents is never offered.
-func (m *model) settle(r *ranking, k *calibrator) float32 {
-	confidence := k.confidence(&r.evidence)
+// settle gives the confidence of a ranking, corrected by shift. What looks like
+// none of the intents is never offered.
+func (m *model) settle(r *ranking, k *calibrator, shift float64) float32 {
+	confidence := k.corrected(&r.evidence, shift)
 	if r.background {
 		confidence = min(confidence, m.bundle.topics[r.best].thresholds.suggest*0.98)
 	}

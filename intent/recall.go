@@ -15,7 +15,13 @@ type storedCalibrator struct {
 	Scale   evidence `json:"scale"`
 
 	Above [curvePoints]float32 `json:"above"`
+
+	Packs      []string    `json:"packs"`
+	Evaluation *Evaluation `json:"evaluation"`
 }
+
+// calibratorSuffix ends the names of the files.
+const calibratorSuffix = ".calibrator.json"
 
 // recall takes up the calibrator that an earlier run has trained for the same
 // model, so that a restart is as sure of itself as before. It reports whether
@@ -29,12 +35,16 @@ func (m *model) recall() bool {
 	if err != nil || json.Unmarshal(raw, &s) != nil || !s.usable() {
 		return false
 	}
+	m.proof.Store(&proof{evaluation: *s.Evaluation})
 	m.calibrate.ready.Store(&calibrator{weights: s.Weights, mean: s.Mean, scale: s.Scale, above: s.Above})
 	return true
 }
 
 // usable refuses what no training gives, such as a file of zeros.
 func (s *storedCalibrator) usable() bool {
+	if s.Evaluation == nil {
+		return false // kept by a version that did not measure
+	}
 	sum := 0.0
 	for i := range s.Weights {
 		sum += math.Abs(s.Weights[i]) + math.Abs(s.Mean[i]) + math.Abs(s.Scale[i])
@@ -44,11 +54,13 @@ func (s *storedCalibrator) usable() bool {
 
 // keep stores the calibrator for the next run. Errors only cost that run the
 // training, so they are for the log.
-func (m *model) keep(k *calibrator) error {
+func (m *model) keep(k *calibrator, e *Evaluation) error {
 	if m.cache == "" {
 		return nil
 	}
-	raw, err := json.Marshal(storedCalibrator{Weights: k.weights, Mean: k.mean, Scale: k.scale, Above: k.above})
+	raw, err := json.Marshal(storedCalibrator{
+		Weights: k.weights, Mean: k.mean, Scale: k.scale, Above: k.above, Packs: m.bundle.packs, Evaluation: e,
+	})
 	if err != nil {
 		return err
 	}
@@ -74,5 +86,5 @@ func (m *model) keep(k *calibrator) error {
 }
 
 func (m *model) calibratorFile() string {
-	return filepath.Join(m.cache, filepath.Base(m.hash)+".calibrator.json")
+	return filepath.Join(m.cache, filepath.Base(m.hash)+calibratorSuffix)
 }

@@ -129,6 +129,8 @@ func (l *Library) train(ctx context.Context, b *bundle, before *model) (*model, 
 	m.cache = l.options.Cache
 	m.follow(before)
 	m.recall()
+	m.prove()
+	m.inherit(before)
 	return m, nil
 }
 

@@ -12,11 +12,11 @@ import (
 // A head is stored with every append, read for every row of a list and shown to
 // every watcher, so it has a form of its own instead of JSON:
 //
-//	headForm id16 contact16 version (string)* (time)* count (tag)*
+//	headForm id16 contact16 version (string)* (time)* count (tag)* mood count (reason)*
 //
 // A later form may add fields at the end; who does not know them passes them
-// over.
-const headForm = 1
+// over. Form 1 ends before the mood.
+const headForm = 2
 
 // headStrings are the strings of a head in the order in which they are stored.
 func headStrings(h *conversation.Head) [12]*string {
@@ -46,6 +46,11 @@ func appendHead(b []byte, h *conversation.Head) []byte {
 	for _, tag := range h.Tags {
 		b = appendBytes(b, tag)
 	}
+	b = appendBytes(b, string(h.Mood))
+	b = binary.AppendUvarint(b, uint64(len(h.MoodReasons)))
+	for _, reason := range h.MoodReasons {
+		b = appendBytes(b, string(reason))
+	}
 	return b
 }
 
@@ -58,7 +63,8 @@ func decodeHead(b []byte) (conversation.Head, error) {
 		return h, nil
 	}
 	r := reader{b: b}
-	if r.byte() < headForm {
+	form := r.byte()
+	if form == 0 {
 		return h, fmt.Errorf("%w: head", ErrCorrupt)
 	}
 	h.ID, h.Contact, h.Version = r.id(), conversation.ContactID(r.id()), conversation.Seq(r.uint())
@@ -70,6 +76,12 @@ func decodeHead(b []byte) (conversation.Head, error) {
 	}
 	for range r.count() {
 		h.Tags = append(h.Tags, string(r.bytes()))
+	}
+	if form > 1 {
+		h.Mood = conversation.Temper(r.bytes())
+		for range r.count() {
+			h.MoodReasons = append(h.MoodReasons, conversation.MoodReason(r.bytes()))
+		}
 	}
 	if r.bad {
 		return h, fmt.Errorf("%w: head", ErrCorrupt)

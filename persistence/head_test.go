@@ -27,6 +27,8 @@ func fullHead(t testing.TB) conversation.Head {
 			f.SetUint(uint64(i + 300))
 		case []string:
 			f.Set(reflect.ValueOf([]string{"one", "", "three"}))
+		case []conversation.MoodReason:
+			f.Set(reflect.ValueOf([]conversation.MoodReason{conversation.MoodThreat, conversation.MoodAbuse}))
 		default:
 			f.SetString(v.Type().Field(i).Name)
 		}
@@ -45,6 +47,12 @@ func TestHeadsComeBack(t *testing.T) {
 			got, err := decodeHead(b)
 			if d := cmp.Diff(want, got); err != nil || d != "" {
 				t.Errorf("%s, %s: error %v, difference (-want +got):\n%s", name, form, err, d)
+			}
+		}
+		if len(want.MoodReasons) == 0 {
+			before := append([]byte{1}, rec[1:len(rec)-2]...) // as of before there were moods
+			if got, err := decodeHead(before); err != nil || !cmp.Equal(want, got) {
+				t.Errorf("%s, form 1: error %v, %+v", name, err, got)
 			}
 		}
 		for n := range rec {

@@ -40,7 +40,7 @@ func setUpShop(t *testing.T) *shopNode {
 	send(t, "POST", n.addr+"/v1/auth/setup", strings.Replace(admin, token, "setup_guessed", 1)).is(t, http.StatusUnauthorized)
 	n.staff = signedIn(t, n.addr, send(t, "POST", n.addr+"/v1/auth/setup", admin).is(t, http.StatusCreated))
 	send(t, "POST", n.addr+"/v1/auth/setup", admin).is(t, http.StatusNotFound)
-	n.do(t, "POST", "/v1/inboxes", `{"id":"shop","name":"Shop","lang":"en","packs":["house"],"origins":["self"]}`).is(t, http.StatusCreated)
+	n.do(t, "POST", "/v1/inboxes", `{"id":"shop","name":"Shop","lang":"en","packs":["house"],"origins":["self"],"policy":{"answers":"on"}}`).is(t, http.StatusCreated)
 	var secret struct{ Token string }
 	for range 2 { // the first token goes on for a while beside the second
 		n.do(t, "POST", "/v1/inboxes/shop/rotate_secret", "").is(t, http.StatusCreated).into(t, &secret)

@@ -130,7 +130,15 @@ func (c *evaluateCmd) crossValidate(t *tool, l *intent.Library) error {
 	if _, err := fmt.Fprintln(t.stdout, "\nTest questions:"); err != nil {
 		return err
 	}
-	return r.Test.Print(t.stdout)
+	if err := r.Test.Print(t.stdout); err != nil {
+		return err
+	}
+	word := "not yet"
+	if r.Standing.Proven {
+		word = "yes"
+	}
+	_, err = fmt.Fprintf(t.stdout, "\nanswers by itself: %s: %s\n", word, r.Standing.Reason)
+	return err
 }
 
 func writeJSON(w io.Writer, v any) error {

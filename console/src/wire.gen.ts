@@ -59,6 +59,7 @@ export type Event =
   | { conversation_id: string; seq: number; at: string; type: "timer.started"; data: TimerData }
   | { conversation_id: string; seq: number; at: string; type: "timer.ended"; data: TimerData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.mood_changed"; data: MoodData }
+  | { conversation_id: string; seq: number; at: string; type: "answer.judged"; data: JudgedData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.updated"; data: Summary }
 ;
 
@@ -327,6 +328,20 @@ export type HandoverReason =
   | "behavior"
   | "anger";
 
+/** JudgedData is a verdict on a message of the bot; agents only. */
+export interface JudgedData {
+  by: Party;
+  /** Agent and Name say who judged, when an agent did. */
+  agent?: string;
+  name?: string;
+  answer: number;
+  turn: number;
+  verdict: Verdict;
+  /** Intent is what was really asked, when it is known. */
+  intent?: string;
+  taken?: string;
+}
+
 /** Message is a message or note. In REST answers and in events it is the same. */
 export interface Message {
   id: string;
@@ -433,6 +448,8 @@ export interface Profile {
 export interface Provenance {
   intent?: string;
   confidence?: number;
+  /** as in Prediction; zero = the same */
+  raw_confidence?: number;
   model?: string;
   behavior?: string;
 }
@@ -676,6 +693,11 @@ export interface UnassignedData {
   by?: string;
   reason?: string;
 }
+
+/** Verdict says whether an answer was right. */
+export type Verdict =
+  | "right"
+  | "wrong";
 
 /** VisitorConversation is what a visitor may know about a conversation. */
 export interface VisitorConversation {

@@ -5,6 +5,7 @@ import { place, prepend } from "../src/sdk/history.ts";
 import { Store } from "../src/sdk/store.ts";
 import { emptyTimeline, foldTimeline, unreadOf } from "../src/sdk/timeline.ts";
 import { found, inOrder, matches } from "../src/agent/filter.ts";
+import { linesOf } from "../src/agent/talkrows.ts";
 import { rowsOf } from "../src/widget/rows.ts";
 
 const at = "2026-11-23T08:30:15Z";
@@ -140,5 +141,42 @@ describe("filters", () => {
     const s = row("a", { preview: "订单2023什么时候发货", tags: ["VIP"] });
     expect(found(s, "2023 vip")).toBe(true);
     expect(found(s, "2023 nobody")).toBe(false);
+  });
+});
+
+describe("verdicts", () => {
+  const judged = (seq: number, by: "visitor" | "agent", verdict: "right" | "wrong", more: { agent?: string; intent?: string } = {}): Entry => ({
+    seq, at, type: "answer.judged", data: { by, answer: 2, turn: 1, verdict, ...more },
+  });
+
+  it("keeps the latest of each judge beside the answer", () => {
+    const line = emptyTimeline();
+    const entries = [
+      says(1, "visitor", "where"), says(2, "bot", "here", { bot: { intent: "order_status" } }),
+      judged(3, "visitor", "right"), judged(4, "agent", "wrong", { agent: "mei" }), judged(5, "agent", "wrong", { agent: "mei", intent: "refund" }), judged(6, "agent", "right", { agent: "li" }),
+    ];
+    for (const e of entries) foldTimeline(line, e);
+    const answer = line.items.find((i) => i.seq === 2);
+    expect(answer?.kind === "message" ? answer.judged?.map((j) => [j.by, j.agent, j.verdict, j.intent]) : []).toEqual([
+      ["visitor", undefined, "right", undefined], ["agent", "mei", "wrong", "refund"], ["agent", "li", "right", undefined],
+    ]);
+    expect(line.items).toHaveLength(2);
+  });
+
+  it("makes the row of the answer anew", () => {
+    const line = emptyTimeline();
+    foldTimeline(line, says(1, "visitor", "where"));
+    foldTimeline(line, says(2, "bot", "here", { bot: { intent: "order_status" } }));
+    const before = linesOf(line, []).find((l) => l.key === "s:2")?.version;
+    foldTimeline(line, judged(3, "agent", "wrong", { agent: "mei" }));
+    expect(linesOf(line, []).find((l) => l.key === "s:2")?.version).not.toBe(before);
+  });
+
+  it("asks the visitor about the newest answer only", () => {
+    const store = new Store();
+    store.seed({ ...emptyHead("c"), created_at: at });
+    place(store, "c", [says(1, "visitor", "a"), says(2, "bot", "b"), says(3, "visitor", "c"), says(4, "bot", "d")], { after: 0, version: 4 });
+    const asked = rowsOf(store, []).filter((r) => r.item.kind === "bubble" && r.item.answer !== undefined);
+    expect(asked.map((r) => r.key)).toEqual(["c:4"]);
   });
 });

@@ -3,6 +3,9 @@ import { Composer } from "../src/ui/composer.ts";
 import { h, Keyed } from "../src/ui/dom.ts";
 import { dayName, pickLang, say, span } from "../src/ui/lang.ts";
 import { linkify } from "../src/ui/linkify.ts";
+import { IntentPicker } from "../src/agent/judge.ts";
+import { Speech } from "../src/agent/say.ts";
+import { consoleWords } from "../src/agent/words.ts";
 import { Bridge } from "../src/widget/bridge.ts";
 
 beforeEach(() => document.body.replaceChildren());
@@ -164,5 +167,38 @@ describe("lang", () => {
     expect(dayName("2026-11-23T08:00:00", now, "zh")).toBe("今天");
     expect(dayName("2026-11-22T08:00:00", now, "en")).toBe("Yesterday");
     expect(dayName("2024-02-01T08:00:00", now, "en")).toContain("2024");
+  });
+});
+
+describe("IntentPicker", () => {
+  const open = () => {
+    const picked: string[] = [];
+    const picker = new IntentPicker(new Speech("en", consoleWords("en"), (id) => id), (i) => picked.push(i.intent));
+    picker.offer([{ intent: "order_status", title: "Where is my order" }, { intent: "refund", title: "退款" }, { intent: "return_policy", title: "<b>Send back</b>" }]);
+    document.body.append(picker.el);
+    const box = picker.el.querySelector("input");
+    const search = (text: string) => {
+      if (box === null) throw new Error("there is nothing to type into");
+      box.value = text;
+      box.dispatchEvent(new Event("input"));
+      return [...picker.el.querySelectorAll("button")].map((b) => b.dataset["intent"]);
+    };
+    return { picker, picked, search };
+  };
+
+  it("finds intents by title and by name, in any case", () => {
+    const { search } = open();
+    expect(search("")).toEqual(["order_status", "refund", "return_policy"]);
+    expect(search("ORDER")).toEqual(["order_status"]);
+    expect(search("退")).toEqual(["refund"]);
+    expect(search("return_")).toEqual(["return_policy"]);
+    expect(search("nothing")).toEqual([]);
+  });
+
+  it("gives what is chosen, and shows titles as text", () => {
+    const { picker, picked } = open();
+    expect(picker.el.querySelector("b")).toBeNull();
+    picker.el.querySelectorAll("button")[2]?.click();
+    expect(picked).toEqual(["return_policy"]);
   });
 });

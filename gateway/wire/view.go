@@ -154,6 +154,20 @@ type TimerData struct {
 	Fired bool      `json:"fired,omitempty"`
 }
 
+// JudgedData is a verdict on a message of the bot; agents only.
+type JudgedData struct {
+	By conversation.Party `json:"by"`
+	// Agent and Name say who judged, when an agent did.
+	Agent   conversation.AgentID `json:"agent,omitempty"`
+	Name    string               `json:"name,omitempty"`
+	Answer  conversation.Seq     `json:"answer"`
+	Turn    conversation.Seq     `json:"turn"`
+	Verdict conversation.Verdict `json:"verdict"`
+	// Intent is what was really asked, when it is known.
+	Intent string `json:"intent,omitempty"`
+	Taken  string `json:"taken,omitempty"`
+}
+
 // Summary is a conversation as a list shows it; agents only.
 type Summary struct {
 	conversation.Head
@@ -175,6 +189,7 @@ func (*PriorityData) eventData()   {}
 func (*MoodData) eventData()       {}
 func (*DeliveryData) eventData()   {}
 func (*TimerData) eventData()      {}
+func (*JudgedData) eventData()     {}
 func (*Summary) eventData()        {}
 
 // Names gives the display name of an agent; "" when there is none.
@@ -247,6 +262,10 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		return &TimerData{ID: v.ID, Due: v.Due}
 	case conversation.TimerEnded:
 		return &TimerData{ID: v.ID, Fired: v.Fired}
+	case conversation.AnswerJudged:
+		return &JudgedData{
+			By: v.By, Agent: v.Agent, Name: names(v.Agent), Answer: v.Answer, Turn: v.Turn, Verdict: v.Verdict, Intent: v.Intent, Taken: v.Taken,
+		}
 	default:
 		return &TimerData{}
 	}

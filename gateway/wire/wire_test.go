@@ -125,6 +125,7 @@ func someEvents() []conversation.Event {
 			From: conversation.TemperCalm, To: conversation.TemperAngry, Heat: 320,
 			Reasons: []conversation.MoodReason{conversation.MoodThreat, conversation.MoodSudden},
 		},
+		conversation.AnswerJudged{By: conversation.PartyAgent, Agent: "mei", Answer: 3, Turn: 2, Verdict: conversation.VerdictWrong, Intent: "secret-right", Taken: "secret-intent", Confidence: 0.93, Model: "secret-model"},
 	}
 }
 

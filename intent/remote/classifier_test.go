@@ -61,7 +61,7 @@ func TestTheBackendsAnswerCounts(t *testing.T) {
 	want := conversation.Prediction{
 		Candidates: []conversation.Candidate{{Intent: "b", Confidence: 0.7}, {Intent: "c", Confidence: 0.5}, {Intent: "d", Confidence: 0.4}, {Intent: "e", Confidence: 0.3}, {Intent: "f", Confidence: 0.2}},
 		Entities:   []conversation.Entity{{Name: "order_no", Value: "4711", Start: 6, End: 10}, {Name: "order_no", Value: "22", Start: 14, End: 16}},
-		Lang:       "zh", Auto: 0.8, Suggest: 0.4, Model: "http:m",
+		Lang:       "zh", Auto: 0.8, Suggest: 0.4, Model: "http:m", Anger: 0.4,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("prediction (- want, + got)\n%s", diff)

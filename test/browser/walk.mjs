@@ -124,6 +124,19 @@ step("the agent claims, answers and leaves a note", async () => {
   await shot(agent, "06-answered");
 });
 
+step("the agent judges an answer, and sees that the bot answers by itself", async () => {
+  await agent.locator("[data-judge=wrong]").first().click();
+  await agent.locator(".intents input").fill("refund");
+  await agent.locator(".picker [data-intent]").first().click();
+  await agent.locator(".verdict.wrong", { hasText: "refund" }).waitFor();
+  assert.equal(await frame.locator(".verdict").count(), 0);
+  await agent.locator(".account").click();
+  await agent.getByRole("menuitem", { name: "机器人学习" }).click();
+  await agent.locator(".standing[data-by-itself=true]").waitFor();
+  await shot(agent, "06-learning");
+  await agent.locator("dialog header button").click();
+});
+
 step("markup in a message stays text on both sides", async () => {
   await say(frame, tricky);
   await bubble(frame, "own", tricky).waitFor();

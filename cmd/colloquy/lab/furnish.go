@@ -44,7 +44,10 @@ func Furnish(ctx context.Context, dir string, h House) (*Keys, error) {
 }
 
 func furnish(ctx context.Context, s *persistence.Store, h House) (*Keys, error) {
-	_, err := s.PutInbox(ctx, conversation.Inbox{ID: Inbox, Name: "bench", Lang: "zh", Packs: []string{h.Pack}, Origins: []string{"self"}})
+	_, err := s.PutInbox(ctx, conversation.Inbox{
+		ID: Inbox, Name: "bench", Lang: "zh", Packs: []string{h.Pack}, Origins: []string{"self"},
+		Policy: conversation.Policy{Answers: conversation.AnswersOn}, // what is measured is answers, whatever the pack has proven
+	})
 	if err != nil {
 		return nil, err
 	}

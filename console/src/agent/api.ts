@@ -27,6 +27,47 @@ export interface Page<T> {
   meta?: { has_more?: boolean; next_cursor?: string };
 }
 
+export interface IntentName {
+  intent: string;
+  title: string;
+}
+
+export interface IntentState {
+  answers: "proven" | "on" | "off";
+  by_itself: boolean;
+  reason: string;
+  evidence?: { judged: number; judged_right: number; shift: number };
+}
+
+/** Suggestion is a group of visitors' texts that the bot had no right answer for. */
+export interface Suggestion {
+  id: string;
+  lang?: string;
+  visitors: number;
+  texts: number;
+  reasons: Record<string, number>;
+  examples: string[];
+  nearest: { intent: string; confidence: number }[];
+  taken?: string;
+  right?: string;
+  answer?: string;
+}
+
+export interface Suggestions extends Page<Suggestion> {
+  editable: boolean;
+}
+
+/** Acceptance is what becomes of a suggestion. */
+export interface Acceptance {
+  inbox_id: string;
+  intent: string;
+  title?: string;
+  answer?: string;
+  lang?: string;
+  texts: string[];
+  not_taken?: boolean;
+}
+
 const timeoutMs = 15_000;
 const slowMs = 45_000;
 
@@ -114,6 +155,42 @@ export class Api {
   /** slowly is request for what takes the server longer, such as training. */
   slowly<T>(method: string, path: string, body: object): Promise<T> {
     return this.request(method, path, body, undefined, slowMs);
+  }
+
+  /** judge says whether a message of the bot was right, and what it should have been taken for. */
+  async judge(id: string, seq: number, verdict: "right" | "wrong", intent: string): Promise<void> {
+    await this.request("POST", `/v1/conversations/${id}/judge`, { seq, verdict, ...(intent !== "" && { intent }) });
+  }
+
+  /** intents lists what an inbox's packs know. */
+  async intents(inbox: string, lang: string): Promise<IntentName[]> {
+    const page = await this.request<Page<IntentName>>("GET", `/v1/inboxes/${inbox}/intents?lang=${lang}`);
+    return page.data;
+  }
+
+  /** intentState says whether an inbox's bot answers by itself. */
+  intentState(inbox: string): Promise<IntentState> {
+    return this.request("GET", `/v1/inboxes/${inbox}/intent`);
+  }
+
+  /** letAnswer sets whether an inbox's bot answers by itself; admins only. */
+  async letAnswer(inbox: string, answers: IntentState["answers"]): Promise<void> {
+    await this.request("PATCH", `/v1/inboxes/${inbox}`, { policy: { answers } });
+  }
+
+  /** suggestions lists what visitors asked without a right answer; admins only. */
+  suggestions(inbox: string): Promise<Suggestions> {
+    return this.request("GET", `/v1/intent/suggestions?${new URLSearchParams({ inbox })}`);
+  }
+
+  /** accept takes texts of a suggestion into the packs. */
+  async accept(id: string, acceptance: Acceptance): Promise<void> {
+    await this.request("POST", `/v1/intent/suggestions/${id}/accept`, acceptance);
+  }
+
+  /** dismiss takes a suggestion off the list for good. */
+  async dismiss(id: string, inbox: string): Promise<void> {
+    await this.request("POST", `/v1/intent/suggestions/${id}/dismiss`, { inbox_id: inbox });
   }
 
   private sign(me: Me): Me {

@@ -1,11 +1,14 @@
 import { browserShelf } from "../sdk/outbox.ts";
 import { browserRuntime } from "../sdk/runtime.ts";
 import type { Profile } from "../sdk/frames.ts";
+import type { Bubble } from "../sdk/timeline.ts";
 import { h, show } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
 import type { Lang } from "../ui/lang.ts";
 import type { Api, Inbox, Me } from "./api.ts";
 import { Desk } from "./desk.ts";
+import { askIntent } from "./judge.ts";
+import { showLearning } from "./learning.ts";
 import type { Filter } from "./filter.ts";
 import { Knowledge } from "./knowledge.ts";
 import { ConversationList } from "./list.ts";
@@ -69,6 +72,7 @@ export class App {
       words, me: options.me,
       onPresence: (p) => this.desk.present(p), onTheme: () => options.onTheme(), onLang: () => options.onLang(), onHelp: () => showShortcuts(words),
       onKnowledge: options.me.role === "admin" ? () => this.read(this.knowledge?.el.hidden === true) : undefined,
+      onLearning: options.me.role === "admin" ? () => showLearning({ api: options.api, inboxes: options.inboxes, speech, tell: (text, tone) => toasts.tell(text, tone) }) : undefined,
       onSignOut: () => options.onSignOut(), onRetry: () => this.desk.client.retry(),
     });
     this.list = new ConversationList({
@@ -90,6 +94,7 @@ export class App {
       onSay: (text, kind) => this.desk.selected !== undefined && this.desk.client.say(text, kind, this.desk.selected),
       onTyping: (on) => this.desk.selected !== undefined && this.desk.client.typing(this.desk.selected, on),
       onAgain: (id) => this.desk.client.sayAgain(id), onDiscard: (id) => this.desk.client.discard(id),
+      onJudge: (bubble, verdict) => this.judge(bubble, verdict, speech),
       onEarlier: () => void this.desk.earlier(),
       onBack: () => this.select(undefined), onDetails: () => this.columns.classList.toggle("detailed"),
       onDraft: options.me.drafts === true ? () => this.desk.draft() : undefined,
@@ -140,6 +145,15 @@ export class App {
     const done = await this.desk.deed(deed);
     const taken = deed.do === "claim" || (deed.do === "assign" && deed.to === this.options.me.id);
     if (done && taken && this.filter === "waiting") this.turnTo("mine");
+  }
+
+  /** judge says whether the bot was right; of a wrong answer it asks what it should have been. */
+  private judge(bubble: Bubble, verdict: "right" | "wrong", speech: Speech): void {
+    const id = this.desk.selected;
+    const inbox = id === undefined ? undefined : this.desk.client.store.heads.get(id)?.inbox;
+    if (id === undefined || inbox === undefined) return;
+    if (verdict === "right") void this.desk.judge(id, bubble.seq, verdict, "");
+    else askIntent(speech, this.options.api.intents(inbox, speech.lang), bubble.bot?.intent ?? "", (intent) => void this.desk.judge(id, bubble.seq, verdict, intent));
   }
 
   private turnTo(filter: Filter): void {

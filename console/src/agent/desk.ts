@@ -132,6 +132,16 @@ export class Desk {
     }
   }
 
+  /** judge stores a verdict on a message of the bot. */
+  async judge(id: string, seq: number, verdict: "right" | "wrong", intent: string): Promise<void> {
+    try {
+      await this.options.api.judge(id, seq, verdict, intent);
+      this.options.tell(this.options.speech.words.judgedToast, "ok");
+    } catch (err) {
+      await this.explain(id, err);
+    }
+  }
+
   /** earlier fetches what is before the first entry of the open conversation. */
   async earlier(): Promise<void> {
     const id = this.selected;

@@ -1,6 +1,6 @@
 import type { Summary } from "../sdk/frames.ts";
 import type { Unsent } from "../sdk/outbox.ts";
-import type { Timeline } from "../sdk/timeline.ts";
+import type { Bubble, Timeline } from "../sdk/timeline.ts";
 import { Composer } from "../ui/composer.ts";
 import { fill, h, show, write } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
@@ -33,6 +33,7 @@ export interface TalkOptions {
   onTyping(on: boolean): void;
   onAgain(clientId: string): void;
   onDiscard(clientId: string): void;
+  onJudge(bubble: Bubble, verdict: "right" | "wrong"): void;
   onEarlier(): void;
   onBack(): void;
   onDetails(): void;
@@ -63,7 +64,7 @@ export class Talk {
 
   constructor(private readonly options: TalkOptions) {
     const { words } = options.speech;
-    this.thread = new TalkThread({ speech: options.speech, onEarlier: () => options.onEarlier(), onAgain: (id) => options.onAgain(id), onDiscard: (id) => options.onDiscard(id) });
+    this.thread = new TalkThread({ speech: options.speech, onEarlier: () => options.onEarlier(), onAgain: (id) => options.onAgain(id), onDiscard: (id) => options.onDiscard(id), onJudge: (b, v) => options.onJudge(b, v) });
     this.composer = new Composer({
       label: words.reply, placeholder: words.replyPlaceholder, send: words.send,
       onSend: (text) => options.onSay(text, this.mode),

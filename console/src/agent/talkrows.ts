@@ -38,7 +38,7 @@ function bubbleLine(b: Bubble, before: Item | undefined, after: Item | undefined
   const fate = line.readVisitor >= b.seq ? "read" : line.delivered >= b.seq ? "delivered" : "stored";
   const item: Line = { kind: "bubble", bubble: b, first: !joins(before, b), last: !joins(after, b), fate };
   const key = b.ref === undefined ? `s:${b.seq}` : `c:${b.ref}`;
-  return { key, version: `${item.first}${item.last}${fate}${b.delivery ?? ""}${b.turn === undefined ? "" : "t"}`, item };
+  return { key, version: `${item.first}${item.last}${fate}${b.delivery ?? ""}${b.turn === undefined ? "" : "t"}${(b.judged ?? []).map((j) => `${j.by}${j.verdict}${j.intent ?? ""}`).join()}`, item };
 }
 
 function joins(other: Item | undefined, b: Bubble): boolean {

@@ -13,6 +13,8 @@ export interface TalkThreadOptions {
   onEarlier(): void;
   onAgain(clientId: string): void;
   onDiscard(clientId: string): void;
+  /** onJudge is about a message of the bot: right, or wrong and what it should have been taken for. */
+  onJudge(bubble: Bubble, verdict: "right" | "wrong"): void;
 }
 
 /** TalkThread shows a conversation to an agent: messages, notes, what happened, and why the bot said what it said. */
@@ -125,6 +127,7 @@ export class TalkThread {
         h("div", { class: "bubble" }, ...linkify(b.text)),
         b.buttons.length > 0 && h("div", { class: "offered" }, ...b.buttons.map((x) => h("span", {}, x.label))),
         this.reasons(b),
+        this.verdicts(b),
         line.last ? h("div", { class: line.fate === "read" && own ? "meta read" : "meta", attrs: { title: fullTime(b.at, lang) } }, clock(b.at, lang), ...this.fate(line)) : null));
   }
 
@@ -137,6 +140,18 @@ export class TalkThread {
     if (b.delivery === "pending") return [icon("clock", "icon tick"), words.pendingDelivery];
     const texts = { stored: words.stored, delivered: words.delivered, read: words.readBy };
     return [icon(line.fate === "stored" ? "check" : "checks", "icon tick"), h("span", { class: "sr" }, texts[line.fate])];
+  }
+
+  /** verdicts shows what was said about a message of the bot, and asks for it. */
+  private verdicts(b: Bubble): HTMLElement | null {
+    const { words, nameOf } = this.options.speech;
+    if (b.from !== "bot" || b.kind !== "message" || b.bot === undefined) return null;
+    const said = (b.judged ?? []).map((j) => h("span", { class: `verdict ${j.verdict}` },
+      say(j.verdict === "right" ? words.judgedRight : words.judgedWrong, { name: j.by === "visitor" ? words.visitor : (j.name ?? nameOf(j.agent ?? "")) }),
+      j.intent !== undefined && j.intent !== "" && ` → ${j.intent}`));
+    const button = (verdict: "right" | "wrong", label: string) => h("button", { class: "judge", attrs: { type: "button", "data-judge": verdict }, onclick: () => this.options.onJudge(b, verdict) }, label);
+    const answers = b.bot.intent !== undefined && b.bot.intent !== "";
+    return h("div", { class: "verdicts" }, ...said, answers && button("right", words.judgeRight), button("wrong", answers ? words.judgeWrong : words.judgeMissed));
   }
 
   /** reasons tells what a message was taken for, or why the bot answered so. */

@@ -15,6 +15,8 @@ export interface TopbarOptions {
   onHelp(): void;
   /** onKnowledge opens or leaves the packs; only admins get the button. */
   onKnowledge: (() => void) | undefined;
+  /** Only admins have it. */
+  onLearning: (() => void) | undefined;
   onSignOut(): void;
   onRetry(): void;
 }
@@ -37,6 +39,7 @@ export class Topbar {
       { label: options.words.language, run: () => options.onLang() },
       { label: options.words.theme, run: () => options.onTheme() },
       { label: options.words.help, run: () => options.onHelp() },
+      ...(options.onLearning === undefined ? [] : [{ label: options.words.learning, run: options.onLearning }]),
       { label: options.words.logout, run: () => options.onSignOut() },
     ]) }, h("span", { class: "avatar agent", attrs: { "aria-hidden": "true" } }, initial(me.name)), h("span", { class: "name" }, me.name));
     const { onKnowledge } = options;

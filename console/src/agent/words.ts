@@ -35,6 +35,12 @@ const zh = {
   draft: "起草", drafting: "正在起草…", draftTitle: "让模型起草回复；不会自动发送", draftFailed: "没有得到草稿", draftMany: "起草太频繁，请稍候再试。",
   shadow: "意图对照", shadowSaid: "已回复", shadowWould: "本会回复", shadowOther: "对照引擎会", shadowSame: "对照引擎结果相同", shadowDiffers: "结果不同", shadowFailed: "对照引擎没有结果", shadowBehavior: "由 {name} 处理",
   aAnswer: "回答", aContinue: "继续", aClarify: "澄清", aFallback: "未能理解", aHandover: "转人工",
+  judgeRight: "答对了", judgeWrong: "答错了", judgeMissed: "本应听懂", judgedRight: "{name}：答对了", judgedWrong: "{name}：答错了", judgedToast: "谢谢，已记录",
+  judgeTitle: "访客其实想问什么？", judgeText: "选择正确的意图，机器人会从中学习；不确定可以直接跳过。", judgeSearch: "搜索意图", judgeSkip: "不确定", judgeNone: "没有匹配的意图",
+  learning: "机器人学习", learnYes: "机器人自动回答：是，{why}", learnNo: "机器人自动回答：尚未，{why}", learnOff: "机器人自动回答：已关闭（{policy}），{why}", learnJudged: "已评判的回答：{n}，其中正确 {right}，置信度修正 {shift}",
+  learnPolicy: "机器人自动回答", learnWhenProven: "准确率达标后", learnAlways: "始终", learnNever: "从不",
+  learnMissing: "没有好答案的问题", learnNothing: "目前没有。转人工、听不懂或被判错的问题会归类显示在这里。", learnCount: "{n} 位访客，{m} 条", learnNearest: "最接近", learnTaken: "被误认为", learnAnswer: "客服的回答",
+  learnAdd: "加入意图", learnNew: "新建意图", learnNot: "同时作为“{intent}”的反例", learnDismiss: "忽略", learnId: "意图标识（英文）", learnName: "标题", learnReply: "答案", learnDone: "已加入", learnDismissed: "已忽略", learnFiles: "此服务器的知识包只能通过文件修改。",
   keys: "键盘快捷键", kNext: "下一个 / 上一个会话", kReply: "回复", kNote: "写备注", kClaim: "接手", kResolve: "标记为已解决", kReopen: "重新打开", kSnooze: "稍后处理", kSearch: "搜索", kFilter: "切换筛选", kHelp: "显示此帮助", kLeave: "离开输入框 / 关闭",
 };
 
@@ -75,6 +81,12 @@ const en: Words = {
   draft: "Draft", drafting: "Drafting…", draftTitle: "Have a model draft a reply; nothing is sent by itself", draftFailed: "There is no draft", draftMany: "Too many drafts. Please wait a little.",
   shadow: "Intent engines compared", shadowSaid: "Said:", shadowWould: "Would say:", shadowOther: "The other would:", shadowSame: "The other engine agrees", shadowDiffers: "They differ", shadowFailed: "The other engine gave nothing", shadowBehavior: "answered by {name}",
   aAnswer: "answer", aContinue: "go on", aClarify: "ask back", aFallback: "not understood", aHandover: "hand over",
+  judgeRight: "Right", judgeWrong: "Wrong answer", judgeMissed: "Should have understood", judgedRight: "{name}: right", judgedWrong: "{name}: wrong", judgedToast: "Thank you, noted",
+  judgeTitle: "What did the visitor really ask?", judgeText: "Choose the right intent, and the bot learns from it. Skip it if you are not sure.", judgeSearch: "Search intents", judgeSkip: "Not sure", judgeNone: "No intent matches",
+  learning: "What the bot learns", learnYes: "Answers by itself: yes, {why}", learnNo: "Answers by itself: not yet, {why}", learnOff: "Answers by itself: no ({policy}), {why}", learnJudged: "Judged answers: {n}, {right} of them right, confidence corrected by {shift}",
+  learnPolicy: "The bot answers by itself", learnWhenProven: "once its packs have proven it", learnAlways: "always", learnNever: "never",
+  learnMissing: "Questions without a good answer", learnNothing: "None so far. What was handed over, not understood or judged wrong shows up here in groups.", learnCount: "{n} visitors, {m} messages", learnNearest: "Nearest", learnTaken: "Taken for", learnAnswer: "What agents answered",
+  learnAdd: "Add to intent", learnNew: "New intent", learnNot: "Also as counter-examples of “{intent}”", learnDismiss: "Dismiss", learnId: "Name of the intent", learnName: "Title", learnReply: "Answer", learnDone: "Added", learnDismissed: "Dismissed", learnFiles: "This server's packs are changed in their files only.",
   keys: "Keyboard shortcuts", kNext: "Next / previous conversation", kReply: "Reply", kNote: "Write a note", kClaim: "Claim", kResolve: "Resolve", kReopen: "Reopen", kSnooze: "Snooze", kSearch: "Search", kFilter: "Change the filter", kHelp: "Show this help", kLeave: "Leave the box / close",
 };
 

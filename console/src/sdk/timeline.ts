@@ -1,4 +1,4 @@
-import type { Button, Delivery, Entry, Message, Party, Provenance, TurnData } from "./frames.ts";
+import type { Button, Delivery, Entry, JudgedData, Message, Party, Provenance, TurnData } from "./frames.ts";
 
 /** Bubble is a message or note as it is shown. */
 export interface Bubble {
@@ -17,6 +17,8 @@ export interface Bubble {
   delivery?: Delivery;
   /** What the message was taken for, of a visitor's message. */
   turn?: TurnData;
+  /** Verdicts on a message of the bot, the latest of each judge; agents only. */
+  judged?: readonly JudgedData[];
 }
 
 /** Mark is something that happened, shown between messages. */
@@ -64,6 +66,11 @@ export function foldTimeline(line: Timeline, entry: Entry): boolean {
     case "turn.completed":
       replace(line, entry.data.turn, (b) => ({ ...b, turn: entry.data }));
       break;
+    case "answer.judged": {
+      const now = entry.data;
+      replace(line, now.answer, (b) => ({ ...b, judged: [...(b.judged ?? []).filter((j) => j.by !== now.by || j.agent !== now.agent), now] }));
+      break;
+    }
     case "message.delivery_changed":
       replace(line, entry.data.message, (b) => ({ ...b, delivery: entry.data.result }));
       break;

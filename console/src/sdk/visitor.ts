@@ -62,6 +62,25 @@ export class VisitorSession implements Credentials {
     return (body as { data: Message[] }).data;
   }
 
+  /** feedback reports whether the inbox asks its visitors whether answers are right. */
+  async feedback(): Promise<boolean> {
+    try {
+      const response = await fetch(`${this.base}/v1/widget/config?${new URLSearchParams({ inbox: this.inbox })}`, { credentials: "omit" });
+      return response.ok && ((await response.json()) as { feedback?: boolean }).feedback === true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** judge says whether an answer of the bot was right. */
+  async judge(seq: number, verdict: "right" | "wrong"): Promise<void> {
+    const response = await fetch(`${this.base}/v1/widget/judge`, {
+      method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${await this.token()}` }, credentials: "omit",
+      body: JSON.stringify({ seq, verdict }),
+    });
+    if (!response.ok) throw new Refused(response.status, (await response.json().catch(() => ({}))) as Trouble);
+  }
+
   private async exchange(): Promise<void> {
     const response = await fetch(`${this.base}/v1/widget/session`, {
       method: "POST", headers: { "content-type": "application/json" }, credentials: "omit", cache: "no-store",

@@ -37,6 +37,7 @@ class WidgetFrame {
   private readonly human: HTMLButtonElement;
   private opened: boolean;
   private everOpen = false;
+  private feedback = false; // the inbox asks whether answers are right
   private position: number | undefined;
   private readonly readTo = new Map<string, number>();
   private readonly arrived = new Map<string, number>();
@@ -68,6 +69,7 @@ class WidgetFrame {
       onButton: (text) => void this.say(text),
       onRetry: (id) => this.client.sayAgain(id),
       onDiscard: (id) => this.client.discard(id),
+      onWrong: () => (this.feedback ? (seq) => this.session.judge(seq, "wrong").then(() => true, () => false) : undefined),
       onSeen: this.draw,
     });
     this.composer = new Composer({
@@ -100,6 +102,9 @@ class WidgetFrame {
     });
     addEventListener("storage", this.draw);
     this.client.start();
+    void this.session.feedback().then((on) => {
+      this.feedback = on;
+    });
     this.bridge?.post({ t: "ready" });
     this.render();
   }

@@ -10,7 +10,7 @@ export type Tick = "sending" | "stored" | "read" | "refused";
 export type Row =
   | { kind: "day"; at: string }
   | { kind: "mark"; mark: Mark }
-  | { kind: "bubble"; from: Bubble["from"]; name?: string; text: string; at: string; first: boolean; last: boolean; tick?: Tick; buttons: readonly Button[]; clientId?: string; refused?: string };
+  | { kind: "bubble"; from: Bubble["from"]; name?: string; text: string; at: string; first: boolean; last: boolean; tick?: Tick; buttons: readonly Button[]; clientId?: string; refused?: string; answer?: { conversation: string; seq: number } };
 
 export interface KeyedRow {
   key: string;
@@ -86,8 +86,9 @@ function bubbleRow(b: Bubble, place: Place): KeyedRow {
   const item: Row = { kind: "bubble", from: b.from, text: b.text, at: b.at, first, last, buttons: place.newest ? b.buttons : [] };
   if (b.name !== undefined) item.name = b.name;
   if (b.from === "visitor") item.tick = place.readTo >= b.seq ? "read" : "stored";
+  if (b.from === "bot" && place.newest) item.answer = { conversation: place.id, seq: b.seq };
   const key = b.ref === undefined ? `${place.id}:${b.seq}` : `c:${b.ref}`;
-  return { key, version: `${item.tick ?? ""}${first}${last}${item.buttons.length}`, item };
+  return { key, version: `${item.tick ?? ""}${first}${last}${item.buttons.length}${item.answer === undefined ? "" : "a"}`, item };
 }
 
 function sameSpeaker(other: Item | undefined, b: Bubble): boolean {

@@ -14,6 +14,8 @@ export interface ThreadOptions {
   onButton(text: string): void;
   onRetry(clientId: string): void;
   onDiscard(clientId: string): void;
+  /** onWrong says that an answer is not to what was asked; undefined where the inbox does not ask. */
+  onWrong(): ((seq: number) => Promise<boolean>) | undefined;
   onSeen(): void;
 }
 
@@ -134,8 +136,21 @@ export class Thread {
       h("div", { class: "stack" },
         row.first ? h("div", { class: "who" }, name, h("span", { class: "kind" }, bot ? "" : words.agent)) : null,
         h("div", { class: "bubble" }, ...linkify(row.text)),
-        row.last ? h("div", { class: "meta" }, clock(row.at, this.options.lang)) : null,
+        row.last ? h("div", { class: "meta" }, clock(row.at, this.options.lang), this.notAsked(row)) : null,
         row.buttons.length > 0 ? h("div", { class: "quick" }, ...row.buttons.map((b) => h("button", { attrs: { type: "button" }, onclick: () => this.options.onButton(b.text) }, b.label))) : null));
+  }
+
+  /** notAsked lets the visitor say that the newest answer misses the question. */
+  private notAsked(row: Extract<Row, { kind: "bubble" }>): HTMLElement | null {
+    const tell = this.options.onWrong();
+    const answer = row.answer;
+    if (tell === undefined || answer === undefined) return null;
+    const { words } = this.options;
+    const button = h("button", { class: "notasked", attrs: { type: "button" }, onclick: () => {
+      button.disabled = true;
+      void tell(answer.seq).then((noted) => write(button, noted ? words.notAskedThanks : words.notAsked));
+    } }, words.notAsked);
+    return button;
   }
 }
 

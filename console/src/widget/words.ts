@@ -41,6 +41,8 @@ const zh = {
   read: "已读",
   messages: "消息记录",
   newMessages: "有新消息",
+  notAsked: "不是我想问的",
+  notAskedThanks: "谢谢反馈",
   open: "打开在线客服",
   unread: "{n} 条未读消息",
 };
@@ -88,6 +90,8 @@ const en: Words = {
   read: "Read",
   messages: "Messages",
   newMessages: "New messages",
+  notAsked: "Not what I asked",
+  notAskedThanks: "Thank you, noted",
   open: "Open customer support",
   unread: "{n} unread messages",
 };
