@@ -182,11 +182,9 @@ func (g gossip) NotifyMsg(b []byte) { g.take(b) }
 
 // MergeRemoteState implements [memberlist.Delegate]. The library calls it when it
 // has told of all the members of a peer.
-func (g gossip) MergeRemoteState(b []byte, join bool) {
+func (g gossip) MergeRemoteState(b []byte, _ bool) {
 	g.take(b)
-	if join {
-		g.node.steward.merged()
-	}
+	g.node.steward.merged()
 }
 
 func (g gossip) take(b []byte) {

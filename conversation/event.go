@@ -280,5 +280,7 @@ func (TimerStarted) Kind() string { return "timer.started" }
 func (TimerEnded) Kind() string { return "timer.ended" }
 
 // Kind implements [Event].
-func (MoodChanged) Kind() string  { return "conversation.mood_changed" }
+func (MoodChanged) Kind() string { return "conversation.mood_changed" }
+
+// Kind implements [Event].
 func (AnswerJudged) Kind() string { return "answer.judged" }

@@ -72,7 +72,7 @@ func house(t *testing.T, change func(*Config)) *Engine {
 	o := quietOptions(t, io.Discard)
 	change(&o.Config)
 	e, _ := serving(t, o)
-	putInbox(t, e, conversation.Inbox{ID: "house", Name: "House", Lang: "en", Packs: []string{"house"}})
+	putInbox(t, e, conversation.Inbox{ID: "house", Name: "House", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	return e
 }
 
@@ -227,7 +227,7 @@ func TestTheShadowIsShownToAdmins(t *testing.T) {
 	t.Parallel()
 	s := serveIntents(t, "parking")
 	e := house(t, func(c *Config) { c.Intent.Shadow, c.Intent.HTTP.URL = BackendHTTP, s.URL })
-	putInbox(t, e, conversation.Inbox{ID: "other", Name: "Other", Lang: "en", Packs: []string{"house"}})
+	putInbox(t, e, conversation.Inbox{ID: "other", Name: "Other", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	first := say(t, e, visitor("house", "when are you open"))
 	if len(first.Replies) != 1 || !strings.Contains(string(first.Replies[0].Text), "nine to five") || first.Replies[0].Bot.Model == "http:test@7" {
 		t.Errorf("replies = %+v, want the built-in engine's", first.Replies)
@@ -289,7 +289,7 @@ func TestTheShadowIsShownToAdmins(t *testing.T) {
 func TestASilentInboxShowsWhatTheBotWouldSay(t *testing.T) {
 	t.Parallel()
 	e := house(t, func(*Config) {})
-	putInbox(t, e, conversation.Inbox{ID: "quiet", Name: "Quiet", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Silent: true}})
+	putInbox(t, e, conversation.Inbox{ID: "quiet", Name: "Quiet", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Silent: true, Answers: conversation.AnswersOn}})
 	in := visitor("quiet", "when are you open")
 	in.Wait = 0
 	r := say(t, e, in)

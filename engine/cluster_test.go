@@ -273,7 +273,7 @@ func TestNodesTellEachOtherOfShadows(t *testing.T) {
 	eventually(t, "two nodes that know of each other", func() bool {
 		return len(first.gate.View().Members()) == 2 && len(second.gate.View().Members()) == 2
 	})
-	putInbox(t, first, conversation.Inbox{ID: "quiet", Name: "Quiet", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Silent: true}})
+	putInbox(t, first, conversation.Inbox{ID: "quiet", Name: "Quiet", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Silent: true, Answers: conversation.AnswersOn}})
 	eventually(t, "the inbox and its model on both nodes", func() bool {
 		for _, e := range nodes {
 			if _, err := e.store.Inbox("quiet"); err != nil || e.library.Warm(t.Context(), []string{"house"}) != nil {
@@ -337,7 +337,7 @@ func TestASavedPackIsLiveOnEveryNode(t *testing.T) {
 		return false
 	}
 	one := save(first, 0, kiosk("Two coins."))
-	putInbox(t, second, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}})
+	putInbox(t, second, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	for i, e := range nodes {
 		eventually(t, fmt.Sprintf("the pack is live on node %d", i), func() bool { return live(e, one.Hash) })
 	}

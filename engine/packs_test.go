@@ -156,7 +156,7 @@ func TestPacksThroughTheAPI(t *testing.T) {
 	var saved gateway.PackSaved
 	first := admin.want(http.StatusCreated, call{http.MethodPut, path, `"0"`, packText{Text: kiosk("Two coins."), Comment: "a beginning"}}, &saved)
 	eventually(t, "the pack is loaded", func() bool { return admin.listed("kiosk").Version == saved.Hash })
-	putInbox(t, e, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}})
+	putInbox(t, e, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	eventually(t, "the pack is live and calibrated", func() bool {
 		p := admin.listed("kiosk")
 		return p.State == "live" && p.Calibrated && p.Saved == 1
@@ -223,7 +223,7 @@ func TestPacksThroughTheAPI(t *testing.T) {
 		t.Errorf("the intents are %+v", intents)
 	}
 	admin.want(http.StatusConflict, call{method: http.MethodDelete, path: path}, nil)
-	putInbox(t, e, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"house"}, Version: 1})
+	putInbox(t, e, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"house"}, Version: 1, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	admin.want(http.StatusNoContent, call{method: http.MethodDelete, path: path}, nil)
 	eventually(t, "the pack is gone", func() bool { return admin.listed("kiosk").Name == "" })
 	admin.want(http.StatusNotFound, call{method: http.MethodDelete, path: path}, nil)
@@ -274,12 +274,12 @@ func TestASavedPackServesAfterARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	putInbox(t, e, conversation.Inbox{ID: "house", Name: "House", Lang: "en", Packs: []string{"house"}})
+	putInbox(t, e, conversation.Inbox{ID: "house", Name: "House", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	// Nothing that trains runs yet, as between save and training.
 	if _, err := e.Library().SavePack(t.Context(), intent.PackSave{Name: "kiosk", Text: []byte(kiosk("Two coins."))}); err != nil {
 		t.Fatal(err)
 	}
-	putInbox(t, e, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}})
+	putInbox(t, e, conversation.Inbox{ID: "kiosk", Name: "Kiosk", Lang: "en", Packs: []string{"kiosk"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
 	e.Close()
 	o.Registry = nil
 	again, _ := serving(t, o)

@@ -157,8 +157,11 @@ func (h *House) putInbox(ctx context.Context, visitor int, base string) error {
 			vars[name] = fmt.Sprintf("%s/%d", base, visitor)
 		}
 	}
+	policy := h.o.Policy
+	// What the bot would say is to be measured, whatever the packs have proven.
+	policy.Answers = conversation.AnswersOn
 	_, err = h.engine.Store().PutInbox(ctx, conversation.Inbox{
-		ID: inboxID(visitor), Name: string(inboxID(visitor)), Lang: "zh", Packs: h.o.Packs, Vars: vars, Policy: h.o.Policy,
+		ID: inboxID(visitor), Name: string(inboxID(visitor)), Lang: "zh", Packs: h.o.Packs, Vars: vars, Policy: policy,
 	})
 	return err
 }
