@@ -108,9 +108,16 @@ func (l *Library) knows(packs []string) func(label string) bool {
 }
 
 func readEvalLines(r io.Reader, domain string, known func(string) bool) ([]judged, error) {
+	return readLabelled(r, func(raw []byte) (judged, bool, error) { return readEvalLine(raw, domain, known) })
+}
+
+// readLabelled reads JSON lines, of which read gives one each, or says that it is
+// not wanted. Errors: class [conversation.ErrInvalid] with the numbers of the
+// lines that cannot be read, or when there is none.
+func readLabelled[T any](r io.Reader, read func(raw []byte) (line T, keep bool, err error)) ([]T, error) {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 64<<10), maxEvalLineBytes)
-	var out []judged
+	var out []T
 	var errs []error
 	number := 0
 	for in.Scan() {
@@ -119,14 +126,14 @@ func readEvalLines(r io.Reader, domain string, known func(string) bool) ([]judge
 		if len(raw) == 0 {
 			continue
 		}
-		j, keep, err := readEvalLine(raw, domain, known)
+		line, keep, err := read(raw)
 		switch {
 		case err != nil && len(errs) == maxLineErrors:
 			return nil, errors.Join(append(errs, errors.New("more lines like these"))...)
 		case err != nil:
 			errs = append(errs, fmt.Errorf("line %d: %w", number, err))
 		case keep:
-			out = append(out, j)
+			out = append(out, line)
 		}
 		if number > maxEvalLines {
 			return nil, conversation.Refusef(conversation.CodeTooLarge, "more than %d lines", maxEvalLines)

@@ -1,8 +1,6 @@
 package intent
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -85,43 +83,16 @@ func EvaluateTone(e *Ear, r io.Reader) (ToneReport, error) {
 }
 
 func readToneLines(r io.Reader) ([]heard, error) {
-	in := bufio.NewScanner(r)
-	in.Buffer(make([]byte, 64<<10), maxEvalLineBytes)
-	var out []heard
-	var errs []error
-	number := 0
-	for in.Scan() {
-		number++
-		raw := bytes.TrimPrefix(bytes.TrimSpace(in.Bytes()), []byte("\xef\xbb\xbf"))
-		if len(raw) == 0 {
-			continue
-		}
-		var h heard
-		err := json.Unmarshal(raw, &h.toneLine)
+	return readLabelled(r, func(raw []byte) (h heard, keep bool, err error) {
+		err = json.Unmarshal(raw, &h.toneLine)
 		if err == nil && (h.Text == nil || h.Angry == nil) {
 			err = errors.New("text or angry is missing")
 		}
-		switch {
-		case err != nil && len(errs) == maxLineErrors:
-			return nil, errors.Join(append(errs, errors.New("more lines like these"))...)
-		case err != nil:
-			errs = append(errs, fmt.Errorf("line %d: %w", number, &conversation.Error{
-				Code: conversation.CodeInvalid, Detail: "not a JSON object with text and angry", Err: err,
-			}))
-		default:
-			out = append(out, h)
+		if err != nil {
+			return h, false, &conversation.Error{Code: conversation.CodeInvalid, Detail: "not a JSON object with text and angry", Err: err}
 		}
-		if number > maxEvalLines {
-			return nil, conversation.Refusef(conversation.CodeTooLarge, "more than %d lines", maxEvalLines)
-		}
-	}
-	if err := in.Err(); err != nil {
-		errs = append(errs, fmt.Errorf("line %d: %w: %w", number+1, conversation.ErrInvalid, err))
-	}
-	if len(errs) == 0 && len(out) == 0 {
-		errs = append(errs, conversation.Refuse(conversation.CodeInvalid, "there is no line to evaluate"))
-	}
-	return out, errors.Join(errs...)
+		return h, true, nil
+	})
 }
 
 func newToneReport(lines []heard) ToneReport {

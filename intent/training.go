@@ -44,16 +44,11 @@ type single struct {
 	value        float32
 }
 
-// part is what a row weighs in the solution of a class.
-type part struct {
-	class int32
-	alpha float32
-}
-
-// wrong is a row that a class gets wrong.
-type wrong struct {
-	row    int32
-	margin float32
+// weighed is a class or a row with a number: what it weighs in a solution, or its
+// margin.
+type weighed struct {
+	at    int32
+	value float32
 }
 
 func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *training {
@@ -225,21 +220,21 @@ func (t *training) average() {
 // try adds to each party the rows that its solution gets most wrong, up to as
 // many as it has.
 func (t *training) try(ctx context.Context) error {
-	short := make([][]part, len(t.rows))
+	short := make([][]weighed, len(t.rows)) // classes and margins, by row
 	err := t.blocks(ctx, func(row int, margins []float32) {
 		for k, m := range margins {
 			if m > wrongBy-1 && t.stranger(row, k) {
-				short[row] = append(short[row], part{int32(k), m})
+				short[row] = append(short[row], weighed{int32(k), m})
 			}
 		}
 	})
 	if err != nil {
 		return err
 	}
-	byClass := make([][]wrong, t.head.classes)
+	byClass := make([][]weighed, t.head.classes) // rows and margins
 	for row, list := range short {
 		for _, w := range list {
-			byClass[w.class] = append(byClass[w.class], wrong{int32(row), w.alpha})
+			byClass[w.at] = append(byClass[w.at], weighed{int32(row), w.value})
 		}
 	}
 	for k, list := range byClass {
@@ -274,34 +269,34 @@ func (t *training) finish() {
 		copy(h.weights[int(f)*h.classes:][:h.classes], t.weights[i*h.classes:])
 	}
 	copy(h.weights[len(h.idf)*h.classes:], t.weights[len(t.own)*h.classes:])
-	parts := make([][]part, len(t.rows))
+	parts := make([][]weighed, len(t.rows)) // classes, by row
 	for k := range t.parties {
 		p := &t.parties[k]
 		for i, row := range p.rows {
 			if p.alpha[i] != 0 {
-				parts[row] = append(parts[row], part{int32(k), p.signs[i] * p.alpha[i]})
+				parts[row] = append(parts[row], weighed{int32(k), p.signs[i] * p.alpha[i]})
 			}
 		}
 	}
 	for _, s := range t.singles {
 		w := h.weights[int(s.feature)*h.classes:][:h.classes]
 		for _, p := range parts[s.row] {
-			w[p.class] = p.alpha * s.value
+			w[p.at] = p.value * s.value
 		}
 	}
 }
 
 // join adds rows to a party, the worst first, up to as many as it has. Rows that
 // are in it already are passed over.
-func (p *party) join(list []wrong) {
+func (p *party) join(list []weighed) {
 	in := make(map[int32]bool, len(p.rows))
 	for _, row := range p.rows {
 		in[row] = true
 	}
-	list = slices.DeleteFunc(list, func(w wrong) bool { return in[w.row] })
-	slices.SortFunc(list, func(a, b wrong) int { return cmp.Or(cmp.Compare(b.margin, a.margin), cmp.Compare(a.row, b.row)) })
+	list = slices.DeleteFunc(list, func(w weighed) bool { return in[w.at] })
+	slices.SortFunc(list, func(a, b weighed) int { return cmp.Or(cmp.Compare(b.value, a.value), cmp.Compare(a.at, b.at)) })
 	for _, w := range list[:min(len(list), len(p.rows))] {
-		p.add(w.row, ofOthers)
+		p.add(w.at, ofOthers)
 	}
 }
 

@@ -25,11 +25,7 @@ type intentExportCmd struct {
 
 // Run implements the subcommand.
 func (c *intentExportCmd) Run(t *tool) error {
-	config, err := c.load(t, nil)
-	if err != nil {
-		return err
-	}
-	l, err := intent.Open(intent.Options{Dir: config.Packs.Dir})
+	l, err := c.library(t)
 	if err != nil {
 		return err
 	}

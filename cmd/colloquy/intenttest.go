@@ -25,11 +25,7 @@ type intentTestCmd struct {
 
 // Run implements the subcommand.
 func (c *intentTestCmd) Run(t *tool) error {
-	config, err := c.load(t, nil)
-	if err != nil {
-		return err
-	}
-	l, err := intent.Open(intent.Options{Dir: config.Packs.Dir})
+	l, err := c.library(t)
 	if err != nil {
 		return err
 	}

@@ -19,15 +19,20 @@ type packFlags struct {
 }
 
 func (f *packFlags) open(t *tool) (*intent.Library, error) {
-	config, err := f.load(t, nil)
-	if err != nil {
-		return nil, err
-	}
-	l, err := intent.Open(intent.Options{Dir: config.Packs.Dir})
+	l, err := f.library(t)
 	if err != nil {
 		return nil, err
 	}
 	return l, l.Prepare(t.ctx, f.Pack)
+}
+
+// library opens the packs of a configuration; nothing is trained yet.
+func (f *configFlags) library(t *tool) (*intent.Library, error) {
+	config, err := f.load(t, nil)
+	if err != nil {
+		return nil, err
+	}
+	return intent.Open(intent.Options{Dir: config.Packs.Dir})
 }
 
 // predictCmd is `colloquy predict`.
