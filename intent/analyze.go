@@ -19,6 +19,8 @@ type scratch struct {
 	grams   []uint64
 	ids     []int32
 	values  []float32
+	rows    []int32 // of weights, and what they are multiplied by
+	weighed []float32
 	touched []float32 // per feature: count while looking up, always zero outside
 	margins []float32
 	softmax []float32

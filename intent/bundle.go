@@ -52,6 +52,14 @@ type question struct {
 	text string
 	lang string
 	at   place
+	key  string // its canonical form, once the pack has been checked
+}
+
+func (q *question) canonical(norm *normalizer) string {
+	if q.key != "" {
+		return q.key
+	}
+	return norm.canonical(q.text)
 }
 
 // Thresholds where no pack states any.
@@ -182,7 +190,7 @@ func (l *layering) putIntent(k *pack, in *intent) {
 func appendQuestions(to []question, from lists) []question {
 	for _, lang := range langs(from) {
 		for _, l := range from[lang] {
-			to = append(to, question{text: l.text, lang: lang, at: l.at})
+			to = append(to, question{text: l.text, lang: lang, at: l.at, key: l.key})
 		}
 	}
 	return to
@@ -197,7 +205,7 @@ func (l *layering) dropContested() {
 	rank := l.fileRanks()
 	for _, id := range l.order {
 		for _, q := range l.intents[id].topic.ask {
-			key := l.norm.canonical(q.text)
+			key := q.canonical(l.norm)
 			if r := rank[q.at.file]; owner[key] == "" || r > level[key] {
 				owner[key], level[key], where[key] = id, r, q.at
 			}
@@ -207,7 +215,7 @@ func (l *layering) dropContested() {
 		seen := map[string]bool{}
 		t := &l.intents[id].topic
 		t.ask = slices.DeleteFunc(t.ask, func(q question) bool {
-			key := l.norm.canonical(q.text)
+			key := q.canonical(l.norm)
 			drop := key == "" || owner[key] != id || seen[key]
 			if key != "" && owner[key] != id {
 				l.bundle.contested = append(l.bundle.contested, Pointer{

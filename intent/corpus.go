@@ -14,9 +14,11 @@ type corpus struct {
 	examples   []example
 	questions  []question // per example, for the nearest question
 	dim        int        // of the dense part
+	lean       bool       // the examples are without their features
 }
 
-// example is one question: the distinct features in it with their counts.
+// example is one question: the distinct features in it with their counts. A
+// corpus that nothing is trained on at the time does without them.
 type example struct {
 	ids    []int32
 	counts []float32 // sublinear
@@ -100,7 +102,7 @@ func newCorpus(ctx context.Context, b *bundle, a *analyzer, workers int) (*corpu
 	asked := map[string]bool{}
 	for _, t := range b.topics {
 		for _, q := range t.ask {
-			asked[a.norm.canonical(q.text)] = true
+			asked[q.canonical(a.norm)] = true
 		}
 	}
 	for label, t := range b.topics {
@@ -152,10 +154,36 @@ func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
 		ex := &c.examples[i]
 		ex.ids = make([]int32, len(grams[i]))
 		for k, g := range grams[i] {
-			ex.ids[k] = c.vocab.add(g)
+			if c.lean {
+				ex.ids[k] = c.vocab.id(g) // predictions look things up meanwhile
+			} else {
+				ex.ids[k] = c.vocab.add(g)
+			}
 		}
 	}
 	return nil
+}
+
+// recollect reads the features again that forget has dropped.
+func (c *corpus) recollect(ctx context.Context, a *analyzer, workers int) error {
+	if !c.lean {
+		return nil
+	}
+	if err := c.read(ctx, a, workers); err != nil {
+		return err
+	}
+	c.lean = false
+	return nil
+}
+
+// forget drops the features of the examples, which are half of what a model needs
+// to be trained and none of what it needs to predict.
+func (c *corpus) forget() {
+	for i := range c.examples {
+		ex := &c.examples[i]
+		ex.ids, ex.counts, ex.dense = nil, nil, nil
+	}
+	c.lean = true
 }
 
 // read fills in everything but the numbers of the features, and gives their
@@ -165,6 +193,13 @@ func (ex *example) read(a *analyzer, s *scratch, text string) (grams []uint64) {
 	ex.units = int32(s.tokens.units) //nolint:gosec // at most maxTokens
 	ex.dense = slices.Clone(s.dense)
 	slices.Sort(s.grams)
+	distinct := 0
+	for i, g := range s.grams {
+		if i == 0 || g != s.grams[i-1] {
+			distinct++
+		}
+	}
+	grams, ex.counts = make([]uint64, 0, distinct), make([]float32, 0, distinct)
 	for i := 0; i < len(s.grams); {
 		j := i
 		for j < len(s.grams) && s.grams[j] == s.grams[i] {

@@ -35,9 +35,9 @@ func (l *Library) holdOut(ctx context.Context, packs []string) (*model, []heldOu
 	if err != nil {
 		return nil, nil, err
 	}
-	o := defaultHeadOptions()
-	o.workers = l.options.Workers
-	held, err := crossFit(ctx, m.corpus, o)
+	m.calibrate.Lock()
+	defer m.calibrate.Unlock()
+	held, err := m.crossFit(ctx, l.options.Workers)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,10 +10,13 @@ import (
 type head struct {
 	classes int
 	idf     []float32 // per feature; zero = not seen in training
-	weights []float32 // features × classes
+	places  []int32   // per feature, the dense ones last: its row of weights, or -1-i for lone[i]
+	weights []float32 // rows × classes
 	bias    []float32
-	mean    []float32 // of the dense part
-	share   float32   // length of the dense part
+	lone    []lone
+	parts   [][]weighed // per row of near, the classes in whose solution it has a part, and how much
+	mean    []float32   // of the dense part
+	share   float32     // length of the dense part
 	near    *nearest
 
 	centroids []float32 // dense × classes: the mean direction of each class's dense parts
@@ -21,8 +24,16 @@ type head struct {
 	first     []int32   // per label its first row; one more for the end
 }
 
+// lone is a feature that only one training question has. Its weights are what the
+// question weighs in the solution of each class, times its value there; most
+// questions weigh nothing for most classes.
+type lone struct {
+	row   int32
+	value float32
+}
+
 // trainerVersion changes when the same packs would give another model.
-const trainerVersion = "colloquy intent 2"
+const trainerVersion = "colloquy intent 3"
 
 // headOptions are the settings of training.
 type headOptions struct {
@@ -35,14 +46,13 @@ type headOptions struct {
 }
 
 func defaultHeadOptions() headOptions {
-	return headOptions{cost: 0.7, balance: 0.2, dense: 1, tolerance: 0.1, epochs: 40}
+	return headOptions{cost: 0.7, balance: 0.2, dense: 1, tolerance: 0.2, epochs: 40}
 }
 
 // fit trains a head on some rows of a corpus.
 func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, error) {
 	h := &head{classes: len(c.classes), idf: c.inverseFrequencies(rows), mean: c.denseMean(rows), share: o.dense}
 	x := h.matrix(c, rows)
-	h.weights = make([]float32, (len(h.idf)+c.dim)*h.classes)
 	h.bias = make([]float32, h.classes)
 	h.near = newNearest(c, rows, x, len(h.idf))
 	h.indexLabels(c, rows)
@@ -102,7 +112,14 @@ func (c *corpus) inverseFrequencies(rows []int32) []float32 {
 
 // matrix weighs the rows and brings them to length one.
 func (h *head) matrix(c *corpus, rows []int32) *sparse {
-	x := &sparse{start: make([]int32, 1, len(rows)+1), dim: c.dim, dense: make([]float32, 0, len(rows)*c.dim), square: make([]float32, len(rows))}
+	entries := 0
+	for _, r := range rows {
+		entries += len(c.examples[r].ids)
+	}
+	x := &sparse{
+		start: make([]int32, 1, len(rows)+1), index: make([]int32, 0, entries), value: make([]float32, 0, entries),
+		dim: c.dim, dense: make([]float32, 0, len(rows)*c.dim), square: make([]float32, len(rows)),
+	}
 	for i, r := range rows {
 		ex := &c.examples[r]
 		x.index = append(x.index, ex.ids...)
@@ -186,7 +203,19 @@ func (c *corpus) denseMean(rows []int32) []float32 {
 // score fills the margins of s.
 func (h *head) score(s *scratch) {
 	s.margins = append(s.margins[:0], h.bias...)
-	addRows(s.margins, h.weights, s.ids, s.values)
+	s.rows, s.weighed = s.rows[:0], s.weighed[:0]
+	for i, id := range s.ids {
+		place := h.places[id]
+		if place >= 0 {
+			s.rows, s.weighed = append(s.rows, place), append(s.weighed, s.values[i])
+			continue
+		}
+		l := h.lone[-1-place]
+		for _, p := range h.parts[l.row] {
+			s.margins[p.at] += s.values[i] * l.value * p.value
+		}
+	}
+	addRows(s.margins, h.weights, s.rows, s.weighed)
 }
 
 // addRows adds the weights of some features, each times its value, to the margins

@@ -121,15 +121,51 @@ func (m *meanings) latin(word []byte) int32 {
 	if row := m.words.id(hashBytes(hashSeed, word)); row >= 0 {
 		return row
 	}
-	for _, suffix := range [...]string{"s", "es", "ed", "d", "ing", "ly", "er"} {
-		stem := len(word) - len(suffix)
-		if stem >= 3 && string(word[stem:]) == suffix {
-			if row := m.words.id(hashBytes(hashSeed, word[:stem])); row >= 0 {
+	for _, e := range &endings {
+		n := len(word) - len(e.suffix)
+		if n < minStem || string(word[n:]) != e.suffix {
+			continue
+		}
+		h := hashBytes(hashSeed, word[:n])
+		for _, put := range e.instead {
+			if n+len(put) <= minStem {
+				continue
+			}
+			if row := m.words.id(hashBytes(h, []byte(put))); row >= 0 {
+				return row
+			}
+		}
+		if e.doubles && n > minStem && word[n-1] == word[n-2] {
+			if row := m.words.id(hashBytes(hashSeed, word[:n-1])); row >= 0 {
 				return row
 			}
 		}
 	}
 	return -1
+}
+
+// minStem is the length of the shortest stem that an ending is taken off; what is
+// looked up is longer, so that using is of use and not of us.
+const minStem = 2
+
+// endings are what English words end in, with what stems may have instead;
+// before some of them a stem's last letter is doubled.
+//
+//nolint:gochecknoglobals // constant
+var endings = [...]struct {
+	suffix  string
+	instead []string
+	doubles bool
+}{
+	{"ies", []string{"y", "ie"}, false},
+	{"ied", []string{"y", "ie"}, false},
+	{"s", []string{""}, false},
+	{"es", []string{""}, false},
+	{"d", []string{""}, false},
+	{"ed", []string{"", "e"}, true},
+	{"ing", []string{"", "e"}, true},
+	{"ly", []string{"", "le"}, false},
+	{"er", []string{"", "e"}, true},
 }
 
 func (m *meanings) add(out []float32, row int32) {

@@ -122,6 +122,7 @@ type claim struct {
 func (k *pack) checkQuestions(norm *normalizer, p *problems) {
 	ids := map[string]place{}
 	asked := map[string]claim{}
+	form := canonicals{normalizer: norm}
 	for _, in := range k.intents {
 		if first, ok := ids[in.id]; ok {
 			p.add(in.at, "intent %s is already defined in %s", in.id, first.describe())
@@ -129,9 +130,12 @@ func (k *pack) checkQuestions(norm *normalizer, p *problems) {
 		}
 		ids[in.id] = in.at
 		for _, lang := range langs(in.ask) {
-			for _, l := range in.ask[lang] {
+			list := in.ask[lang]
+			for i := range list {
+				l := &list[i]
 				k.questions++
-				k.claim(asked, claim{intent: in.id, use: "ask", at: l.at}, norm.canonical(l.text), p)
+				l.key = form.of(l.text)
+				k.claim(asked, claim{intent: in.id, use: "ask", at: l.at}, l.key, p)
 			}
 		}
 	}

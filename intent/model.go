@@ -19,8 +19,8 @@ type model struct {
 	interim   *calibrator           // speaks until the model's own is trained
 	proof     atomic.Pointer[proof] // what cross-validation said; nil = not known yet
 	calibrate struct {
-		sync.Mutex
-		ready atomic.Pointer[calibrator]
+		sync.Mutex // guards the features of the corpus as well
+		ready      atomic.Pointer[calibrator]
 	}
 }
 
@@ -46,12 +46,14 @@ func newModel(ctx context.Context, b *bundle, base *analyzer, workers int) (*mod
 func (m *model) calibrated(ctx context.Context, workers int) error {
 	m.calibrate.Lock()
 	defer m.calibrate.Unlock()
-	if m.calibrate.ready.Load() != nil || m.recall() {
+	if m.calibrate.ready.Load() != nil {
 		return nil
 	}
-	o := defaultHeadOptions()
-	o.workers = workers
-	held, err := crossFit(ctx, m.corpus, o)
+	if m.recall() {
+		m.corpus.forget()
+		return nil
+	}
+	held, err := m.crossFit(ctx, workers)
 	if err != nil {
 		return fmt.Errorf("calibrate %v: %w", m.bundle.packs, err)
 	}
@@ -63,6 +65,18 @@ func (m *model) calibrated(ctx context.Context, workers int) error {
 		return fmt.Errorf("keep the calibrator of %v: %w", m.bundle.packs, err)
 	}
 	return nil
+}
+
+// crossFit predicts every question by heads that have not seen it. The caller
+// holds the lock of calibrate.
+func (m *model) crossFit(ctx context.Context, workers int) ([]heldOut, error) {
+	if err := m.corpus.recollect(ctx, m.analyzer, workers); err != nil {
+		return nil, err
+	}
+	defer m.corpus.forget()
+	o := defaultHeadOptions()
+	o.workers = workers
+	return crossFit(ctx, m.corpus, o)
 }
 
 // learn trains a calibrator from held-out predictions, where there are enough.

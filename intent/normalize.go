@@ -1,7 +1,7 @@
 package intent
 
 import (
-	"strings"
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -140,26 +140,35 @@ func foldCase(r rune) rune {
 
 // canonical gives the form in which two questions count as the same: folded,
 // lower case, only letters, digits and symbols.
-func (m *normalizer) canonical(text string) string {
-	var f folded
-	m.fold(&f, text)
-	var b strings.Builder
-	gap := false
-	for _, r := range string(f.text) {
-		switch {
-		case unicode.IsPunct(r) || unicode.IsSpace(r):
+func (m *normalizer) canonical(text string) string { return (&canonicals{normalizer: m}).of(text) }
+
+// canonicals gives canonical forms one after the other, with memory of its own.
+type canonicals struct {
+	*normalizer
+	folded folded
+	out    []byte
+}
+
+func (c *canonicals) of(text string) string {
+	c.fold(&c.folded, text)
+	out, gap := c.out[:0], false
+	for rest := c.folded.text; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		rest = rest[size:]
+		if unicode.IsPunct(r) || unicode.IsSpace(r) {
 			gap = true
-		default:
-			if gap && b.Len() > 0 && r < utf8.RuneSelf {
-				b.WriteByte(' ')
-			}
-			gap = false
-			b.WriteRune(foldCase(r))
+			continue
 		}
+		if gap && len(out) > 0 && r < utf8.RuneSelf {
+			out = append(out, ' ')
+		}
+		gap = false
+		out = utf8.AppendRune(out, foldCase(r))
 	}
-	if b.Len() == 0 {
+	c.out = out
+	if len(out) == 0 {
 		// Questions may be all punctuation: ??? is one.
-		return strings.TrimSpace(string(f.text))
+		return string(bytes.TrimSpace(c.folded.text))
 	}
-	return b.String()
+	return string(out)
 }

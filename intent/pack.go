@@ -35,6 +35,7 @@ type lists map[string][]line
 type line struct {
 	text string
 	at   place
+	key  string // canonical form of a question that is trained on
 }
 
 // thresholds are the decision limits; a negative value means "not stated".

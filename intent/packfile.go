@@ -22,7 +22,7 @@ const (
 	maxFilesPerPack       = 64
 	maxPacks              = 256
 	maxIntents            = 500 // of the packs of one inbox together, and of one file
-	maxQuestions          = 20_000
+	maxQuestions          = 50_000
 	maxQuestionsPerIntent = 2_000
 	maxQuestionBytes      = 1_000
 	maxAnswerBytes        = 8 << 10

@@ -3,6 +3,7 @@ package intent
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -276,5 +277,27 @@ func TestPackView(t *testing.T) {
 	page, total, _, err = l.Intents(IntentQuery{Pack: "mine", Text: "礼盒"})
 	if err != nil || total != 1 || page[0].ID != "gift_wrap" || !page[0].Own || !page[0].Ask[0].Own || page[0].File != "saved:mine" || page[0].Line != 6 {
 		t.Errorf("searched: %+v, %v", page, err)
+	}
+}
+
+// TestFeaturesAreReadAgain: a model without the features of its questions predicts
+// the same, and measures the same when it is asked to.
+func TestFeaturesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	l := openSmall(t, Options{})
+	packs := []string{"shop"}
+	_, first, err := l.holdOut(t.Context(), packs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, again, err := l.holdOut(t.Context(), packs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.corpus.lean || m.corpus.examples[0].ids != nil {
+		t.Error("the features are kept")
+	}
+	if !slices.Equal(first, again) {
+		t.Error("the second time measures something else")
 	}
 }

@@ -36,6 +36,8 @@ type training struct {
 	own     []int32   // per feature of the matrix, its number in the head
 	weights []float32 // of these features, then the dense ones × classes
 	singles []single
+
+	questions int // rows that are no counterexamples
 }
 
 // single is a feature that only one row has.
@@ -55,7 +57,6 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 	t := &training{head: h, corpus: c, rows: rows, options: o, parties: make([]party, h.classes), others: make([]int32, h.classes)}
 	t.narrow(x)
 	t.weights = make([]float32, (len(t.own)+c.dim)*h.classes)
-	questions := 0
 	for i := range rows {
 		ex := t.example(i)
 		if ex.not {
@@ -64,11 +65,11 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 			continue
 		}
 		t.parties[ex.label].add(int32(i), ofClass)
-		questions++
+		t.questions++
 		t.others[ex.label]--
 	}
 	for k := range t.others {
-		t.others[k] += int32(questions)
+		t.others[k] += int32(t.questions) //nolint:gosec // bounded by maxQuestions
 	}
 	return t
 }
@@ -120,6 +121,7 @@ func (t *training) run(ctx context.Context) error {
 	if err := t.train(ctx, 1); err != nil {
 		return err
 	}
+	t.addDiscriminant()
 	t.finish()
 	return nil
 }
@@ -261,29 +263,38 @@ func (t *training) blocks(ctx context.Context, f func(row int, margins []float32
 	})
 }
 
-// finish hands the weights to the head, with those of the features that only one
-// row has.
+// finish hands the weights to the head, and for the features that only one row
+// has what that row weighs.
 func (t *training) finish() {
 	h := t.head
+	h.weights = t.weights
+	h.places = make([]int32, len(h.idf)+t.corpus.dim)
 	for i, f := range t.own {
-		copy(h.weights[int(f)*h.classes:][:h.classes], t.weights[i*h.classes:])
+		h.places[f] = int32(i)
 	}
-	copy(h.weights[len(h.idf)*h.classes:], t.weights[len(t.own)*h.classes:])
-	parts := make([][]weighed, len(t.rows)) // classes, by row
+	for d := range t.corpus.dim {
+		h.places[len(h.idf)+d] = int32(len(t.own) + d) //nolint:gosec // bounded by maxQuestions × maxTokens
+	}
+	h.parts = t.parts()
+	h.lone = make([]lone, len(t.singles))
+	for i, s := range t.singles {
+		h.lone[i] = lone{row: s.row, value: s.value}
+		h.places[s.feature] = int32(-1 - i)
+	}
+}
+
+// parts lists by row the classes in whose solution it has a part, and how much.
+func (t *training) parts() [][]weighed {
+	out := make([][]weighed, len(t.rows))
 	for k := range t.parties {
 		p := &t.parties[k]
 		for i, row := range p.rows {
 			if p.alpha[i] != 0 {
-				parts[row] = append(parts[row], weighed{int32(k), p.signs[i] * p.alpha[i]})
+				out[row] = append(out[row], weighed{int32(k), p.signs[i] * p.alpha[i]})
 			}
 		}
 	}
-	for _, s := range t.singles {
-		w := h.weights[int(s.feature)*h.classes:][:h.classes]
-		for _, p := range parts[s.row] {
-			w[p.at] = p.value * s.value
-		}
-	}
+	return out
 }
 
 // join adds rows to a party, the worst first, up to as many as it has. Rows that
