@@ -1,5 +1,5 @@
 // Package lexicon holds what common words mean: a vector for each of some
-// thirty thousand Chinese and English words, such that words used alike lie
+// fifty thousand Chinese and English words, such that words used alike lie
 // close together, across the two languages as well.
 //
 // The vectors say that parcel, package and 包裹 are near each other. That is
