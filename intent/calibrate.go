@@ -147,9 +147,9 @@ func fitLogistic(samples []sample) *calibrator {
 	k.standardize(samples)
 	for range calibratorSteps {
 		var gradient evidence
-		var hessian [evidenceSize][evidenceSize]float64
+		hessian := make([]float64, evidenceSize*evidenceSize) // the lower half
 		for i := range samples {
-			k.accumulate(&samples[i], &gradient, &hessian)
+			k.accumulate(&samples[i], &gradient, hessian)
 		}
 		for i := range evidenceSize {
 			ridge := calibratorRidge
@@ -157,9 +157,14 @@ func fitLogistic(samples []sample) *calibrator {
 				ridge = 1e-6
 			}
 			gradient[i] += ridge * k.weights[i]
-			hessian[i][i] += ridge
+			hessian[i*evidenceSize+i] += ridge
 		}
-		step := solve(&hessian, &gradient)
+		factor := factorize(hessian, evidenceSize)
+		if factor == nil {
+			break
+		}
+		step := gradient
+		substitute(factor, step[:])
 		largest := 0.0
 		for i := range step {
 			k.weights[i] -= step[i]
@@ -172,7 +177,7 @@ func fitLogistic(samples []sample) *calibrator {
 	return k
 }
 
-func (k *calibrator) accumulate(s *sample, gradient *evidence, hessian *[evidenceSize][evidenceSize]float64) {
+func (k *calibrator) accumulate(s *sample, gradient *evidence, hessian []float64) {
 	var z evidence
 	for i := range z {
 		z[i] = k.standard(&s.evidence, i)
@@ -186,10 +191,7 @@ func (k *calibrator) accumulate(s *sample, gradient *evidence, hessian *[evidenc
 	for i := range z {
 		gradient[i] += s.weight * diff * z[i]
 		for j := range i + 1 {
-			hessian[i][j] += curve * z[i] * z[j]
-			if j < i {
-				hessian[j][i] = hessian[i][j]
-			}
+			hessian[i*evidenceSize+j] += curve * z[i] * z[j]
 		}
 	}
 }
@@ -213,39 +215,4 @@ func (k *calibrator) standardize(samples []sample) {
 	for j := range k.scale {
 		k.scale[j] = 1 / math.Sqrt(k.scale[j]/max(total, 1e-9)+1e-6)
 	}
-}
-
-// solve gives the solution of a symmetric positive definite system by
-// Cholesky's method.
-func solve(a *[evidenceSize][evidenceSize]float64, b *evidence) evidence {
-	var l [evidenceSize][evidenceSize]float64
-	for i := range evidenceSize {
-		for j := range i + 1 {
-			sum := a[i][j]
-			for k := range j {
-				sum -= l[i][k] * l[j][k]
-			}
-			if i == j {
-				l[i][i] = math.Sqrt(max(sum, 1e-12))
-				continue
-			}
-			l[i][j] = sum / l[j][j]
-		}
-	}
-	var y, x evidence
-	for i := range evidenceSize {
-		y[i] = b[i]
-		for k := range i {
-			y[i] -= l[i][k] * y[k]
-		}
-		y[i] /= l[i][i]
-	}
-	for i := evidenceSize - 1; i >= 0; i-- {
-		x[i] = y[i]
-		for k := i + 1; k < evidenceSize; k++ {
-			x[i] -= l[k][i] * x[k]
-		}
-		x[i] /= l[i][i]
-	}
-	return x
 }

@@ -60,8 +60,11 @@ func (v *vocabulary) id(h uint64) int32 {
 	}
 }
 
-// add numbers a feature.
+// add numbers a feature. Of one that has a number it only reads.
 func (v *vocabulary) add(h uint64) int32 {
+	if id := v.id(h); id >= 0 {
+		return id
+	}
 	if h == 0 {
 		h = 1
 	}
@@ -70,9 +73,6 @@ func (v *vocabulary) add(h uint64) int32 {
 	}
 	i := h & v.mask
 	for v.keys[i] != 0 {
-		if v.keys[i] == h {
-			return v.ids[i]
-		}
 		i = (i + 1) & v.mask
 	}
 	v.keys[i], v.ids[i] = h, int32(v.n) //nolint:gosec // bounded by maxQuestions × maxTokens
@@ -154,17 +154,14 @@ func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
 		ex := &c.examples[i]
 		ex.ids = make([]int32, len(grams[i]))
 		for k, g := range grams[i] {
-			if c.lean {
-				ex.ids[k] = c.vocab.id(g) // predictions look things up meanwhile
-			} else {
-				ex.ids[k] = c.vocab.add(g)
-			}
+			ex.ids[k] = c.vocab.add(g)
 		}
 	}
 	return nil
 }
 
-// recollect reads the features again that forget has dropped.
+// recollect reads the features again that forget has dropped. All of them have
+// their numbers, so predictions may go on meanwhile.
 func (c *corpus) recollect(ctx context.Context, a *analyzer, workers int) error {
 	if !c.lean {
 		return nil
@@ -193,13 +190,7 @@ func (ex *example) read(a *analyzer, s *scratch, text string) (grams []uint64) {
 	ex.units = int32(s.tokens.units) //nolint:gosec // at most maxTokens
 	ex.dense = slices.Clone(s.dense)
 	slices.Sort(s.grams)
-	distinct := 0
-	for i, g := range s.grams {
-		if i == 0 || g != s.grams[i-1] {
-			distinct++
-		}
-	}
-	grams, ex.counts = make([]uint64, 0, distinct), make([]float32, 0, distinct)
+	grams, ex.counts = make([]uint64, 0, len(s.grams)), make([]float32, 0, len(s.grams))
 	for i := 0; i < len(s.grams); {
 		j := i
 		for j < len(s.grams) && s.grams[j] == s.grams[i] {

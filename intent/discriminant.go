@@ -21,8 +21,18 @@ const (
 // words shall not lean to any class.
 func (t *training) addDiscriminant() {
 	h, dim := t.head, t.corpus.dim
-	means, count, asked := t.means()
-	weight := min(discriminantMost, discriminantShare*float64(asked)/float64(max(t.questions, 1)))
+	means, count := t.corpus.denseSums(t.rows, t.matrix, h.classes)
+	asked, questions := 0, 0
+	for k, n := range count {
+		if n == 0 {
+			continue
+		}
+		asked, questions = asked+1, questions+n
+		for d := range dim {
+			means[k*dim+d] /= float32(n)
+		}
+	}
+	weight := min(discriminantMost, discriminantShare*float64(asked)/float64(max(questions, 1)))
 	if weight < discriminantLeast || asked < 2 {
 		return
 	}
@@ -30,10 +40,14 @@ func (t *training) addDiscriminant() {
 	if factor == nil {
 		return
 	}
-	directions := make([]float32, h.classes*dim)
+	directions, x := make([]float32, h.classes*dim), make([]float64, dim)
 	for k := range h.classes {
-		if count[k] > 0 {
-			substitute(factor, means[k*dim:][:dim], directions[k*dim:][:dim])
+		for d, v := range means[k*dim:][:dim] {
+			x[d] = float64(v)
+		}
+		substitute(factor, x)
+		for d, v := range x {
+			directions[k*dim+d] = float32(v)
 		}
 	}
 	spread := t.deviation(directions, count)
@@ -49,33 +63,6 @@ func (t *training) addDiscriminant() {
 	}
 }
 
-// means averages the dense parts of each class, and says how many questions each
-// has and how many classes have any.
-func (t *training) means() (means []float32, count []int, asked int) {
-	dim := t.corpus.dim
-	means, count = make([]float32, t.head.classes*dim), make([]int, t.head.classes)
-	for i := range t.rows {
-		if ex := t.example(i); !ex.not {
-			count[ex.label]++
-			axpy(means[int(ex.label)*dim:][:dim], t.dense(i), 1)
-		}
-	}
-	for k, n := range count {
-		if n == 0 {
-			continue
-		}
-		asked++
-		for d := range dim {
-			means[k*dim+d] /= float32(n)
-		}
-	}
-	return means, count, asked
-}
-
-func (t *training) dense(row int) []float32 {
-	return t.matrix.dense[row*t.corpus.dim:][:t.corpus.dim]
-}
-
 // covariance gives the lower half of the covariance within classes, drawn to a
 // ball.
 func (t *training) covariance(means []float32) []float64 {
@@ -87,7 +74,8 @@ func (t *training) covariance(means []float32) []float64 {
 			continue
 		}
 		mean := means[int(ex.label)*dim:][:dim]
-		for d, v := range t.dense(i) {
+		_, _, dense := t.matrix.row(int32(i))
+		for d, v := range dense {
 			apart[d] = v - mean[d]
 		}
 		for a, v := range apart {
@@ -118,56 +106,14 @@ func (t *training) deviation(directions []float32, count []int) float64 {
 		if t.example(i).not {
 			continue
 		}
+		_, _, dense := t.matrix.row(int32(i))
 		for k := range t.head.classes {
 			if count[k] == 0 {
 				continue
 			}
-			v := float64(dot(directions[k*dim:][:dim], t.dense(i)))
+			v := float64(dot(directions[k*dim:][:dim], dense))
 			n, sum, squares = n+1, sum+v, squares+v*v
 		}
 	}
 	return math.Sqrt(max(squares/n-sum/n*sum/n, 0))
-}
-
-// factorize gives the Cholesky factor of a symmetric matrix of which the lower
-// half is read, or nil if it has none.
-func factorize(a []float64, n int) []float64 {
-	for i := range n {
-		for j := range i + 1 {
-			sum := a[i*n+j]
-			for k := range j {
-				sum -= a[i*n+k] * a[j*n+k]
-			}
-			switch {
-			case i != j:
-				a[i*n+j] = sum / a[j*n+j]
-			case sum > 0:
-				a[i*n+i] = math.Sqrt(sum)
-			default:
-				return nil
-			}
-		}
-	}
-	return a
-}
-
-// substitute fills x with the solution of A x = b, of which factor is that of A.
-func substitute(factor []float64, b, x []float32) {
-	n := len(b)
-	y := make([]float64, n)
-	for i := range n {
-		sum := float64(b[i])
-		for k := range i {
-			sum -= factor[i*n+k] * y[k]
-		}
-		y[i] = sum / factor[i*n+i]
-	}
-	for i := n - 1; i >= 0; i-- {
-		sum := y[i]
-		for k := i + 1; k < n; k++ {
-			sum -= factor[k*n+i] * y[k]
-		}
-		y[i] = sum / factor[i*n+i]
-		x[i] = float32(y[i])
-	}
 }

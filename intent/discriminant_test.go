@@ -5,28 +5,6 @@ import (
 	"testing"
 )
 
-func TestSubstituteSolves(t *testing.T) {
-	t.Parallel()
-	// Of symmetric matrices only the lower half is read.
-	a := []float64{4, 99, 99, 2, 5, 99, -1, 3, 6}
-	want := []float32{1, -2, 3}
-	b := []float32{4*1 + 2*-2 + -1*3, 2*1 + 5*-2 + 3*3, -1*1 + 3*-2 + 6*3}
-	factor := factorize(a, 3)
-	if factor == nil {
-		t.Fatal("no factor")
-	}
-	x := make([]float32, 3)
-	substitute(factor, b, x)
-	for i := range want {
-		if math.Abs(float64(x[i]-want[i])) > 1e-5 {
-			t.Errorf("x = %v, want %v", x, want)
-		}
-	}
-	if factorize([]float64{1, 0, 2, 1}, 2) != nil {
-		t.Error("a matrix that is not positive definite has a factor")
-	}
-}
-
 // TestDiscriminantHelpsTheFew: it moves the weights of packs with few questions an
 // intent, and leaves those with many alone.
 func TestDiscriminantHelpsTheFew(t *testing.T) {

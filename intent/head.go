@@ -10,10 +10,10 @@ import (
 type head struct {
 	classes int
 	idf     []float32 // per feature; zero = not seen in training
-	places  []int32   // per feature, the dense ones last: its row of weights, or -1-i for lone[i]
+	places  []int32   // per feature, the dense ones last: its row of weights, or -1-i for singles[i]
 	weights []float32 // rows × classes
 	bias    []float32
-	lone    []lone
+	singles []single
 	parts   [][]weighed // per row of near, the classes in whose solution it has a part, and how much
 	mean    []float32   // of the dense part
 	share   float32     // length of the dense part
@@ -22,14 +22,6 @@ type head struct {
 	centroids []float32 // dense × classes: the mean direction of each class's dense parts
 	labels    []int32   // per row of near, ascending
 	first     []int32   // per label its first row; one more for the end
-}
-
-// lone is a feature that only one training question has. Its weights are what the
-// question weighs in the solution of each class, times its value there; most
-// questions weigh nothing for most classes.
-type lone struct {
-	row   int32
-	value float32
 }
 
 // trainerVersion changes when the same packs would give another model.
@@ -62,13 +54,7 @@ func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, er
 
 // addCentroids averages the dense parts of each class.
 func (h *head) addCentroids(c *corpus, rows []int32, x *sparse) {
-	means := make([]float32, h.classes*c.dim)
-	for i, r := range rows {
-		if ex := &c.examples[r]; !ex.not {
-			_, _, dense := x.row(int32(i))
-			axpy(means[int(ex.label)*c.dim:][:c.dim], dense, 1)
-		}
-	}
+	means, _ := c.denseSums(rows, x, h.classes)
 	h.centroids = make([]float32, len(means))
 	for k := range h.classes {
 		mean := means[k*c.dim:][:c.dim]
@@ -77,6 +63,20 @@ func (h *head) addCentroids(c *corpus, rows []int32, x *sparse) {
 			h.centroids[d*h.classes+k] = v
 		}
 	}
+}
+
+// denseSums adds up the dense parts of the questions of each class, and counts them.
+// Counterexamples are left out.
+func (c *corpus) denseSums(rows []int32, x *sparse, classes int) (sums []float32, count []int) {
+	sums, count = make([]float32, classes*c.dim), make([]int, classes)
+	for i, r := range rows {
+		if ex := &c.examples[r]; !ex.not {
+			_, _, dense := x.row(int32(i))
+			axpy(sums[int(ex.label)*c.dim:][:c.dim], dense, 1)
+			count[ex.label]++
+		}
+	}
+	return sums, count
 }
 
 // indexLabels notes where the rows of each label stand. Examples are in the
@@ -210,9 +210,9 @@ func (h *head) score(s *scratch) {
 			s.rows, s.weighed = append(s.rows, place), append(s.weighed, s.values[i])
 			continue
 		}
-		l := h.lone[-1-place]
-		for _, p := range h.parts[l.row] {
-			s.margins[p.at] += s.values[i] * l.value * p.value
+		only := &h.singles[-1-place]
+		for _, p := range h.parts[only.row] {
+			s.margins[p.at] += s.values[i] * only.value * p.value
 		}
 	}
 	addRows(s.margins, h.weights, s.rows, s.weighed)

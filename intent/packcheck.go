@@ -104,7 +104,7 @@ func (l *Library) CheckPack(ctx context.Context, name string, text []byte, o Che
 	}
 	out.Hash, out.Packs, out.Model = t.pack.version, packs, b.hash
 	out.count(t.before.catalog.bundles[name], t.catalog.bundles[name])
-	out.Repeated = t.repeated(l.loader.norm)
+	out.Repeated = t.repeated()
 	out.Tests = compareTests(before, after)
 	if o.Try != "" {
 		u := &conversation.Utterance{Text: o.Try, Lang: o.Lang, Packs: packs}
@@ -174,7 +174,7 @@ func (l *Library) ask(m *model, u *conversation.Utterance) *conversation.Predict
 
 // repeated finds the questions of the pack that it holds twice, or that a pack
 // below has too.
-func (t *trial) repeated(norm *normalizer) []Repeated {
+func (t *trial) repeated() []Repeated {
 	type asked struct {
 		intent string
 		at     place
@@ -187,7 +187,7 @@ func (t *trial) repeated(norm *normalizer) []Repeated {
 		for _, in := range k.intents {
 			for _, lang := range langs(in.ask) {
 				for _, q := range in.ask[lang] {
-					key := norm.canonical(q.text)
+					key := q.key
 					other, twice := first[key]
 					if k == t.pack && twice && (!other.own || in.replace != flagYes) {
 						out = append(out, Repeated{

@@ -24,7 +24,7 @@ func newSpellings(m *model) *spellings {
 		row := int32(i)
 		x.at[row] = len(x.rows)
 		x.rows = append(x.rows, row)
-		canonical = append(canonical, m.norm.canonical(m.corpus.questions[i].text))
+		canonical = append(canonical, m.corpus.questions[i].canonical(m.norm))
 	}
 	x.alike = newAlike(canonical)
 	return x
@@ -161,7 +161,7 @@ func (x *spellings) leaks() []Pointer {
 		canonical = append(canonical, m.norm.canonical(lines[i].text))
 	}
 	for i := range x.rows {
-		canonical = append(canonical, m.norm.canonical(x.question(i).text))
+		canonical = append(canonical, x.question(i).canonical(m.norm))
 	}
 	index := newAlike(canonical)
 	seen := make([]int32, len(canonical))

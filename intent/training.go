@@ -36,11 +36,11 @@ type training struct {
 	own     []int32   // per feature of the matrix, its number in the head
 	weights []float32 // of these features, then the dense ones × classes
 	singles []single
-
-	questions int // rows that are no counterexamples
 }
 
-// single is a feature that only one row has.
+// single is a feature that only one row has. Its weights are what the row weighs in
+// the solution of each class, times its value there; most rows weigh nothing for most
+// classes.
 type single struct {
 	row, feature int32
 	value        float32
@@ -57,6 +57,7 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 	t := &training{head: h, corpus: c, rows: rows, options: o, parties: make([]party, h.classes), others: make([]int32, h.classes)}
 	t.narrow(x)
 	t.weights = make([]float32, (len(t.own)+c.dim)*h.classes)
+	questions := 0
 	for i := range rows {
 		ex := t.example(i)
 		if ex.not {
@@ -65,11 +66,11 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 			continue
 		}
 		t.parties[ex.label].add(int32(i), ofClass)
-		t.questions++
+		questions++
 		t.others[ex.label]--
 	}
 	for k := range t.others {
-		t.others[k] += int32(t.questions) //nolint:gosec // bounded by maxQuestions
+		t.others[k] += int32(questions)
 	}
 	return t
 }
@@ -275,10 +276,8 @@ func (t *training) finish() {
 	for d := range t.corpus.dim {
 		h.places[len(h.idf)+d] = int32(len(t.own) + d) //nolint:gosec // bounded by maxQuestions × maxTokens
 	}
-	h.parts = t.parts()
-	h.lone = make([]lone, len(t.singles))
+	h.singles, h.parts = t.singles, t.parts()
 	for i, s := range t.singles {
-		h.lone[i] = lone{row: s.row, value: s.value}
 		h.places[s.feature] = int32(-1 - i)
 	}
 }

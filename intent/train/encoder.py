@@ -19,7 +19,6 @@ import words
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LEXICON = os.path.join(HERE, "..", "lexicon")
-TEACHERS = (("use", .6), ("e5", .8))
 DIM, SMOOTH, EVERYDAY, LENGTH, HELD_OUT = 128, 1e-3, .2, .05, 2048
 
 
@@ -56,15 +55,16 @@ def main():
     os.makedirs(options.work, exist_ok=True)
 
     texts = [words.simplify(t).lower() for t in words.pack_questions() + [t for g in words.groups() for t in g]]
-    model = teachers.use()
-    pieces, scores = model._tokenizer._pieces, model._tokenizer._scores
+    tokenizer = teachers.use()._tokenizer
+    pieces, scores = tokenizer._pieces, tokenizer._scores
     listed = words.chinese(texts, pieces) + words.english(texts, pieces, scores)
     print(len(listed), "words")
-    start = alone(teachers.Both(options.work, (("use", 1), ("e5", 1))), listed, texts)
+    use, e5 = teachers.Teacher("use", options.work), teachers.Teacher("e5", options.work)
+    start = alone(teachers.Both([(use, 1), (e5, 1)]), listed, texts)
 
     lines, test = sentences.gather(options.data, listed, teachers.unit(start), HELD_OUT)
     print(len(lines), "sentences")
-    both = teachers.Both(options.work, TEACHERS)
+    both = teachers.Both([(use, .6), (e5, .8)])
     taught, held = both(lines), both(test)
     splitter = words.Splitter(listed)
     x, test = student.bags(splitter, lines), student.bags(splitter, test)

