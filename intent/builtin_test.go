@@ -56,7 +56,11 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 				t.Errorf("%s, %s: only %.3f of what is out of scope is not answered", tc.pack, name, part.OOSRejected)
 			}
 		}
-		if e := shipped()[r.Folds.Model]; !r.Standing.Proven || e.N != r.Standing.Questions || math.Abs(float64(e.Own.N-r.Standing.Answered)) > 50 {
+		s := shipped()[r.Folds.Model]
+		if s == nil {
+			t.Fatalf("%s: nothing is shipped; see TestShippedEvaluationsAreFresh", tc.pack)
+		}
+		if e := s.Evaluation; !r.Standing.Proven || e.N != r.Standing.Questions || math.Abs(float64(e.Own.N-r.Standing.Answered)) > 50 {
 			t.Errorf("%s: shipped are %d answers to %d questions, measured %+v; see TestShippedEvaluationsAreFresh", tc.pack, e.Own.N, e.N, r.Standing)
 		}
 		if r.Folds.Accuracy < tc.accuracy || r.Folds.Coverage < tc.coverage {
@@ -117,6 +121,21 @@ func TestBuiltinPhrasesAreComplete(t *testing.T) {
 			if l.Phrase([]string{"education"}, name, lang) == "" {
 				t.Errorf("phrase %s has no text in %s", name, lang)
 			}
+		}
+	}
+}
+
+// TestFreshNodeIsSure: the built-in packs need no calibration at the first start.
+func TestFreshNodeIsSure(t *testing.T) {
+	t.Parallel()
+	l := openBuiltin(t)
+	for _, name := range []string{"ecommerce", "education"} {
+		m, err := l.model(t.Context(), []string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, hash := m.speaking(); hash != m.hash {
+			t.Errorf("%s: a fresh node speaks as %s, want %s", name, hash, m.hash)
 		}
 	}
 }

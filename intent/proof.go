@@ -2,14 +2,12 @@ package intent
 
 import (
 	"cmp"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -253,28 +251,10 @@ func (s *Standing) judge(a Answers, v *live) (bool, string) {
 
 func percentage(p float64) string { return fmt.Sprintf("%.1f %%", 100*p) }
 
-// shippedEvaluations are those of the built-in packs, by the hash of the model,
-// so that a fresh node answers from the first question on.
-//
-//go:embed evaluations.json
-var shippedEvaluations []byte
-
-var shipped = sync.OnceValue(func() map[string]Evaluation { //nolint:gochecknoglobals // an immutable table, decoded once
-	out := map[string]Evaluation{}
-	if json.Unmarshal(shippedEvaluations, &out) != nil {
-		return nil
-	}
-	return out
-})
-
-// prove finds an evaluation that was made before: the shipped one, or that of an
-// earlier version of the same packs, which holds until there is a new one.
+// prove finds the evaluation of an earlier version of the same packs, which holds
+// until there is a new one.
 func (m *model) prove() {
 	if m.proof.Load() != nil {
-		return
-	}
-	if e, ok := shipped()[m.hash]; ok {
-		m.proof.Store(&proof{evaluation: e})
 		return
 	}
 	if e := m.earlierEvaluation(); e != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-var rewriteEvaluations = goflag.Bool("rewrite", false, "measure the built-in packs anew and write evaluations.json")
+var rewriteEvaluations = goflag.Bool("rewrite", false, "measure the built-in packs anew and write calibrators.json")
 
-// TestShippedEvaluationsAreFresh: a node without a calibrator of its own answers
-// by what is shipped, so it must be that of exactly these packs and this trainer.
+// TestShippedEvaluationsAreFresh: a node without a calibrator of its own takes
+// the shipped one, so it must be that of exactly these packs and this trainer.
 func TestShippedEvaluationsAreFresh(t *testing.T) {
 	l, err := Open(Options{})
 	if err != nil {
@@ -22,7 +22,7 @@ func TestShippedEvaluationsAreFresh(t *testing.T) {
 	}
 	names := []string{"common", "ecommerce", "education"}
 	if *rewriteEvaluations {
-		out := map[string]Evaluation{}
+		out := map[string]*storedCalibrator{}
 		for _, name := range names {
 			m, err := l.model(t.Context(), []string{name})
 			if err != nil {
@@ -32,28 +32,29 @@ func TestShippedEvaluationsAreFresh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out[m.hash] = m.evaluate(held)
+			e := m.evaluate(held)
+			out[m.hash] = m.stored(m.learn(held), &e)
 		}
 		raw, err := json.Marshal(out)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile("evaluations.json", append(raw, '\n'), 0o600); err != nil {
+		if err := os.WriteFile("calibrators.json", append(raw, '\n'), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if len(shipped()) != len(names) {
-		t.Errorf("evaluations.json holds %d packs, want %d", len(shipped()), len(names))
+		t.Errorf("calibrators.json holds %d packs, want %d", len(shipped()), len(names))
 	}
 	for _, name := range names {
 		b := l.bundle([]string{name})
-		e, ok := shipped()[b.hash]
-		if !ok {
+		s := shipped()[b.hash]
+		if s == nil || !s.usable() {
 			t.Errorf("the evaluation of pack %s is stale: run go test ./intent -run ShippedEvaluations -rewrite", name)
 			continue
 		}
-		if a, stated := e.answers(0); !a.proven(stated) {
+		if a, stated := s.Evaluation.answers(0); !a.proven(stated) {
 			t.Errorf("pack %s is not proven: %+v at %.3f", name, a, stated)
 		}
 	}

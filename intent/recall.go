@@ -1,10 +1,12 @@
 package intent
 
 import (
+	_ "embed"
 	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // storedCalibrator is a calibrator on disk. It belongs to exactly one model: the
@@ -23,21 +25,52 @@ type storedCalibrator struct {
 // calibratorSuffix ends the names of the files.
 const calibratorSuffix = ".calibrator.json"
 
-// recall takes up the calibrator that an earlier run has trained for the same
-// model, so that a restart is as sure of itself as before. It reports whether
-// there was one; a file that does not fit counts as none.
-func (m *model) recall() bool {
-	if m.cache == "" {
-		return false
+// shippedCalibrators are those of the built-in packs, by the hash of the model, so
+// that a fresh node is as sure of itself from the first question on as later.
+//
+//go:embed calibrators.json
+var shippedCalibrators []byte
+
+var shipped = sync.OnceValue(func() map[string]*storedCalibrator { //nolint:gochecknoglobals // an immutable table, decoded once
+	out := map[string]*storedCalibrator{}
+	if json.Unmarshal(shippedCalibrators, &out) != nil {
+		return nil
 	}
-	raw, err := os.ReadFile(m.calibratorFile())
-	var s storedCalibrator
-	if err != nil || json.Unmarshal(raw, &s) != nil || !s.usable() {
+	return out
+})
+
+// recall takes up the calibrator that was trained for the same model before, by
+// an earlier run or by who made the program, so that this run need not. It reports
+// whether there was one; a file that does not fit counts as none.
+func (m *model) recall() bool {
+	s := m.kept()
+	if s == nil {
+		s = shipped()[m.hash]
+	}
+	if s == nil {
 		return false
 	}
 	m.proof.Store(&proof{evaluation: *s.Evaluation})
 	m.calibrate.ready.Store(&calibrator{weights: s.Weights, mean: s.Mean, scale: s.Scale, above: s.Above})
 	return true
+}
+
+// kept gives the calibrator that an earlier run has kept.
+func (m *model) kept() *storedCalibrator {
+	if m.cache == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(m.calibratorFile())
+	var s storedCalibrator
+	if err != nil || json.Unmarshal(raw, &s) != nil || !s.usable() {
+		return nil
+	}
+	return &s
+}
+
+// stored gives the form in which a calibrator is kept.
+func (m *model) stored(k *calibrator, e *Evaluation) *storedCalibrator {
+	return &storedCalibrator{Weights: k.weights, Mean: k.mean, Scale: k.scale, Above: k.above, Packs: m.bundle.packs, Evaluation: e}
 }
 
 // usable refuses what no training gives, such as a file of zeros.
@@ -58,9 +91,7 @@ func (m *model) keep(k *calibrator, e *Evaluation) error {
 	if m.cache == "" {
 		return nil
 	}
-	raw, err := json.Marshal(storedCalibrator{
-		Weights: k.weights, Mean: k.mean, Scale: k.scale, Above: k.above, Packs: m.bundle.packs, Evaluation: e,
-	})
+	raw, err := json.Marshal(m.stored(k, e))
 	if err != nil {
 		return err
 	}
