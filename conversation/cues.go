@@ -21,14 +21,21 @@ type cues struct {
 	denies   bool // the answer was not what was asked for
 	corrects bool // something said before was wrong
 	other    bool // another one of the same kind is meant
-	lacks    bool // the visitor has not got what was asked for
-	seeks    bool // the visitor asks where to find it
 	follows  bool // the text leans on what was said before
 	agrees   bool // yes, and nothing else
 	refuses  bool // no, or none of them, and nothing else
 	ordinal  int  // 1 = the first, -1 = the last, 0 = none
 	lead     int  // runes of a lead-in, such as "that's not what I asked"
+
+	whole, bare string // the text that was looked at, with its gaps and without
 }
+
+// lacks: the visitor has not got what was asked for. This and seeks take longer
+// than everything else, so only who needs the answer pays for it.
+func (c *cues) lacks() bool { return lacking(c.whole, c.bare) }
+
+// seeks: the visitor asks where to find it.
+func (c *cues) seeks() bool { return seeking(c.whole) }
 
 const (
 	// maxCueRunes bounds how much of a text is looked at: what it does in a
@@ -42,8 +49,8 @@ func readCues(folded []rune) cues {
 	whole := strings.TrimFunc(string(folded[:min(len(folded), maxCueRunes)]), gap)
 	bare := squeeze(whole)
 	c := cues{
-		corrects: hasAny(whole, correcting()), other: hasAny(whole, others()),
-		lacks: lacking(whole, bare), seeks: seeking(whole), agrees: slices.Contains(agreeing(), bare),
+		whole: whole, bare: bare,
+		corrects: hasAny(whole, correcting()), other: hasAny(whole, others()), agrees: slices.Contains(agreeing(), bare),
 		refuses: slices.Contains(refusing(), bare), ordinal: ordinal(bare), follows: leaning(whole),
 	}
 	c.denies = hasAny(whole, denying())

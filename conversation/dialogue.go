@@ -60,10 +60,10 @@ func (s *State) Hear(text Text) Heard {
 		Agrees: c.agrees, Refuses: c.refuses,
 	}
 	asked := d.Ask != ""
-	h.Lacks, h.Seeks = asked && c.lacks, asked && c.seeks
+	h.Lacks, h.Seeks = asked && c.lacks(), asked && c.seeks()
 	h.Bare = len(h.Values) > 0 && carriesNothing(text, h.Values)
 	h.Pick = s.picked(text, c)
-	h.Denies = c.denies || c.refuses && !c.lacks && d.Answered != "" && len(d.Offered) == 0 && firmly(squeeze(string(folded)))
+	h.Denies = c.denies || c.refuses && !c.lacks() && d.Answered != "" && len(d.Offered) == 0 && firmly(squeeze(string(folded)))
 	if c.lead > 0 {
 		h.Rest = true
 		h.Read = blank(text, c.lead)
