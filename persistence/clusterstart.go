@@ -125,7 +125,7 @@ func (s *Store) level(ctx context.Context) error {
 	case final(err):
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("become level with the cluster: %w", errors.Join(context.Cause(ctx), err))
+		return fmt.Errorf("become level with the cluster (%s): %w", s.cluster.standing(), errors.Join(context.Cause(ctx), err))
 	}
 	return fmt.Errorf("become level with the cluster: %w", err)
 }
@@ -153,6 +153,14 @@ func (s *Store) reportOpening(done <-chan struct{}) {
 			s.progress(now)
 		}
 	}
+}
+
+// standing says where this node is in raft, for whoever has to find out why it is
+// not level.
+func (c *clusterNode) standing() string {
+	r := c.store.raft
+	leader, _ := c.store.leadership.now()
+	return fmt.Sprintf("%v, term %d, leader %q, %d entries, %d committed, %d applied", r.State(), r.CurrentTerm(), leader, r.LastIndex(), r.CommitIndex(), r.AppliedIndex())
 }
 
 // hindrance is why a node that opens is not level.
