@@ -132,6 +132,10 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 	}
 	seen.turn(behavior, cmd.Outcome)
 	g.e.metrics.turns.WithLabelValues(result).Observe(time.Since(t.began).Seconds())
+	if g.meter != nil {
+		g.meter.Turn(string(g.state.Channel))
+		g.e.metrics.turnCPU.WithLabelValues(string(g.state.Channel)).Observe((g.meter.Spent() - t.cost).Seconds())
+	}
 	if g.turn == t {
 		g.dropTurn()
 	}

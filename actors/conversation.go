@@ -9,6 +9,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // heldMessages bounds the visitor messages that wait for one being classified.
@@ -32,6 +33,9 @@ type grain struct {
 	e    *Engine
 	id   conversation.ConversationID
 	self *actor.PID
+
+	meter *cpu.Meter      // nil = nobody measures
+	base  context.Context //nolint:containedctx // leads whatever waits for the journal to what meter has open
 
 	// touched by Receive only
 
@@ -58,7 +62,10 @@ type visit struct {
 }
 
 func newGrain(e *Engine, name string) *grain {
-	g := &grain{e: e}
+	g := &grain{e: e, meter: e.o.Meters.Of(name), base: context.Background()}
+	if g.meter != nil {
+		g.base = cpu.With(g.base, g.meter)
+	}
 	// A name that is no id leaves the zero id, which the journal refuses.
 	g.id, _ = conversation.ParseConversationID(name)
 	return g
@@ -307,12 +314,17 @@ func (g *grain) onPassivate() {
 	if g.state == nil || g.epoch == 0 || !g.state.Started() || g.state.Version == g.saved {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	ctx, cancel := g.patience()
 	defer cancel()
 	if err := g.e.o.Journal.SaveState(ctx, g.state, g.epoch); err != nil && !errors.Is(err, conversation.ErrConflict) {
 		g.e.log.Warn("snapshot at passivation not stored", "conversation_id", g.id.String(), "err", err)
 	}
 	g.state = nil
+}
+
+// patience gives the context of one operation of the journal.
+func (g *grain) patience() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(g.base, g.e.o.AppendTimeout)
 }
 
 // now gives a time that does not go back within the conversation.

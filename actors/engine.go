@@ -14,6 +14,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // The grain kinds of this package.
@@ -45,6 +46,7 @@ type Options struct {
 	View     *cluster.View                       // who owns what; nil = this node owns everything
 	NewGate  func(cluster.Options) (Gate, error) // nil = [cluster.NewGate]
 	OnParked func(*cluster.Parked)
+	Meters   *cpu.Meters // what conversations cost is charged to; nil = nobody measures
 	Writable func() bool // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
@@ -161,8 +163,12 @@ func New(o Options) (*Engine, error) {
 	e.recovery.kick = make(chan struct{}, 1)
 	e.builtin = &builtin{library: o.Library}
 	e.builtin.flows = &flows{client: o.HTTP, b: e.builtin}
+	talk := cluster.Kind{Name: KindConversation, New: func(id string) actor.Actor { return newGrain(e, id) }, Idle: o.Idle, Codec: conversationCodec{}}
+	if o.Meters != nil {
+		talk.Meter = o.Meters.Of
+	}
 	kinds := append([]cluster.Kind{
-		{Name: KindConversation, New: func(id string) actor.Actor { return newGrain(e, id) }, Idle: o.Idle, Codec: conversationCodec{}},
+		talk,
 		{Name: KindQueue, New: func(id string) actor.Actor { return newQueue(e, id) }, Idle: -1, Mailbox: 1 << 16, Codec: queueCodec{}},
 	}, o.Kinds...)
 	e.gate, err = o.NewGate(cluster.Options{

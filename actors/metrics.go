@@ -12,6 +12,7 @@ type metrics struct {
 	accepted    *prometheus.CounterVec
 	duplicates  prometheus.Counter
 	turns       *prometheus.HistogramVec
+	turnCPU     *prometheus.HistogramVec
 	handovers   *prometheus.CounterVec
 	moods       *prometheus.CounterVec
 	moodReasons *prometheus.CounterVec
@@ -40,6 +41,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "colloquy_turn_duration_seconds", Help: "From a visitor's message reaching its grain to the bot's part being durable.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12),
 		}, []string{"outcome"}),
+		turnCPU: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "colloquy_turn_cpu_seconds", Help: "Processor time that a conversation was charged for a turn of the bot, up to its append.",
+			Buckets: prometheus.ExponentialBuckets(0.00001, 2, 14),
+		}, []string{"channel"}),
 		handovers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "colloquy_handovers_total", Help: "Conversations given to humans.",
 		}, []string{"reason"}),
@@ -83,7 +88,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "colloquy_reads_behind_total", Help: "Answers given while this node's copy of the journal did not show them yet.",
 		}),
 	}
-	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.handovers, m.moods, m.moodReasons, m.stale, m.behaviors, m.appendFails, m.scoring,
+	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.turnCPU, m.handovers, m.moods, m.moodReasons, m.stale, m.behaviors, m.appendFails, m.scoring,
 		m.scoringFull, m.requests, m.waiting, m.agents, m.outbox, m.deliveries, m.behind)
 	m.start()
 	return m

@@ -10,6 +10,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // pool is the pooled scoring: a few actors that understand utterances, side by
@@ -35,6 +36,7 @@ type pool struct {
 // score asks for one utterance to be understood.
 type score struct {
 	utterance conversation.Utterance
+	meter     *cpu.Meter // of the conversation, which pays for it
 	attempt   uint64
 	deadline  time.Time
 	replyTo   *actor.PID
@@ -102,7 +104,9 @@ func (s *scorer) onScore(m *score) {
 		s.predictAsync(async.PredictAsync, m)
 		return
 	}
-	pred, err := s.predict(m)
+	var pred *conversation.Prediction
+	var err error
+	m.meter.Charged(func() { pred, err = s.predict(m) })
 	s.answer(m, pred, err)
 }
 

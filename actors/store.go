@@ -26,7 +26,7 @@ func (g *grain) activate(o conversation.Origin) error {
 	if g.id.IsZero() || g.id != o.ID {
 		return conversation.Refuse(conversation.CodeBadID, "not the id of a conversation")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	ctx, cancel := g.patience()
 	defer cancel()
 	return g.load(ctx)
 }
@@ -37,7 +37,7 @@ func (g *grain) reactivate() error {
 	if g.state != nil && g.state.Started() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	ctx, cancel := g.patience()
 	defer cancel()
 	if g.id.IsZero() {
 		return conversation.Refuse(conversation.CodeNotFound, "no such conversation")
@@ -104,7 +104,7 @@ func (g *grain) flush() error {
 	g.staged = nil
 	effects := conversation.Effects(g.state, g.head, entries)
 	a := g.newAppend(entries, effects)
-	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	ctx, cancel := g.patience()
 	defer cancel()
 	if err := g.e.o.Journal.Append(ctx, a); err != nil {
 		g.appendFailed(err)
@@ -260,7 +260,7 @@ func (g *grain) lookUpRef(m *deliver) (place, error) {
 	if ref == "" || (g.refs.rulesOut(ref) && m.origin.Previous.IsZero() && g.state.Previous.IsZero()) || g.state.FindRef(ref) != 0 {
 		return place{}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	ctx, cancel := g.patience()
 	defer cancel()
 	id, seq, err := g.e.o.Index.FindRef(ctx, conversation.ContactKey{Inbox: m.in.Inbox, Contact: m.in.Contact}, ref)
 	return place{id, seq}, err
@@ -276,7 +276,7 @@ func (g *grain) repliesTo(id conversation.ConversationID, seq conversation.Seq) 
 			return nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.e.o.AppendTimeout)
+	ctx, cancel := g.patience()
 	defer cancel()
 	entries, err := g.e.o.Index.Entries(ctx, id, seq, 4*conversation.MaxRepliesATurn)
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 type turn struct {
 	attempt uint64
 	began   time.Time
-	held    *visit   // the message, while it is not stored
-	repeats []*visit // the same message again, meanwhile
+	cost    time.Duration // what the conversation had cost when the turn began
+	held    *visit        // the message, while it is not stored
+	repeats []*visit      // the same message again, meanwhile
 	seq     conversation.Seq
 	timerID string // for a turn that a timer began
 	text    conversation.Text
@@ -65,7 +66,7 @@ func (g *grain) beginTimer(id string) {
 
 func (g *grain) newTurn(text conversation.Text, began time.Time) *turn {
 	// Unique in the process: a result must not fit a turn of a later instance.
-	return &turn{attempt: g.e.attempts.Add(1), began: began, text: text}
+	return &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text}
 }
 
 // classify asks the scoring actors and sets the clock for their budget.
@@ -77,8 +78,8 @@ func (g *grain) classify(before conversation.Seq) {
 		return
 	}
 	err = g.e.pool.submit(&score{
-		utterance: g.utterance(&inbox, t.text, before),
-		attempt:   t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
+		utterance: g.utterance(&inbox, t.text, before), meter: g.meter,
+		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
 	})
 	if err != nil {
 		g.conclude(nil)

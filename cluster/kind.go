@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // The defaults of a [Kind].
@@ -31,6 +32,7 @@ type Kind struct {
 	Props   *actor.Props                // instead of New: an actor in protoactor's own style, which finds its name by cluster.GetClusterIdentity and takes care of its own panics
 	Mailbox int                         // messages that may wait for or be in one grain; zero means 256
 	Idle    time.Duration               // passivated when nothing came for so long; zero means 5 minutes, negative means never
+	Meter   func(id string) *cpu.Meter  // what a grain's work is charged to; nil = it is not measured. Not with Props
 	Codec   Codec                       // for messages from and answers to other nodes; nil = the kind can be asked on its own node only, or with Props by any protobuf message
 }
 

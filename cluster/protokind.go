@@ -48,7 +48,11 @@ func (ProtoCodec) Decode(data []byte) (any, error) {
 // propsOf makes what all grains of a kind are started with.
 func (g *Gate) propsOf(h *hosting, workers actor.Dispatcher) *actor.Props {
 	if h.Props == nil {
-		return actor.PropsFromProducer(func() actor.Actor { return &hosted{gate: g, kind: h} }, actor.WithDispatcher(workers))
+		options := []actor.PropsOption{actor.WithDispatcher(workers)}
+		if h.Meter != nil {
+			options = append(options, actor.WithMailbox(h.metered()))
+		}
+		return actor.PropsFromProducer(func() actor.Actor { return &hosted{gate: g, kind: h} }, options...)
 	}
 	return h.Props.Clone(
 		actor.WithOnInit(func(ctx actor.Context) {

@@ -13,6 +13,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/intent/remote"
 	"github.com/colloquyhq/colloquy/telemetry"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // Config is what an operator may set, in a YAML file, by COLLOQUY_… variables
@@ -33,6 +34,7 @@ type Config struct {
 	Turns   TurnsConfig   `yaml:"turns"`
 	Cluster ClusterConfig `yaml:"cluster"`
 	Journal JournalConfig `yaml:"journal"`
+	CPU     CPUConfig     `yaml:"cpu"`
 	Health  HealthConfig  `yaml:"health"`
 }
 
@@ -169,6 +171,7 @@ func DefaultConfig() Config {
 		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
 		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
+		CPU:     CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
 		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
 	}
 }
@@ -219,6 +222,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Journal.CacheBytes < 1<<20 || c.Journal.MemTableBytes < 1<<20 {
 		bad("journal", "cache_bytes and memtable_bytes must be at least 1 MiB")
+	}
+	if o := c.CPU.options(); o.Validate() != nil {
+		bad("cpu", "%v", o.Validate())
 	}
 	if _, err := prefixes(c.Gateway.TrustedProxies); err != nil {
 		bad("gateway.trusted_proxies", "%v", err)

@@ -29,6 +29,7 @@ import (
 	"github.com/colloquyhq/colloquy/learning"
 	"github.com/colloquyhq/colloquy/persistence"
 	"github.com/colloquyhq/colloquy/telemetry"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // Options say what a node is made of. Config is needed; everything else has a
@@ -57,6 +58,7 @@ type Engine struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	health   *telemetry.Health
+	meters   *cpu.Meters
 
 	base     context.Context //nolint:containedctx // of NewContext, while the node opens
 	store    *persistence.Store
@@ -109,6 +111,7 @@ func NewContext(ctx context.Context, o Options) (*Engine, error) {
 		health: telemetry.NewHealth(), ready: make(chan struct{}), commitBuffer: commitBuffer, base: ctx, started: time.Now().UTC(),
 		failed: make(chan error, 1), members: make(chan struct{}, 1),
 	}
+	e.meters = e.newMeters()
 	if err := e.open(); err != nil {
 		e.Close()
 		return nil, err
@@ -234,7 +237,7 @@ func (e *Engine) openActors() error {
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Writable: func() bool { return e.store.Leader() != "" },
 		Budget:   e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
-		SnapshotEvery: e.config.Turns.SnapshotEvery,
+		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters,
 	})
 	return err
 }

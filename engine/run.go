@@ -46,6 +46,7 @@ func (e *Engine) parts() []part {
 			}
 		}},
 		{name: "learning", run: e.learning.Run},
+		{name: "costs", run: e.surveyCosts},
 		{name: "stream", run: e.pump},
 		{name: "gateway", run: e.gateway.Run, stop: func(ctx context.Context) {
 			if err := e.gateway.Drain(ctx, e.config.ShutdownGrace/4); err != nil {
@@ -197,6 +198,10 @@ func (e *Engine) serveOps(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	mux.HandleFunc("GET /cluster", e.serveStatus)
+	costs := e.meters.Handler()
+	mux.Handle("/metrics/sessions", costs)
+	mux.Handle("/debug/sessions", costs)
+	mux.Handle("/debug/sessions/", costs)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsHeaderTime}
 	return serveHTTP(ctx, srv, opsCloseTime, func() error { return srv.Serve(e.opsListener) })
 }

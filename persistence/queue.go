@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 const (
@@ -100,6 +101,9 @@ func (q *queue) start() {
 // tries again by itself as long as ctx lasts, so op must be one that is stored
 // once however often it is sent.
 func (q *queue) do(ctx context.Context, op []byte, a *conversation.Append) (uint64, error) {
+	work := cpu.SegmentOf(ctx)
+	work.Pause() // from here on, others work
+	defer work.Resume()
 	unknown := false
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		_, changed := q.leader()
