@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 // What grains say to each other across nodes starts with two bytes: the format
@@ -26,6 +27,8 @@ const (
 	wireViewQuery = 6
 	wireView      = 7
 	wireTold      = 8
+	wireCostQuery = 9
+	wireCost      = 10
 )
 
 // The bits of flags.
@@ -58,6 +61,10 @@ func (conversationCodec) Encode(msg any) ([]byte, error) {
 		return encodeDo(m)
 	case *wake:
 		return []byte{formatOne, wireWake}, nil
+	case *costQuery:
+		return []byte{formatOne, wireCostQuery}, nil
+	case *cpu.Session:
+		return jsonMessage(wireCost, m)
 	}
 	return nil, conversation.Refuse(conversation.CodeInternal, fmt.Sprintf("%T does not leave its node", msg))
 }
@@ -77,6 +84,10 @@ func (conversationCodec) Decode(data []byte) (any, error) {
 		return decodeDo(r)
 	case wireWake:
 		return &wake{}, nil
+	case wireCostQuery:
+		return &costQuery{}, nil
+	case wireCost:
+		return fromJSON[cpu.Session](r.rest)
 	}
 	return nil, unknownMessage(kind)
 }

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 )
 
 func drawTime(t *rapid.T, label string) time.Time {
@@ -74,11 +75,26 @@ func drawReceipt(t *rapid.T) *conversation.Receipt {
 	return r
 }
 
+func TestCostsBetweenNodesComeAsTheyWent(t *testing.T) {
+	t.Parallel()
+	want := &cpu.Session{Conversation: "c", Channel: "web", CPU: 0.25, Recent: 0.125, Turns: 3, Last: time.Unix(1_700_000_000, 0).UTC(), Watched: true}
+	data, err := conversationCodec{}.Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (conversationCodec{}).Decode(data); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v came as %+v, %v", want, got, err)
+	}
+	if _, err := (conversationCodec{}).Decode(data[:len(data)-1]); !errors.Is(err, conversation.ErrInvalid) {
+		t.Errorf("a cut cost = %v, want class invalid", err)
+	}
+}
+
 func TestMessagesBetweenNodesComeAsTheyWent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		codec := conversationCodec{}
-		for _, msg := range []any{drawDeliver(t), drawReceipt(t), &do{cmd: conversation.ReplyAsAgent{Agent: "eve", Ref: "r", Text: "hi"}}, &wake{}} {
+		for _, msg := range []any{drawDeliver(t), drawReceipt(t), &do{cmd: conversation.ReplyAsAgent{Agent: "eve", Ref: "r", Text: "hi"}}, &wake{}, &costQuery{}} {
 			data, err := codec.Encode(msg)
 			if err != nil {
 				t.Fatalf("encode %T: %v", msg, err)

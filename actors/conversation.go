@@ -87,6 +87,8 @@ func (g *grain) Receive(ctx actor.Context) {
 		g.onDo(m, ctx.Sender())
 	case *wake:
 		g.onWake(ctx.Sender())
+	case *costQuery:
+		g.onCostQuery(ctx.Sender())
 
 	case *lookNow:
 		g.onWake(nil)

@@ -98,6 +98,15 @@ func TestThreeNodesAreOneService(t *testing.T) {
 		}
 	}
 
+	for _, r := range receipts {
+		for i, e := range nodes {
+			if cost, err := e.actors.Cost(t.Context(), r.Conversation); err != nil || cost.CPU <= 0 {
+				t.Errorf("the cost of a conversation, asked at node %d = %+v, %v", i, cost, err)
+			}
+		}
+		break
+	}
+
 	if err := (operator{second}).Drain(t.Context(), "nobody"); !errors.Is(err, conversation.ErrNotFound) {
 		t.Errorf("Drain of an unknown node = %v, want class not found", err)
 	}

@@ -27,6 +27,7 @@ type Options struct {
 	Presence Presence // nil = nobody is told
 	Packs    Packs    // nil = the pack routes answer 503
 	Drafts   Drafts   // nil = agents get no drafts
+	Costs    Costs    // nil = the route of costs answers 503
 	Shadows  Shadows  // nil = the route of shadows answers 503
 	Shelf    Shelf    // nil = packs cannot be changed: those routes answer 503
 	Learning Learning // nil = no suggestions and no figures

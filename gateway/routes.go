@@ -62,6 +62,7 @@ func table() []route {
 
 		{"GET", "/v1/conversations", accessAgent, (*Gateway).listConversations, 0},
 		{"GET", "/v1/conversations/{id}", accessAgent, (*Gateway).showConversation, 0},
+		{"GET", "/v1/conversations/{id}/cost", accessAgent, (*Gateway).showCost, 0},
 		{"GET", "/v1/conversations/{id}/events", accessAgent, (*Gateway).listEvents, 0},
 		{"GET", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).listMessages, 0},
 		{"POST", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).postMessage, 0},

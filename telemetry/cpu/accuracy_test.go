@@ -183,7 +183,7 @@ func worstShare(spent []float64, sum float64) float64 {
 
 func startBurner(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // this test itself
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"=burn")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -200,7 +200,7 @@ func startBurner(t *testing.T) {
 
 func runUnderTest(t *testing.T, role string) measured {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test itself
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

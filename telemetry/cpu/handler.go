@@ -40,7 +40,7 @@ func (ms *Meters) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(&listed{desc: sessionDesc(), sessions: ms.Sessions(q)})
+	reg.MustRegister(newListed(ms.Sessions(q)))
 	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 

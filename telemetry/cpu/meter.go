@@ -111,6 +111,19 @@ type Session struct {
 	Watched      bool      `json:"watched"`
 }
 
+// Session gives what is known of the conversation's cost; false when it has cost
+// nothing, or the meter is nil.
+func (m *Meter) Session() (Session, bool) {
+	if m == nil || m.spent.Load() == 0 {
+		return Session{}, false
+	}
+	m.meters.ranks.mu.Lock()
+	defer m.meters.ranks.mu.Unlock()
+	s := m.session(time.Now())
+	s.Recent = time.Duration(m.recent).Seconds()
+	return s, true
+}
+
 func (m *Meter) session(now time.Time) Session {
 	s := Session{
 		Conversation: m.id, CPU: m.Spent().Seconds(), Turns: m.turns.Load(), Last: time.Unix(0, m.last.Load()).UTC(), Watched: m.isWatched(now),

@@ -139,14 +139,7 @@ func (ms *Meters) Find(conversation string) (Session, bool) {
 	ms.mu.RLock()
 	m := ms.mu.meters[conversation]
 	ms.mu.RUnlock()
-	if m == nil {
-		return Session{}, false
-	}
-	ms.ranks.mu.Lock()
-	defer ms.ranks.mu.Unlock()
-	s := m.session(time.Now())
-	s.Recent = time.Duration(m.recent).Seconds()
-	return s, true
+	return m.Session()
 }
 
 // Watch keeps a conversation among those with a series of their own until a
@@ -184,6 +177,12 @@ func (ms *Meters) all() []*Meter {
 		out = append(out, m)
 	}
 	return out
+}
+
+func (ms *Meters) len() int {
+	ms.mu.RLock()
+	defer ms.mu.RUnlock()
+	return len(ms.mu.meters)
 }
 
 func (ms *Meters) forget(list []*Meter) {
