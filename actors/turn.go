@@ -95,9 +95,15 @@ func (g *grain) classify(before conversation.Seq) {
 // utterance is what a classifier gets of a message. before is its seq, or the one
 // that it will have.
 func (g *grain) utterance(inbox *conversation.Inbox, text conversation.Text, before conversation.Seq) conversation.Utterance {
+	return utteranceOf(g.state, inbox, g.channel(), text, before)
+}
+
+func utteranceOf(
+	s *conversation.State, inbox *conversation.Inbox, channel conversation.ChannelKind, text conversation.Text, before conversation.Seq,
+) conversation.Utterance {
 	return conversation.Utterance{
-		Inbox: inbox.ID, Channel: string(g.channel()), Lang: g.state.Dialogue.Lang, Text: g.state.Hear(text).Read,
-		Context: g.state.Context(before), Matters: g.state.Matters(), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
+		Inbox: inbox.ID, Channel: string(channel), Lang: s.Dialogue.Lang, Text: s.Hear(text).Read,
+		Context: s.Context(before), Matters: s.Matters(), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
 	}
 }
 

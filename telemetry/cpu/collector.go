@@ -12,7 +12,6 @@ import (
 type collector struct {
 	meters *Meters
 	plain  []prometheus.Collector
-	top    *prometheus.CounterVec
 }
 
 // Collector gives what /metrics shows of the books.
@@ -30,19 +29,11 @@ func (ms *Meters) Collector() prometheus.Collector {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "colloquy_cpu_approximate_segments_total", Help: "Stretches of work that were measured in wall time, because too many were open at once.",
 		}, func() float64 { return float64(ms.approximate.Load()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "colloquy_runtime_cpu_seconds_total", Help: "Processor time by what it went into: process is all of it, gc the garbage collector's part as of its last cycle.",
-			ConstLabels: prometheus.Labels{"class": "process"},
-		}, func() float64 { return processTime().Seconds() }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "colloquy_runtime_cpu_seconds_total", Help: "Processor time by what it went into: process is all of it, gc the garbage collector's part as of its last cycle.",
-			ConstLabels: prometheus.Labels{"class": "gc"},
-		}, func() float64 { return gcTime().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "colloquy_cpu_attributed_ratio",
 			Help: "Share of the process's processor time, without the garbage collector's, that is charged to conversations.",
 		}, ms.attributed),
-	}, top: newSessionSeries()}
+	}}
 }
 
 // attributed is NaN, which is no value, where the system does not say how much
@@ -60,12 +51,21 @@ func newSessionSeries() *prometheus.CounterVec {
 	}, []string{"conversation", "channel"})
 }
 
+// newRuntimeTimes is filled for each scrape as well.
+func newRuntimeTimes() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "colloquy_runtime_cpu_seconds_total",
+		Help: "Processor time by what it went into: process is all of it, gc the garbage collector's part as of its last cycle.",
+	}, []string{"class"})
+}
+
 // Describe implements [prometheus.Collector].
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, p := range c.plain {
 		p.Describe(out)
 	}
-	c.top.Describe(out)
+	newRuntimeTimes().Describe(out)
+	newSessionSeries().Describe(out)
 }
 
 // Collect implements [prometheus.Collector].
@@ -73,6 +73,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, p := range c.plain {
 		p.Collect(out)
 	}
+	times := newRuntimeTimes()
+	times.WithLabelValues("process").Add(processTime().Seconds())
+	times.WithLabelValues("gc").Add(gcTime().Seconds())
+	times.Collect(out)
 	series := newSessionSeries()
 	for _, m := range c.meters.all() {
 		if m.shown.Load() {
