@@ -38,6 +38,7 @@ type cli struct {
 	Evaluate      evaluateCmd      `cmd:"" help:"Measure packs on labelled sentences."`
 	Intent        intentCmd        `cmd:"" help:"Import, export and test what the bot knows, and check intent engines."`
 	Dialogues     dialoguesCmd     `cmd:"" help:"Replay whole conversations and report what the bot resolves."`
+	Replay        replayCmd        `cmd:"" help:"Read stored conversations again: their states, or what the bot would do now."`
 	Emotion       emotionCmd       `cmd:"" help:"Measure how well anger is heard on labelled sentences."`
 	Export        exportCmd        `cmd:"" help:"Write everything as JSON lines."`
 	Import        importCmd        `cmd:"" help:"Read an export into an empty data directory."`
