@@ -54,7 +54,7 @@ func measureIdle(pairs []*pair, o *Options, r *Result) error {
 		connecting.total += p.used().since(used).total
 		o.say("%d connections", (i+1)*o.Connections)
 	}
-	r.RSSAfter = resident(pairs)
+	r.RSSAfter = total(pairs, residentBytes)
 	for _, p := range pairs {
 		a, err := p.load.do(&load.Order{Ask: &load.Ask{Kind: load.KindSend, Each: touches, Rate: touchRate, Bytes: o.Bytes}})
 		if err != nil {
@@ -62,7 +62,7 @@ func measureIdle(pairs []*pair, o *Options, r *Result) error {
 		}
 		r.Answering += a.Answering
 	}
-	r.RSSTouched = resident(pairs)
+	r.RSSTouched = total(pairs, residentBytes)
 	for _, p := range pairs {
 		s, err := p.weigh()
 		if err != nil {
@@ -71,7 +71,7 @@ func measureIdle(pairs []*pair, o *Options, r *Result) error {
 		after = sum(after, s)
 	}
 	n := float64(r.Connections)
-	r.RSSBefore, r.RSSAfterGC = before.RSS, after.RSS
+	r.RSSBefore, r.RSSAfterGC, r.AnonAfterGC = before.RSS, after.RSS, total(pairs, anonBytes)
 	r.BytesPerConn = float64(after.RSS-before.RSS) / n
 	r.HeapPerConn = (float64(after.Heap) - float64(before.Heap)) / n
 	r.StackPerConn = (float64(after.Stack) - float64(before.Stack)) / n
@@ -86,12 +86,12 @@ func sum(a, b standing) standing {
 	return standing{RSS: a.RSS + b.RSS, Heap: a.Heap + b.Heap, Stack: a.Stack + b.Stack, Goroutines: a.Goroutines + b.Goroutines}
 }
 
-// resident is the memory of all servers as it is, garbage included.
-func resident(pairs []*pair) int64 {
+// total adds up a figure of all servers as it is, garbage included.
+func total(pairs []*pair, of func(pid string) int64) int64 {
 	var n int64
 	for _, p := range pairs {
 		if p.server != nil {
-			n += residentBytes(strconv.Itoa(p.server.pid()))
+			n += of(strconv.Itoa(p.server.pid()))
 		}
 	}
 	return n

@@ -79,9 +79,10 @@ type Result struct {
 
 	BytesPerConn float64 `json:"bytes_per_conn,omitempty"` // resident, after collecting garbage
 	RSSBefore    int64   `json:"rss_before,omitempty"`
-	RSSAfter     int64   `json:"rss_after,omitempty"`    // all connected
-	RSSTouched   int64   `json:"rss_touched,omitempty"`  // each has sent three messages
-	RSSAfterGC   int64   `json:"rss_after_gc,omitempty"` // and garbage is collected
+	RSSAfter     int64   `json:"rss_after,omitempty"`     // all connected
+	RSSTouched   int64   `json:"rss_touched,omitempty"`   // each has sent three messages
+	RSSAfterGC   int64   `json:"rss_after_gc,omitempty"`  // and garbage is collected
+	AnonAfterGC  int64   `json:"anon_after_gc,omitempty"` // of that, without the pages of the program's file
 	HeapPerConn  float64 `json:"heap_bytes_per_conn,omitempty"`
 	StackPerConn float64 `json:"stack_bytes_per_conn,omitempty"`
 	ConnectUS    float64 `json:"connect_cpu_us,omitempty"`
@@ -108,6 +109,7 @@ type Result struct {
 	UserPerStalled float64 `json:"user_bytes_per_stalled,omitempty"`
 	KernPerStalled float64 `json:"kernel_bytes_per_stalled,omitempty"`
 	ClosedSlow     int     `json:"closed_slow,omitempty"` // of the stalled, with 3008
+	SawSlow        int     `json:"saw_slow,omitempty"`    // of those, who read soon enough to see the code
 	AloneP99       float64 `json:"alone_p99_ms,omitempty"`
 
 	Resumed  int     `json:"resumed,omitempty"`

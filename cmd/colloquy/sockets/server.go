@@ -14,8 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
+	"github.com/colloquyhq/colloquy/gateway/wire"
 )
 
 // ServerOptions say which server a worker is.
@@ -28,6 +31,7 @@ type ServerOptions struct {
 type order struct {
 	GC      bool     `json:"gc,omitempty"`
 	Publish *publish `json:"publish,omitempty"`
+	Closes  bool     `json:"closes,omitempty"`
 }
 
 // publish gives commits to the hub: Events rounds of one for each conversation
@@ -46,6 +50,7 @@ type standing struct {
 	Heap       uint64 `json:"heap,omitempty"`
 	Stack      uint64 `json:"stack,omitempty"`
 	Goroutines int    `json:"goroutines,omitempty"`
+	ClosedSlow int    `json:"closed_slow,omitempty"` // connections, with 3008
 }
 
 // Serve is the life of a server: the gateway with its engine stubbed. It reads
@@ -53,8 +58,8 @@ type standing struct {
 func Serve(ctx context.Context, o *ServerOptions, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := newStub(o)
-	g, err := newGateway(s)
+	s, metrics := newStub(o), prometheus.NewRegistry()
+	g, err := newGateway(s, metrics)
 	if err != nil {
 		return err
 	}
@@ -75,6 +80,9 @@ func Serve(ctx context.Context, o *ServerOptions, in io.Reader, out io.Writer) e
 			if err := json.Unmarshal(line, &o); err != nil {
 				return fmt.Errorf("read an order: %w", err)
 			}
+			if o.Closes {
+				return answers.Encode(standing{ClosedSlow: closedSlow(metrics)})
+			}
 			return answers.Encode(obey(&o, g, s))
 		})
 	}()
@@ -93,10 +101,10 @@ func readLines(in io.Reader, take func([]byte) error) error {
 
 // newGateway makes one whose limits per client are out of the way: the load
 // asks more of a connection than a visitor may.
-func newGateway(s *stub) (*gateway.Gateway, error) {
+func newGateway(s *stub, metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	const plenty = 1 << 30
 	return gateway.New(gateway.Options{
-		Conversations: s, Journal: s, Contacts: s, Inboxes: s, Agents: s, Credentials: s, Secrets: s, Epoch: stubEpoch,
+		Conversations: s, Journal: s, Contacts: s, Inboxes: s, Agents: s, Credentials: s, Secrets: s, Epoch: stubEpoch, Registerer: metrics,
 		Limits: gateway.Limits{
 			FramesPerSecond: plenty, AgentFramesPerSecond: plenty, HandshakesPerSecond: plenty, HandshakesPerIP: plenty,
 			Connections: plenty, ConnectionsPerIdentity: plenty / 16,
@@ -107,7 +115,7 @@ func newGateway(s *stub) (*gateway.Gateway, error) {
 // visitorTokens makes a token for each of n visitors. Any gateway over a stub
 // can: their keys are the same.
 func visitorTokens(first, n int) ([]string, error) {
-	g, err := newGateway(newStub(&ServerOptions{}))
+	g, err := newGateway(newStub(&ServerOptions{}), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +142,25 @@ func obey(o *order, g *gateway.Gateway, s *stub) standing {
 	return weigh()
 }
 
+// closedSlow counts the connections that were closed because they did not read.
+func closedSlow(metrics prometheus.Gatherer) int {
+	families, err := metrics.Gather()
+	if err != nil {
+		return 0
+	}
+	for _, f := range families {
+		if f.GetName() != "colloquy_gateway_closes_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if l := m.GetLabel(); len(l) == 1 && l[0].GetValue() == strconv.Itoa(int(wire.CloseSlow)) {
+				return int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return 0
+}
+
 // weigh collects garbage, gives free memory back and says what is left.
 func weigh() standing {
 	runtime.GC()
@@ -142,6 +169,23 @@ func weigh() standing {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return standing{RSS: residentBytes("self"), Heap: m.HeapAlloc, Stack: m.StackInuse, Goroutines: runtime.NumGoroutine()}
+}
+
+// anonBytes is the part of a process's memory that is its own and not a page of
+// the program's file, which all processes of a program share.
+func anonBytes(pid string) int64 {
+	raw, err := os.ReadFile("/proc/" + pid + "/status") //nolint:gosec // a number
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(line)
+		if len(fields) > 1 && fields[0] == "RssAnon:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)
+			return kilobytes << 10
+		}
+	}
+	return 0
 }
 
 // residentBytes is the memory that a process really holds; zero where the system

@@ -122,7 +122,11 @@ func (p *pair) overflow(o *Options, r *Result, ask *load.Ask) error {
 	if err != nil {
 		return fmt.Errorf("the stalled clients: %w", err)
 	}
-	r.ClosedSlow = closed.Closed
+	var s standing
+	if err := p.server.ask(order{Closes: true}, &s); err != nil {
+		return err
+	}
+	r.SawSlow, r.ClosedSlow = closed.Closed, s.ClosedSlow
 	return nil
 }
 

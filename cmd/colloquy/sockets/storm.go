@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	stormTime   = 3 * time.Minute // for everybody to be back
-	lossTime    = time.Minute
-	tokenHands  = 16                     // that ask for visitors' tokens
-	underWay    = 300 * time.Millisecond // between the last messages and the end of the node
-	stormConfig = "turns.snapshot_every=64"
+	stormTime  = 3 * time.Minute // for everybody to be back
+	lossTime   = time.Minute
+	tokenHands = 16                     // that ask for visitors' tokens
+	underWay   = 100 * time.Millisecond // between the last messages and the end of the node
 )
 
 // Storm takes a real node away from many visitors who have just said something,
@@ -37,7 +36,7 @@ func Storm(ctx context.Context, o *Options) (*Result, error) {
 	if _, err := lab.Furnish(ctx, dir, lab.House{}); err != nil {
 		return nil, err
 	}
-	s := &storm{options: o, spec: lab.Spec{Dir: dir, Settings: []string{stormConfig}, Spawn: func(c *exec.Cmd) error { return startOn(c, serverCore) }}}
+	s := &storm{options: o, spec: lab.Spec{Dir: dir, Spawn: func(c *exec.Cmd) error { return startOn(c, serverCore) }}}
 	r, err := s.run(ctx)
 	if s.node != nil {
 		err = errors.Join(err, s.node.Stop())
@@ -156,6 +155,6 @@ func (s *storm) strike(ctx context.Context) (time.Duration, error) {
 	if err := s.start(ctx); err != nil {
 		return 0, err
 	}
-	s.options.say("the node is back; %d messages were not acknowledged", s.options.Connections*(s.options.Messages+1)-a.Answers)
+	s.options.say("the node is back; %d messages were not acknowledged", a.Unanswered)
 	return time.Since(began), nil
 }

@@ -71,22 +71,23 @@ type Herd struct {
 
 // Answer is what came of an order.
 type Answer struct {
-	Err       string  `json:"err,omitempty"` // the order failed, and why
-	Open      int     `json:"open"`          // sockets that are open
-	Seconds   float64 `json:"seconds"`
-	Settled   float64 `json:"settled"` // seconds until a herd had all its acknowledgments and events too
-	Answers   int     `json:"answers"`   // to questions of this order
-	Answering int     `json:"answering"` // sockets that answered every one of theirs
-	P50       float64 `json:"p50_ms"`
-	P99       float64 `json:"p99_ms"`
-	P999      float64 `json:"p999_ms"`
-	Max       float64 `json:"max_ms"`
-	Late      float64 `json:"late_ms"` // by which the last question of an open loop went out after its time
-	Events    int     `json:"events"`  // heard during this order
-	Closed    int     `json:"closed"`  // sockets that ended with the code that was expected
-	Missed    int     `json:"missed"`  // acknowledged messages of which no event came
-	Twice     int     `json:"twice"`   // events that came a second time
-	Resent    int     `json:"resent"`  // questions that were sent again after a lost connection
-	Refused   int     `json:"refused"` // attempts to connect that were refused or failed
-	CPUMicros float64 `json:"cpu_us"`  // processor time of the load process during this order
+	Err        string  `json:"err,omitempty"` // the order failed, and why
+	Open       int     `json:"open"`          // sockets that are open
+	Seconds    float64 `json:"seconds"`
+	Settled    float64 `json:"settled"`   // seconds until a herd had all its acknowledgments and events too
+	Answers    int     `json:"answers"`   // to questions of this order
+	Answering  int     `json:"answering"` // sockets that answered every one of theirs
+	P50        float64 `json:"p50_ms"`
+	P99        float64 `json:"p99_ms"`
+	P999       float64 `json:"p999_ms"`
+	Max        float64 `json:"max_ms"`
+	Late       float64 `json:"late_ms"`    // by which the last question of an open loop went out after its time
+	Events     int     `json:"events"`     // heard during this order
+	Closed     int     `json:"closed"`     // sockets that ended with the code that was expected
+	Unanswered int     `json:"unanswered"` // questions
+	Missed     int     `json:"missed"`     // acknowledged messages of which no event came
+	Twice      int     `json:"twice"`      // events that came a second time
+	Resent     int     `json:"resent"`     // questions that were sent again after a lost connection
+	Refused    int     `json:"refused"`    // attempts to connect that were refused or failed
+	CPUMicros  float64 `json:"cpu_us"`     // processor time of the load process during this order
 }

@@ -99,6 +99,7 @@ func (l *loop) obey(ctx context.Context, o *Order) Answer {
 		a.Seconds = time.Duration(l.clock() - began).Seconds()
 	}
 	a.Open, a.Events = l.count.open, l.count.events-before.events
+	a.Unanswered = l.count.unanswered
 	a.Missed, a.Twice, a.Resent, a.Refused = l.count.missing, l.count.twice-before.twice, l.count.resent-before.resent, l.count.refused-before.refused
 	a.CPUMicros = float64((processTime() - cpu).Microseconds())
 	return a
