@@ -138,9 +138,11 @@ func TestEveryLieIsNoticed(t *testing.T) {
 		answer  func(name string) string
 		want    string
 	}{
-		"a refusal":             {upgrade: func(string) string { return "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n" }, want: "429"},
-		"another key":           {upgrade: func(string) string { return goodUpgrade("bm90IHlvdXJzIGF0IGFsbCE=") }, want: "not for this key"},
-		"compression":           {upgrade: func(a string) string { return strings.TrimSuffix(goodUpgrade(a), "\r\n") + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n" }, want: "compresses"},
+		"a refusal":   {upgrade: func(string) string { return "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n" }, want: "429"},
+		"another key": {upgrade: func(string) string { return goodUpgrade("bm90IHlvdXJzIGF0IGFsbCE=") }, want: "not for this key"},
+		"compression": {upgrade: func(a string) string {
+			return strings.TrimSuffix(goodUpgrade(a), "\r\n") + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+		}, want: "compresses"},
 		"another message's ack": {answer: func(string) string { return serverFrame(bitFin|opText, ackOf("000000-000000007", 1)) }, want: "awaited was number 0"},
 		"another seq":           {answer: func(n string) string { return serverFrame(bitFin|opText, ackOf(n, 2)) }, want: "has seq 2"},
 		"not durable": {answer: func(n string) string {
