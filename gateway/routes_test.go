@@ -51,7 +51,7 @@ func TestEveryRouteHasAPolicy(t *testing.T) {
 				t.Errorf("%s without an upgrade = %d, want 400", name, a.status)
 			}
 			continue
-		case accessVisitor:
+		case accessVisitor, accessStream:
 			refuses["an agent's token"], refuses["an inbox's token"] = agent, inbox
 		case accessAgent:
 			refuses["a visitor's token"], refuses["an inbox's token"] = visitor, inbox
