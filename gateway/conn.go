@@ -349,12 +349,7 @@ func (c *conn) onBadFrame(err error) {
 		c.close(wire.CloseBadRequest)
 		return
 	}
-	ref := ""
-	var fe *wire.FrameError
-	if errors.As(err, &fe) {
-		ref = fe.Ref
-	}
-	c.refuse(ref, err)
+	c.refuse(frameRef(err), err)
 }
 
 // refuse answers a frame with an error.

@@ -192,19 +192,26 @@ func TestFramesOverHTTP(t *testing.T) {
 		frame  string
 		status int
 		code   conversation.Code
+		ref    string
 	}{
-		"another's conversation": {`{"t":"read","conversation_id":"` + theirs + `","seq":1}`, 404, conversation.CodeNotFound},
-		"a message to it":        {`{"t":"message.send","client_id":"x","conversation_id":"` + theirs + `","text":"x"}`, 404, conversation.CodeNotFound},
-		"an agent's frame":       {`{"t":"claim","conversation_id":"` + mine + `"}`, 403, conversation.CodeForbidden},
-		"hello":                  {`{"t":"hello","v":1}`, 403, conversation.CodeForbidden},
-		"no type":                {`{"type":"ping"}`, 400, conversation.CodeBadFrame},
-		"no JSON":                {`hello`, 400, conversation.CodeBadFrame},
-		"nothing to read":        {`{"t":"message.send","client_id":"x","text":"  "}`, 400, conversation.CodeEmptyText},
-		"too large":              {`{"t":"ping","ref":"` + strings.Repeat("x", frameBody) + `"}`, 413, ""},
+		"another's conversation": {`{"t":"read","conversation_id":"` + theirs + `","seq":1}`, 404, conversation.CodeNotFound, ""},
+		"a message to it":        {`{"t":"message.send","client_id":"x","conversation_id":"` + theirs + `","text":"x"}`, 404, conversation.CodeNotFound, "x"},
+		"an agent's frame":       {`{"t":"claim","conversation_id":"` + mine + `"}`, 403, conversation.CodeForbidden, ""},
+		"hello":                  {`{"t":"hello","v":1}`, 403, conversation.CodeForbidden, ""},
+		"no type":                {`{"type":"ping"}`, 400, conversation.CodeBadFrame, ""},
+		"no JSON":                {`hello`, 400, conversation.CodeBadFrame, ""},
+		"nothing to read":        {`{"t":"message.send","client_id":"x","text":"  "}`, 400, conversation.CodeEmptyText, "x"},
+		"too large":              {`{"t":"ping","ref":"` + strings.Repeat("x", frameBody) + `"}`, 413, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h.as(t).want(h.as(t).postFrame(me, c.frame), c.status, c.code)
+			a := h.as(t).postFrame(me, c.frame)
+			m := a.json(t)
+			if c.code == "" {
+				h.as(t).want(a, c.status, c.code)
+			} else if a.status != c.status || m.str("t") != "error" || m.str("problem", "code") != string(c.code) || m.str("ref") != c.ref {
+				t.Errorf("%d %v", a.status, m)
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -14,30 +15,27 @@ import (
 const frameBody = 32 << 10
 
 // widgetFrame takes one frame of a visitor over HTTP and answers with the frame
-// that a socket would have brought, or with a problem. It belongs to no stream:
-// any node can take it.
+// that a socket would have brought, which for a refusal is an error. It belongs
+// to no stream: any node can take it.
 func (g *Gateway) widgetFrame(w http.ResponseWriter, r *http.Request, who caller) error {
-	v := who.visitor
-	if wait, ok := g.framesByContact.take(v.key(), time.Now()); !ok {
-		return &conversation.Error{Code: conversation.CodeRateLimited, Detail: "too many frames in a short time", After: wait}
-	}
-	if !g.postsByContact.enter(v.key(), g.limits.InFlight) {
-		return conversation.Refusef(conversation.CodeOverloaded, "%d frames of this visitor wait for their answer", g.limits.InFlight)
-	}
-	defer g.postsByContact.leave(v.key())
 	body, err := readBody(r)
 	if err != nil {
 		return err
 	}
+	status, ref := http.StatusOK, ""
+	var out wire.ServerFrame
 	frame, err := wire.Decode(body)
-	if err != nil {
+	if err == nil {
+		ref = frame.Reference()
+		g.metrics.frameIn(frame.Type())
+		out, err = g.obeyInTurn(r.Context(), who.visitor, frame)
+	} else {
+		ref = frameRef(err)
 		g.metrics.frameIn("invalid")
-		return err
 	}
-	g.metrics.frameIn(frame.Type())
-	out, err := g.obeyVisitor(r.Context(), v, frame)
 	if err != nil {
-		return err
+		refusal := &wire.Error{Ref: ref, Problem: g.problem(err, requestIDOf(w))}
+		out, status = refusal, refusal.Problem.Status
 	}
 	if out == nil {
 		return noContent(w)
@@ -47,7 +45,28 @@ func (g *Gateway) widgetFrame(w http.ResponseWriter, r *http.Request, who caller
 		return err
 	}
 	g.metrics.frameOut(out.Type())
-	return answerBytes(w, http.StatusOK, b)
+	return answerBytes(w, status, b)
+}
+
+// frameRef is the ref of a frame that could not be read, as far as it could be.
+func frameRef(err error) string {
+	var fe *wire.FrameError
+	if errors.As(err, &fe) {
+		return fe.Ref
+	}
+	return ""
+}
+
+// obeyInTurn is obeyVisitor within the limits of a socket.
+func (g *Gateway) obeyInTurn(ctx context.Context, v *visitorID, frame wire.ClientFrame) (wire.ServerFrame, error) {
+	if wait, ok := g.framesByContact.take(v.key(), time.Now()); !ok {
+		return nil, &conversation.Error{Code: conversation.CodeRateLimited, Detail: "too many frames in a short time", After: wait}
+	}
+	if !g.postsByContact.enter(v.key(), g.limits.InFlight) {
+		return nil, conversation.Refusef(conversation.CodeOverloaded, "%d frames of this visitor wait for their answer", g.limits.InFlight)
+	}
+	defer g.postsByContact.leave(v.key())
+	return g.obeyVisitor(ctx, v, frame)
 }
 
 // obeyVisitor acts on a frame and gives the one that answers it, or nil.

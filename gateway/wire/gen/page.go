@@ -63,8 +63,8 @@ event is ` + "`event: close`" + ` with ` + "`{\"code\":3001,\"reason\":\"…\"}`
 the stream with ` + "`fetch`" + `; ` + "`EventSource`" + ` can send none.
 
 ` + "`POST /v1/widget/frames`" + ` takes one frame as ` + "`application/json`" + `, 32 KiB at most: ` + "`message.send`, `read`, `delivered`, `typing`,\n`handover` or `ping`" + `. The answer is
-the frame that a socket would have brought (` + "`ack`, `done`, `pong`" + `), 204 when there is none, or a problem in place of an
-` + "`error`" + `. A post belongs to no stream, so any node of a cluster takes it.
+the frame that a socket would have brought – ` + "`ack`, `done`, `pong`" + `, or ` + "`error`" + ` with the status of its problem – and 204 when there is
+none. A post belongs to no stream, so any node of a cluster takes it.
 `
 
 func page(src *sources) []byte {
