@@ -11,6 +11,7 @@ FUZZTIME ?= 20s
 SEEDS    ?= 60
 FAULTS   ?= 20
 ACKS     ?= 50000
+SOAK     ?= 24h
 
 # Packages in which goroutines meet are tested with the race detector, all others
 # without. Four are tested both ways: the journal's long crash tests get much
@@ -131,6 +132,9 @@ bench-sockets: build ## The gateway's connections and messages, a fan-out, slow 
 	./bin/colloquy bench idle && ./bin/colloquy bench idle --processes 3
 	./bin/colloquy bench echo && ./bin/colloquy bench json && ./bin/colloquy bench json --rate 20000 && ./bin/colloquy bench burst
 	./bin/colloquy bench fanout && ./bin/colloquy bench fanout --queued 50 --rounds 20 && ./bin/colloquy bench slow && ./bin/colloquy bench storm
+
+soak: build ## A node under visitors for SOAK (24h): fails when it grows or loses anything
+	./bin/colloquy soak --duration $(SOAK)
 
 bench-peers: build ## The same load on other libraries' servers, as a table of ratios (PEERS: flags of bench/peers/compare)
 	cd bench/peers && go build -o ../../bin/peers/ ./gorilla ./coder ./gws
