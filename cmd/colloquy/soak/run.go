@@ -46,7 +46,7 @@ func (o *Options) Validate() error {
 // settings make the node reach its steady state soon: what is kept for minutes
 // or until a cache is full would look like growth.
 func settings() []string {
-	return []string{"turns.idle=20s", "journal.cache_bytes=16777216", "journal.memtable_bytes=8388608"}
+	return []string{"ops_pprof=true", "turns.idle=20s", "journal.cache_bytes=16777216", "journal.memtable_bytes=8388608"}
 }
 
 // Run soaks a node. The report is there even when it is bad; an error means that
