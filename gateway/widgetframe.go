@@ -22,17 +22,8 @@ func (g *Gateway) widgetFrame(w http.ResponseWriter, r *http.Request, who caller
 	if err != nil {
 		return err
 	}
-	status, ref := http.StatusOK, ""
-	var out wire.ServerFrame
-	frame, err := wire.Decode(body)
-	if err == nil {
-		ref = frame.Reference()
-		g.metrics.frameIn(frame.Type())
-		out, err = g.obeyInTurn(r.Context(), who.visitor, frame)
-	} else {
-		ref = frameRef(err)
-		g.metrics.frameIn("invalid")
-	}
+	status := http.StatusOK
+	out, ref, err := g.obeyBytes(r.Context(), who.visitor, body)
 	if err != nil {
 		refusal := &wire.Error{Ref: ref, Problem: g.problem(err, requestIDOf(w))}
 		out, status = refusal, refusal.Problem.Status
@@ -46,6 +37,18 @@ func (g *Gateway) widgetFrame(w http.ResponseWriter, r *http.Request, who caller
 	}
 	g.metrics.frameOut(out.Type())
 	return answerBytes(w, status, b)
+}
+
+// obeyBytes acts on what came and gives the answer, and the ref to refuse it by.
+func (g *Gateway) obeyBytes(ctx context.Context, v *visitorID, body []byte) (out wire.ServerFrame, ref string, err error) {
+	frame, err := wire.Decode(body)
+	if err != nil {
+		g.metrics.frameIn("invalid")
+		return nil, frameRef(err), err
+	}
+	g.metrics.frameIn(frame.Type())
+	out, err = g.obeyInTurn(ctx, v, frame)
+	return out, frame.Reference(), err
 }
 
 // frameRef is the ref of a frame that could not be read, as far as it could be.

@@ -48,7 +48,7 @@ func measureIdle(pairs []*pair, o *Options, r *Result) error {
 		}
 		before = sum(before, s)
 		used := p.used()
-		if _, err := p.connect(o, i*o.Connections); err != nil {
+		if err := p.connect(o, i*o.Connections); err != nil {
 			return err
 		}
 		connecting.total += p.used().since(used).total

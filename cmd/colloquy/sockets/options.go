@@ -45,7 +45,7 @@ const (
 // Validate reports everything that is wrong.
 func (o *Options) Validate() error {
 	var errs []error
-	wrong := func(bad bool, format string, args ...any) { //nolint:revive // a claim and what follows from it
+	wrong := func(bad bool, format string, args ...any) {
 		if bad {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}

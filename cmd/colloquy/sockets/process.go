@@ -137,7 +137,7 @@ func usageOf(pid int) usage {
 	var u usage
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	for _, name := range threads {
-		raw, err := os.ReadFile(name)
+		raw, err := os.ReadFile(name) //nolint:gosec // below /proc
 		if err != nil {
 			continue // the thread has ended
 		}

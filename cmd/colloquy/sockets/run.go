@@ -101,12 +101,13 @@ func (p *pair) weigh() (standing, error) {
 }
 
 // connect opens the connections of visitors.
-func (p *pair) connect(o *Options, first int) (*load.Answer, error) {
+func (p *pair) connect(o *Options, first int) error {
 	tokens, err := visitorTokens(first, o.Connections)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return p.load.do(&load.Order{Connect: &load.Connect{Addr: p.addr, Path: p.path, Tokens: tokens, Count: o.Connections, First: first}})
+	_, err = p.load.do(&load.Order{Connect: &load.Connect{Addr: p.addr, Path: p.path, Tokens: tokens, Count: o.Connections, First: first}})
+	return err
 }
 
 // Messages measures what a message costs: an answer to a ping of the protocol,
@@ -124,7 +125,7 @@ func Messages(ctx context.Context, bench string, o *Options) (*Result, error) {
 }
 
 func (p *pair) messages(bench string, o *Options) (*Result, error) {
-	if _, err := p.connect(o, 0); err != nil {
+	if err := p.connect(o, 0); err != nil {
 		return nil, err
 	}
 	ask := load.Ask{Kind: o.Kind, Rate: o.Rate, Burst: o.Burst, Bytes: o.Bytes, Duration: o.Warmup}

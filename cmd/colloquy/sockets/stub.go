@@ -17,7 +17,7 @@ import (
 const (
 	stubInbox = conversation.InboxID("bench")
 	stubAgent = conversation.AgentID("agent")
-	stubToken = "pat_of-the-socket-benchmarks"
+	stubToken = "pat_of-the-socket-benchmarks" //nolint:gosec // opens nothing but the stub
 	stubEpoch = "bench"
 )
 

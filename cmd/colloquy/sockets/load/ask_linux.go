@@ -52,7 +52,7 @@ func newAsking(o *Ask, sockets []*socket) (*asking, error) {
 	}
 	text := before + strings.Repeat("0", nameBytes) + after + strings.Repeat("how long does shipping take? ", fill/29+1)[:fill] + `"}`
 	a.plain = []byte(text)
-	a.frame = appendFrame(nil, op, a.plain)
+	a.frame = clientFrame(op, a.plain)
 	a.header = len(a.frame) - len(a.plain)
 	a.nameAt = a.header + len(before)
 	return a, nil
@@ -60,7 +60,7 @@ func newAsking(o *Ask, sockets []*socket) (*asking, error) {
 
 // payload is what a pong must carry. It is valid until the next call.
 func (a *asking) payload(socket, number int) []byte {
-	appendName(a.plain[:a.nameAt-a.header], socket, number)
+	writeName(a.plain[a.nameAt-a.header:], socket, number)
 	return a.plain
 }
 
@@ -69,7 +69,7 @@ func (a *asking) question(b []byte, socket, number int) []byte {
 	start := len(b)
 	b = append(b, a.frame...)
 	name := b[start+a.nameAt : start+a.nameAt+nameBytes]
-	appendName(name[:0], socket, number)
+	writeName(name, socket, number)
 	for i := range name {
 		name[i] ^= mask[(a.nameAt-a.header+i)&3]
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -28,6 +29,7 @@ const (
 
 	// socketsPerAddress stays below what a gateway takes from one address.
 	socketsPerAddress = 200
+	firstAddress      = 127<<24 | 1<<16 // 127.1.0.0
 )
 
 // connectAll opens the sockets of an order.
@@ -82,8 +84,8 @@ func (l *loop) open(s *socket) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	n := s.group.First + s.index/socketsPerAddress
-	from := unix.SockaddrInet4{Addr: [4]byte{127, byte(1 + n>>16), byte(n >> 8), byte(n)}}
+	from := unix.SockaddrInet4{}
+	binary.BigEndian.PutUint32(from.Addr[:], firstAddress+uint32(s.group.First+s.index/socketsPerAddress)) //nolint:gosec // a small number
 	target := unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -104,7 +106,7 @@ func (l *loop) open(s *socket) (int, error) {
 func (l *loop) dialed(s *socket) {
 	code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil || code != 0 {
-		l.lose(s, unix.Errno(code)) //nolint:gosec // a number of the system
+		l.lose(s, unix.Errno(code))
 		return
 	}
 	var key [16]byte
@@ -151,7 +153,7 @@ func (l *loop) onUpgraded(s *socket, b []byte) []byte {
 		return nil
 	}
 	s.phase = phaseHello
-	l.write(s, appendFrame(nil, opText, s.hello(l.epoch)))
+	l.write(s, clientFrame(opText, s.hello(l.epoch)))
 	return b[end:]
 }
 
@@ -178,7 +180,7 @@ func (s *socket) hello(epoch string) []byte {
 func (l *loop) opened(s *socket) {
 	if s.group.Subscribe != "" && s.phase == phaseHello {
 		s.phase = phaseFollowing
-		l.write(s, appendFrame(nil, opText, []byte(`{"t":"subscribe","ref":"s`+strconv.Itoa(s.index)+`","conversation_id":"`+s.group.Subscribe+`"}`)))
+		l.write(s, clientFrame(opText, []byte(`{"t":"subscribe","ref":"s`+strconv.Itoa(s.index)+`","conversation_id":"`+s.group.Subscribe+`"}`)))
 		return
 	}
 	s.phase, s.tries = phaseOpen, 0

@@ -32,15 +32,15 @@ var mask = [4]byte{0x37, 0xfa, 0x21, 0x3d} //nolint:gochecknoglobals // a consta
 // errShort says that a frame is not all there yet.
 var errShort = errors.New("more bytes are needed")
 
-// appendFrame appends a client's frame: masked, whole, with the shortest length.
-func appendFrame(b []byte, op byte, payload []byte) []byte {
-	b = append(b, bitFin|op)
+// clientFrame makes a client's frame: masked, whole, with the shortest length.
+func clientFrame(op byte, payload []byte) []byte {
+	b := []byte{bitFin | op}
 	switch n := len(payload); {
 	case n < length2:
-		b = append(b, bitMask|byte(n)) //nolint:gosec // below 126
+		b = append(b, bitMask|byte(n))
 	case n < 1<<16:
 		b = append(b, bitMask|length2)
-		b = binary.BigEndian.AppendUint16(b, uint16(n)) //nolint:gosec // below 65536
+		b = binary.BigEndian.AppendUint16(b, uint16(n))
 	default:
 		b = append(b, bitMask|length8)
 		b = binary.BigEndian.AppendUint64(b, uint64(n))
@@ -92,7 +92,7 @@ func nextFrame(b []byte) (frame, int, error) {
 	if n > maxFrame {
 		return frame{}, 0, fmt.Errorf("a frame of %d bytes", n)
 	}
-	end := header + int(n) //nolint:gosec // at most maxFrame
+	end := header + int(n)
 	if len(b) < end {
 		return frame{}, 0, errShort
 	}
@@ -119,8 +119,8 @@ func typeOf(payload []byte) (string, bool) {
 }
 
 // stringField finds the value of a string without escapes by its key.
-func stringField(payload, key []byte) []byte {
-	_, rest, ok := bytes.Cut(payload, key)
+func stringField(payload []byte, key string) []byte {
+	_, rest, ok := bytes.Cut(payload, []byte(key))
 	if !ok {
 		return nil
 	}
@@ -129,8 +129,8 @@ func stringField(payload, key []byte) []byte {
 }
 
 // numberField finds the value of a whole number by its key.
-func numberField(payload, key []byte) uint64 {
-	_, rest, ok := bytes.Cut(payload, key)
+func numberField(payload []byte, key string) uint64 {
+	_, rest, ok := bytes.Cut(payload, []byte(key))
 	if !ok {
 		return 0
 	}
@@ -145,13 +145,12 @@ func numberField(payload, key []byte) uint64 {
 }
 
 // The keys of what is read of a frame.
-var ( //nolint:gochecknoglobals // constants that Go cannot write as ones
-	keyClientID     = []byte(`"client_id":"`)
-	keyConversation = []byte(`"conversation_id":"`)
-	keySeq          = []byte(`"seq":`)
-	keyEpoch        = []byte(`"epoch":"`)
-	keyDurable      = []byte(`"durable":true`)
-	keyDuplicate    = []byte(`"duplicate":true`)
+const (
+	keyClientID     = `"client_id":"`
+	keyConversation = `"conversation_id":"`
+	keySeq          = `"seq":`
+	keyEpoch        = `"epoch":"`
+	keyDurable      = `"durable":true`
 )
 
 // ack is an acknowledgment as far as it is checked.
@@ -175,25 +174,25 @@ func checkAck(payload, clientID []byte, seq uint64) error {
 	return nil
 }
 
-// appendName writes the id of a socket's message; its length does not change,
-// so that all questions are equally long.
-func appendName(b []byte, socket, number int) []byte {
-	const socketDigits, numberDigits = 6, 9
-	b = appendPadded(b, socket, socketDigits)
-	b = append(b, '-')
-	return appendPadded(b, number, numberDigits)
+// The parts of the id of a socket's message: the socket, a dash, the number. Its
+// length does not change, so that all questions are equally long.
+const (
+	socketDigits = 6
+	nameBytes    = 16
+)
+
+// writeName writes an id over the first bytes of b.
+func writeName(b []byte, socket, number int) {
+	writeDigits(b[:socketDigits], socket)
+	b[socketDigits] = '-'
+	writeDigits(b[socketDigits+1:nameBytes], number)
 }
 
-// nameBytes is the length of what appendName writes.
-const nameBytes = 16
-
-func appendPadded(b []byte, n, digits int) []byte {
-	var buf [20]byte
-	s := strconv.AppendInt(buf[:0], int64(n), 10)
-	for range digits - len(s) {
-		b = append(b, '0')
+func writeDigits(b []byte, n int) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
 	}
-	return append(b, s...)
 }
 
 // numberOf reads the number at the end of a name.
@@ -201,6 +200,6 @@ func numberOf(name []byte) (int, bool) {
 	if len(name) != nameBytes {
 		return 0, false
 	}
-	n, err := strconv.Atoi(string(name[nameBytes-9:]))
+	n, err := strconv.Atoi(string(name[socketDigits+1:]))
 	return n, err == nil
 }

@@ -19,7 +19,7 @@ func (l *loop) onFrame(s *socket, f frame) {
 	case opText:
 		l.onText(s, f.payload)
 	case opPing:
-		l.write(s, appendFrame(nil, opPong, f.payload))
+		l.write(s, clientFrame(opPong, f.payload))
 	case opPong:
 		l.onPong(s, f.payload)
 	case opClose:
@@ -67,7 +67,7 @@ func (l *loop) onAck(s *socket, payload []byte) {
 	case s.answered >= s.asked:
 		l.fail(s, "an ack for what was not sent: %s", payload)
 		return
-	case !bytes.Contains(payload, keyDurable):
+	case !bytes.Contains(payload, []byte(keyDurable)):
 		l.fail(s, "an ack that is not durable: %s", payload)
 		return
 	case !s.group.Return && seq != uint64(n)+1: //nolint:gosec // not negative
@@ -93,7 +93,7 @@ func (l *loop) onAck(s *socket, payload []byte) {
 // only the first is true.
 func (l *loop) mark(s *socket, set *uint64, number int) {
 	before := s.acked &^ s.seen
-	*set |= 1 << (uint(number) & 63) //nolint:gosec // not negative; sockets that return ask less than 64
+	*set |= 1 << (uint(number) & 63) // sockets that return ask less than 64
 	after := s.acked &^ s.seen
 	switch {
 	case after > before:

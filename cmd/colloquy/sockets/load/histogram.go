@@ -48,9 +48,9 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 // bucketOf is the index for a number of microseconds: itself below perPower,
 // above that its leading bits.
 func bucketOf(d time.Duration) int {
-	us := uint64(max(d, 0) / time.Microsecond) //nolint:gosec // not negative
+	us := uint64(max(d, 0) / time.Microsecond)
 	if us < perPower {
-		return int(us) //nolint:gosec // below perPower
+		return int(us)
 	}
 	shift := bits.Len64(us) - bucketBits - 1
 	i := (shift+1)*perPower + int(us>>shift) - perPower //nolint:gosec // six bits are left

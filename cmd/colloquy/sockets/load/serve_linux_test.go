@@ -3,7 +3,7 @@ package load
 import (
 	"bufio"
 	"context"
-	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -49,7 +49,7 @@ func answering(t *testing.T, upgrade func(accept string) string, answer func(nam
 	return ln.Addr().String()
 }
 
-func talk(c net.Conn, upgrade func(string) string, answer func(string) string) error {
+func talk(c net.Conn, upgrade, answer func(string) string) error {
 	br := bufio.NewReader(c)
 	req, err := http.ReadRequest(br)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestEveryLieIsNoticed(t *testing.T) {
 		"no object":        {answer: func(string) string { return serverFrame(bitFin|opText, `[]`) }, want: "no object"},
 		"an unknown type":  {answer: func(string) string { return serverFrame(bitFin|opText, `{"t":"spell"}`) }, want: "unknown type"},
 		"an error":         {answer: func(string) string { return serverFrame(bitFin|opText, `{"t":"error","ref":""}`) }, want: "refused"},
-		"a masked frame":   {answer: func(n string) string { return string(appendFrame(nil, opText, []byte(ackOf(n, 1)))) }, want: "masked"},
+		"a masked frame":   {answer: func(n string) string { return string(clientFrame(opText, []byte(ackOf(n, 1)))) }, want: "masked"},
 		"a fragment":       {answer: func(n string) string { return serverFrame(opText, ackOf(n, 1)) }, want: "fragmented"},
 		"reserved bits":    {answer: func(n string) string { return serverFrame(bitFin|0x40|opText, ackOf(n, 1)) }, want: "reserved bits"},
 		"a long length":    {answer: func(string) string { return string([]byte{bitFin | opText, length2, 0, 5}) + "12345" }, want: "fits into one"},
