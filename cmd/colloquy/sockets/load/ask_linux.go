@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// atOnce is how many questions that are due go out before answers are read again.
+const atOnce = 64
+
 // pingBytes is the most that a control frame may carry (RFC 6455, 5.5).
 const pingBytes = 125
 
@@ -149,16 +152,17 @@ func (l *loop) openLoop(ctx context.Context, a *asking, out *Answer) error {
 		total = int(a.order.Duration.Seconds() * a.order.Rate)
 	}
 	for i := 0; i < total && l.err == nil && ctx.Err() == nil; {
-		due := began + int64(float64(i)*a.interval)
-		for due <= l.clock() && i < total {
-			s := a.sockets[i%len(a.sockets)]
-			if s.flight.full() || s.phase != phaseOpen && !s.group.Return {
+		for range atOnce {
+			s, due := a.sockets[i%len(a.sockets)], began+int64(float64(i)*a.interval)
+			now := l.clock()
+			if due > now || s.flight.full() || s.phase != phaseOpen && !s.group.Return {
 				break
 			}
 			l.putQuestions(s, 1, due)
-			out.Late = max(out.Late, millis(time.Duration(l.clock()-due)))
-			i++
-			due = began + int64(float64(i)*a.interval)
+			out.Late = max(out.Late, millis(time.Duration(now-due)))
+			if i++; i == total {
+				break
+			}
 		}
 		l.poll(0)
 	}

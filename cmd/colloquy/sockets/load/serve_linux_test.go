@@ -72,12 +72,13 @@ func talk(c net.Conn, upgrade, answer func(string) string) error {
 	return err
 }
 
-// clientPayload reads a masked frame of less than 64 KiB.
+// clientPayload reads the next text, a masked frame of less than 64 KiB.
 func clientPayload(r io.Reader) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:2]); err != nil {
 		return nil, err
 	}
+	pong := head[0]&0x0f == opPong
 	n := int(head[1] &^ bitMask)
 	if n == length2 {
 		if _, err := io.ReadFull(r, head[:2]); err != nil {
@@ -92,6 +93,9 @@ func clientPayload(r io.Reader) ([]byte, error) {
 	_, err := io.ReadFull(r, b)
 	for i := range b {
 		b[i] ^= head[i&3]
+	}
+	if pong && err == nil {
+		return clientPayload(r)
 	}
 	return b, err
 }
