@@ -99,8 +99,12 @@ func (f *messageFlags) run(t *tool, bench string, o *sockets.Options) error {
 	if err != nil {
 		return err
 	}
-	return f.print(t, r, fmt.Sprintf("%d connections, %.1f s: %.0f messages/s, %.2f µs CPU each (%.2f in user space), p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms; server %.0f %% busy, load %.0f %%",
-		r.Connections, r.Seconds, r.MsgsPerS, r.CPUMicros, r.UserMicros, r.P50, r.P99, r.P999, 100*r.Busy, 100*r.LoadBusy))
+	cost := "the server's CPU is not known"
+	if r.CPUMicros > 0 {
+		cost = fmt.Sprintf("%.2f µs CPU each (%.2f in user space)", r.CPUMicros, r.UserMicros)
+	}
+	return f.print(t, r, fmt.Sprintf("%d connections, %.1f s: %.0f messages/s, %s, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms; server %.0f %% busy, load %.0f %%",
+		r.Connections, r.Seconds, r.MsgsPerS, cost, r.P50, r.P99, r.P999, 100*r.Busy, 100*r.LoadBusy))
 }
 
 // benchEchoCmd is `colloquy bench echo`.
