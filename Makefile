@@ -11,6 +11,7 @@ FUZZTIME ?= 20s
 SEEDS    ?= 60
 FAULTS   ?= 20
 ACKS     ?= 50000
+SOAK     ?= 24h
 
 # Packages in which goroutines meet are tested with the race detector, all others
 # without. Four are tested both ways: the journal's long crash tests get much
@@ -29,7 +30,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser examples train-encoder chaos chaos-long chaos-single sim bench-cluster deadcode chart cluster ci clean
+	generate docs verify console browser examples train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -126,6 +127,19 @@ bench-cluster: build ## Durable appends of one node and of three, and the loss o
 	./bin/colloquy bench appends --nodes 1
 	./bin/colloquy bench appends --nodes 3
 	./bin/colloquy bench moves
+
+bench-sockets: build ## The gateway's connections and messages, a fan-out, slow clients, everybody coming back at once
+	./bin/colloquy bench idle && ./bin/colloquy bench idle --processes 3
+	./bin/colloquy bench echo && ./bin/colloquy bench json && ./bin/colloquy bench json --rate 20000 && ./bin/colloquy bench burst
+	./bin/colloquy bench fanout && ./bin/colloquy bench fanout --queued 50 --rounds 20 && ./bin/colloquy bench slow && ./bin/colloquy bench storm
+
+soak: build ## A node under visitors for SOAK (24h): fails when it grows or loses anything
+	./bin/colloquy soak --duration $(SOAK)
+
+bench-peers: build ## The same load on other libraries' servers, as a table of ratios (PEERS: flags of bench/peers/compare)
+	cd bench/peers && go build -o ../../bin/peers/ ./gorilla ./coder ./gws
+	$(if $(NPM),cd bench/peers/node && npm ci --no-audit --no-fund --silent,@echo "no npm: Node is left out")
+	cd bench/peers && go run ./compare $(PEERS)
 
 sim: ## Clusters in memory under load and faults: SEEDS x FAULTS, ACKS acknowledged appends a seed; fails on any loss
 	go test ./persistence -run '^TestSimulation$$' -count=1 -timeout 4h -v \

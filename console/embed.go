@@ -14,7 +14,7 @@ import (
 var dist embed.FS
 
 // Pages is the tree of static files as it is served: widget.js,
-// widget/frame.html, demo/index.html, agent/index.html and favicon.svg, which
+// widget/frame.html, sdk/, demo/index.html, agent/index.html and favicon.svg, which
 // must be revalidated, and assets/, whose names carry the hash of their
 // content, so that they may be cached for ever.
 func Pages() fs.FS {

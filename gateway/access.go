@@ -25,7 +25,7 @@ func (g *Gateway) admitRequest(w http.ResponseWriter, r *http.Request, rt *route
 		return caller{}, nil
 	case accessOrigin:
 		return caller{}, g.shareWith(w, r, func(origin string) bool { return g.anyInboxAllows(r, origin) })
-	case accessVisitor:
+	case accessVisitor, accessStream:
 		return g.admitVisitor(w, r)
 	case accessAgent:
 		return g.admitAgent(w, r)
@@ -93,14 +93,15 @@ func (g *Gateway) shareWith(w http.ResponseWriter, r *http.Request, allowed func
 
 // preflight answers a browser that asks before it sends.
 func (g *Gateway) preflight(w http.ResponseWriter, r *http.Request, routes []route) {
-	shared := routes[0].access == accessOrigin || routes[0].access == accessVisitor
+	a := routes[0].access
+	shared := a == accessOrigin || a == accessVisitor || a == accessStream
 	origin := r.Header.Get("Origin")
 	if shared && origin != "" && g.anyInboxAllows(r, origin) {
 		h := w.Header()
 		h.Add("Vary", "Origin")
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Prefer, "+headerRequestID)
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, "+headerLastEventID+", Prefer, "+headerRequestID)
 		h.Set("Access-Control-Max-Age", "600")
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -119,7 +119,7 @@ func answerBytes(w http.ResponseWriter, status int, b []byte) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // the peer may be gone; there is nobody to tell
+	_, _ = w.Write(b) //nolint:gosec // JSON and said to be; the peer may be gone, and there is nobody to tell
 	return nil
 }
 

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -349,12 +348,7 @@ func (c *conn) onBadFrame(err error) {
 		c.close(wire.CloseBadRequest)
 		return
 	}
-	ref := ""
-	var fe *wire.FrameError
-	if errors.As(err, &fe) {
-		ref = fe.Ref
-	}
-	c.refuse(ref, err)
+	c.refuse(frameRef(err), err)
 }
 
 // refuse answers a frame with an error.

@@ -59,6 +59,8 @@ type Gateway struct {
 	loginsByAccount  *limiter[string]
 	sessionsByPeer   *limiter[netip.Prefix]
 	draftsByAgent    *limiter[conversation.AgentID]
+	framesByContact  *limiter[conversation.ContactKey] // that come over HTTP
+	postsByContact   *counter[conversation.ContactKey] // of them without an answer yet
 	byPeer           *counter[netip.Prefix]
 	byContact        *counter[conversation.ContactKey]
 	byAgent          *counter[conversation.AgentID]
@@ -136,6 +138,8 @@ func (g *Gateway) makeLimiters() {
 	g.loginsByAccount = newLimiter[string](l.LoginsPerMinute/60, l.LoginsPerMinute)
 	g.sessionsByPeer = newLimiter[netip.Prefix](l.SessionsPerMinute/60, l.SessionsPerMinute)
 	g.draftsByAgent = newLimiter[conversation.AgentID](l.DraftsPerMinute/60, max(1, l.DraftsPerMinute))
+	g.framesByContact = newLimiter[conversation.ContactKey](l.FramesPerSecond, 3*l.FramesPerSecond)
+	g.postsByContact = newCounter[conversation.ContactKey]()
 	g.byPeer = newCounter[netip.Prefix]()
 	g.byContact = newCounter[conversation.ContactKey]()
 	g.byAgent = newCounter[conversation.AgentID]()
@@ -188,6 +192,7 @@ func (g *Gateway) Server() *http.Server {
 		WriteTimeout:      bodyTimeout + g.limits.RequestTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -48,6 +48,7 @@ func start(t *testing.T, change ...func(*Options)) *harness {
 			"index.html":         {Data: []byte("<!doctype html><title>start</title>")},
 			"assets/a-1.css":     {Data: []byte("a{}")},
 			"widget.js":          {Data: []byte("export {}")},
+			"sdk/index.js":       {Data: []byte("export {}")},
 			"widget/index.html":  {Data: []byte("<!doctype html><title>widget</title>")},
 			"console/index.html": {Data: []byte("<!doctype html><title>console</title>")},
 		},

@@ -20,7 +20,7 @@ const (
 func (g *Gateway) outermost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		sw := &statusWriter{ResponseWriter: w}
+		sw := &statusWriter{ResponseWriter: w, began: began}
 		h := w.Header()
 		h.Set(headerRequestID, requestID(r))
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -35,7 +35,7 @@ func (g *Gateway) outermost(next http.Handler) http.Handler {
 			if v := recover(); v != nil {
 				g.onPanic(sw, r, v)
 			}
-			g.metrics.answered(sw.code(), time.Since(began))
+			g.metrics.answered(sw.code(), sw.duration())
 		}()
 		next.ServeHTTP(sw, r)
 	})
@@ -77,6 +77,18 @@ func requestIDOf(w http.ResponseWriter) string { return w.Header().Get(headerReq
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	began  time.Time
+	took   time.Duration // of an answer without an end, until it began; zero = it has one
+}
+
+// endless says that what follows belongs to no time limit and no statistics.
+func (w *statusWriter) endless() { w.took = time.Since(w.began) }
+
+func (w *statusWriter) duration() time.Duration {
+	if w.took > 0 {
+		return w.took
+	}
+	return time.Since(w.began)
 }
 
 // WriteHeader implements [http.ResponseWriter].

@@ -144,11 +144,11 @@ func (g *Gateway) pageHeaders(h http.Header, name, inbox string) {
 		"connect-src 'self'; frame-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "+ancestors)
 }
 
-// isEmbedded reports whether a file is a part of the widget, which foreign
-// pages load and frame.
+// isEmbedded reports whether a file is a part of the widget or of the SDK, which
+// foreign pages load and frame.
 func isEmbedded(name string) bool {
 	base := path.Base(name)
-	return strings.HasPrefix(name, "widget/") || strings.HasPrefix(base, "widget.")
+	return strings.HasPrefix(name, "widget/") || strings.HasPrefix(name, "sdk/") || strings.HasPrefix(base, "widget.")
 }
 
 // embedders lists the origins that may frame the widget of an inbox. Without a

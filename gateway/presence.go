@@ -96,7 +96,11 @@ func (p *presences) set(id conversation.AgentID, s conversation.Presence, now ti
 	if known == nil || known.state == s {
 		return change{}, false
 	}
-	known.state, known.chosen = s, now.UTC().Truncate(time.Millisecond)
+	chosen := now.UTC().Truncate(time.Millisecond)
+	if !chosen.After(known.chosen) { // two choices in a millisecond, or another node's clock is ahead: the newer one counts
+		chosen = known.chosen.Add(time.Millisecond)
+	}
+	known.state, known.chosen = s, chosen
 	return change{agent: known.agent, state: s, chosen: known.chosen}, true
 }
 

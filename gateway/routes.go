@@ -18,6 +18,7 @@ const (
 	accessPublic         // anybody; the handler is limited per address where that matters
 	accessOrigin         // anybody whose page is on an inbox's list
 	accessVisitor        // a visitor's token
+	accessStream         // the same; the answer goes on for as long as the visitor is there
 	accessAgent          // an agent, by cookie or token
 	accessAdmin          // an agent who is an admin
 	accessIngress        // an inbox's token or signature
@@ -113,6 +114,8 @@ func table() []route {
 		{"POST", "/v1/cluster/drain", accessAdmin, forOperators(drainNode), smallBody},
 		{"POST", "/v1/cluster/remove", accessAdmin, forOperators(removeNode), smallBody},
 
+		{"GET", "/v1/widget/events", accessStream, (*Gateway).serveEvents, 0},
+		{"POST", "/v1/widget/frames", accessVisitor, (*Gateway).widgetFrame, frameBody},
 		{"POST", "/v1/widget/session", accessOrigin, (*Gateway).widgetSession, smallBody},
 		{"GET", "/v1/widget/config", accessOrigin, (*Gateway).widgetConfig, 0},
 		{"GET", "/v1/widget/conversations/current", accessVisitor, (*Gateway).widgetConversation, 0},
@@ -176,7 +179,7 @@ func (g *Gateway) resource(routes []route) http.Handler {
 
 // serveRoute checks the policy, then lets the handler work.
 func (g *Gateway) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) {
-	if rt.access != accessSocket { // a socket outlives its request
+	if rt.access != accessSocket && rt.access != accessStream { // they outlive any time limit of a request
 		var cancel context.CancelFunc
 		r, cancel = g.bounded(w, r, rt)
 		defer cancel()

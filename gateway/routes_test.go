@@ -51,7 +51,7 @@ func TestEveryRouteHasAPolicy(t *testing.T) {
 				t.Errorf("%s without an upgrade = %d, want 400", name, a.status)
 			}
 			continue
-		case accessVisitor:
+		case accessVisitor, accessStream:
 			refuses["an agent's token"], refuses["an inbox's token"] = agent, inbox
 		case accessAgent:
 			refuses["a visitor's token"], refuses["an inbox's token"] = visitor, inbox
@@ -216,8 +216,10 @@ func TestPages(t *testing.T) {
 	if got := h.do(call{method: "GET", path: "/assets/a-1.css"}).header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
 		t.Errorf("a hashed file is kept by %q", got)
 	}
-	if got := h.do(call{method: "GET", path: "/widget.js"}).header; got.Get("Cross-Origin-Resource-Policy") != "cross-origin" || got.Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("widget.js cannot be loaded by other pages: %v", got)
+	for _, path := range []string{"/widget.js", "/sdk/index.js"} {
+		if got := h.do(call{method: "GET", path: path}).header; got.Get("Cross-Origin-Resource-Policy") != "cross-origin" || got.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s cannot be loaded by other pages: %v", path, got)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ func (g *Gateway) sweep(now time.Time) {
 	g.loginsByAccount.sweep(now)
 	g.sessionsByPeer.sweep(now)
 	g.draftsByAgent.sweep(now)
+	g.framesByContact.sweep(now)
 	g.presences.sweep(g, now)
 }
 

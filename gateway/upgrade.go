@@ -183,20 +183,17 @@ func (g *Gateway) takeOver(w http.ResponseWriter, r *http.Request, s side, who *
 	if err != nil {
 		return fmt.Errorf("take the connection over: %w", err)
 	}
-	c := newConn(g, raw, s)
-	c.peer, c.origin = g.peerOf(r), r.Header.Get("Origin")
-	c.sameOri = c.origin != "" && g.sameOrigin(r, c.origin)
-	c.claimed = who
 	first, err := buffered(rw.Reader)
+	var c *conn
 	if err == nil {
-		err = g.admit(c)
+		c, err = g.enroll(raw, r, s, who)
 	}
 	if err != nil {
 		// The response writer is gone with the hijack; answer by hand.
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		writeRawProblem(raw, g.problem(err, ""))
 		_ = raw.Close()
-		g.byPeer.leave(prefixOf(c.peer))
+		g.byPeer.leave(prefixOf(g.peerOf(r)))
 		return nil
 	}
 	boundSendBuffer(raw, g.limits.SendBufferBytes)
@@ -213,6 +210,16 @@ func (g *Gateway) takeOver(w http.ResponseWriter, r *http.Request, s side, who *
 	}
 	g.metrics.handshakes.WithLabelValues("upgraded").Inc()
 	return nil
+}
+
+// enroll makes a connection of a stream of bytes, be it a socket or a pipe, and
+// takes it into the books.
+func (g *Gateway) enroll(raw net.Conn, r *http.Request, s side, who *identity) (*conn, error) {
+	c := newConn(g, raw, s)
+	c.peer, c.origin = g.peerOf(r), r.Header.Get("Origin")
+	c.sameOri = c.origin != "" && g.sameOrigin(r, c.origin)
+	c.claimed = who
+	return c, g.admit(c)
 }
 
 // boundSendBuffer keeps a client that does not read from costing megabytes of

@@ -68,10 +68,14 @@ func (c *conn) acknowledge(ref conversation.Ref, began time.Time, r conversation
 		return
 	}
 	c.gw.metrics.ackTime.Observe(time.Since(began).Seconds())
-	c.send(&wire.Ack{
+	c.send(ackOf(ref, r))
+}
+
+func ackOf(ref conversation.Ref, r conversation.Receipt) *wire.Ack {
+	return &wire.Ack{
 		ClientID: ref, Conversation: r.Conversation, MessageID: conversation.MessageID(r.Conversation, r.Seq),
 		Seq: r.Seq, At: r.At, Durable: true, Duplicate: r.Duplicate,
-	})
+	}
 }
 
 // visitorCommand hands in a command for a conversation of the visitor's; the
@@ -119,11 +123,14 @@ func (c *conn) onVisitorTyping(v *visitorID, f *wire.Typing) {
 	c.tell(t)
 }
 
-// tell shows typing to this node's connections and to the other nodes.
-func (c *conn) tell(t TypingChange) {
-	c.gw.hub.typing(t, c)
-	if c.gw.opts.Relay != nil {
-		c.gw.relay(relayTyping, encodeTyping(t))
+func (c *conn) tell(t TypingChange) { c.gw.tell(t, c) }
+
+// tell shows typing to this node's connections but the one that it comes from,
+// and to the other nodes.
+func (g *Gateway) tell(t TypingChange, from *conn) {
+	g.hub.typing(t, from)
+	if g.opts.Relay != nil {
+		g.relay(relayTyping, encodeTyping(t))
 	}
 }
 

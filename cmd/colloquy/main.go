@@ -48,6 +48,7 @@ type cli struct {
 	Cluster       clusterCmd       `cmd:"" help:"See and steer the nodes of a cluster."`
 	Bench         benchCmd         `cmd:"" help:"Measure this program on this machine."`
 	Chaos         chaosCmd         `cmd:"" help:"Break nodes on purpose and count what is lost."`
+	Soak          soakCmd          `cmd:"" help:"Run a node for hours under visitors who come and go, and see whether it grows or loses anything."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`
 }
 

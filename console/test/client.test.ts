@@ -1,16 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { Client } from "../src/sdk/client.ts";
+import { newClient } from "../src/sdk/client.ts";
 import type { Trouble } from "../src/sdk/frames.ts";
 import type { Shelf, Unsent } from "../src/sdk/outbox.ts";
-import { memoryShelf, Outbox } from "../src/sdk/outbox.ts";
+import { memoryShelf, newOutbox } from "../src/sdk/outbox.ts";
+import { Store } from "../src/sdk/store.ts";
 import { World } from "./world.ts";
 
 const conv = "cnv_041061050r3gg28a1c60t3gf20";
 
 function visitor(world: World, shelf: Shelf) {
   const refused: Trouble[] = [];
-  const client = new Client({
-    url: "ws://test/v1/widget/ws", runtime: world, shelf, outboxKey: "out", placeKey: "place",
+  const client = newClient({
+    url: "ws://test/v1/widget/ws", store: new Store(), runtime: world, shelf, outboxKey: "out", placeKey: "place",
     credentials: { token: () => Promise.resolve("vst_1"), renew: () => Promise.resolve() },
     follow: "all", listener: { onChange: () => undefined, onRefused: (_, problem) => refused.push(problem) },
   });
@@ -30,17 +31,17 @@ describe("Outbox", () => {
 
   it("survives a reload in order", () => {
     const shelf = memoryShelf();
-    const before = new Outbox(shelf, "k");
+    const before = newOutbox(shelf, "k");
     before.add(entry("a"));
     before.add(entry("b"));
     before.take();
-    const after = new Outbox(shelf, "k");
+    const after = newOutbox(shelf, "k");
     expect(after.all().map((e) => e.client_id)).toEqual(["a", "b"]);
     expect(after.take()?.client_id).toBe("a");
   });
 
   it("has one entry on its way at a time", () => {
-    const box = new Outbox(memoryShelf(), "k");
+    const box = newOutbox(memoryShelf(), "k");
     box.add(entry("a"));
     box.add(entry("b"));
     expect(box.take()?.client_id).toBe("a");
@@ -50,31 +51,31 @@ describe("Outbox", () => {
   });
 
   it("keeps a refused entry until the person decides, and lets the next one pass", () => {
-    const box = new Outbox(memoryShelf(), "k");
+    const box = newOutbox(memoryShelf(), "k");
     box.add(entry("a"));
     box.add(entry("b"));
     box.take();
     box.refuse("a", "text_too_long");
     expect(box.take()?.client_id).toBe("b");
     box.settle("b");
-    box.again("a");
+    box.refuse("a");
     expect(box.take()?.client_id).toBe("a");
   });
 
   it.each(["{", "null", "[1,{}]", '"x"'])("starts empty from a broken store: %s", (text) => {
     const shelf = memoryShelf();
     shelf.setItem("k", text);
-    expect(new Outbox(shelf, "k").all()).toEqual([]);
+    expect(newOutbox(shelf, "k").all()).toEqual([]);
   });
 
   it("refuses more than it may hold", () => {
-    const box = new Outbox(memoryShelf(), "k");
+    const box = newOutbox(memoryShelf(), "k");
     for (let i = 0; i < 100; i++) expect(box.add(entry(`m${i}`))).toBe(true);
     expect(box.add(entry("more"))).toBe(false);
   });
 
   it("works on when the store is full", () => {
-    const box = new Outbox({ ...memoryShelf(), setItem: () => { throw new Error("quota"); } }, "k");
+    const box = newOutbox({ ...memoryShelf(), setItem: () => { throw new Error("quota"); } }, "k");
     expect(box.add(entry("a"))).toBe(true);
     expect(box.take()?.client_id).toBe("a");
   });

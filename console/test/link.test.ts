@@ -1,19 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { Backoff } from "../src/sdk/backoff.ts";
+import { newBackoff } from "../src/sdk/backoff.ts";
 import { afterClose } from "../src/sdk/closecode.ts";
 import type { Phase } from "../src/sdk/link.ts";
-import { Link } from "../src/sdk/link.ts";
+import { newLink } from "../src/sdk/link.ts";
 import type { ServerFrame } from "../src/sdk/frames.ts";
 import { closeCodes } from "../src/wire.gen.ts";
 import { World } from "./world.ts";
 
-function setUp() {
+function setUp(streamBase?: string) {
   const world = new World();
   const phases: Phase[] = [];
   const frames: ServerFrame[] = [];
   const renewals = { n: 0 };
-  const link = new Link({
-    url: "ws://test/v1/widget/ws", protocols: ["colloquy.v1"], runtime: world,
+  const link = newLink({
+    url: "ws://test/v1/widget/ws", streamBase, runtime: world,
     hello: () => Promise.resolve({ t: "hello", v: 1, resume: { epoch: "", cursors: {} } }),
     renew: () => {
       renewals.n++;
@@ -24,16 +24,16 @@ function setUp() {
   return { world, link, phases, frames, renewals, phase: () => phases.at(-1)?.name };
 }
 
-describe("Backoff", () => {
+describe("newBackoff", () => {
   it("draws evenly below a ceiling that doubles from 0.5 s to 20 s", () => {
-    const most = new Backoff(() => 1);
+    const most = newBackoff(() => 1);
     expect(Array.from({ length: 8 }, () => most.next())).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
-    const least = new Backoff(() => 0);
+    const least = newBackoff(() => 0);
     expect([least.next(), least.next()]).toEqual([0, 0]);
   });
 
   it("starts over after a stable connection", () => {
-    const b = new Backoff(() => 1);
+    const b = newBackoff(() => 1);
     b.next();
     b.next();
     b.reset();
@@ -170,7 +170,7 @@ describe("Link", () => {
     expect(s.closedWith).toBe(3012);
   });
 
-  it("ignores frames of a type it does not know, and what is not JSON", async () => {
+  it("passes frames of a newer server on, and ignores what is no frame", async () => {
     const t = setUp();
     t.link.start();
     const s = await t.world.welcome();
@@ -178,7 +178,8 @@ describe("Link", () => {
     s.onmessage?.({ data: "{" });
     s.onmessage?.({ data: new ArrayBuffer(2) });
     s.say([]);
-    expect(t.frames.map((f) => f.t)).toEqual(["welcome", "resumed"]);
+    s.onmessage?.({ data: "null" });
+    expect(t.frames.map((f) => f.t as string)).toEqual(["welcome", "resumed", "telepathy"]);
     expect(t.phase()).toBe("open");
   });
 
@@ -190,5 +191,38 @@ describe("Link", () => {
     expect(s.onmessage).toBeNull();
     await t.world.pass(60_000);
     expect(t.world.sockets.length).toBe(1);
+  });
+
+  it("streams where two WebSockets in a row brought nothing, and keeps to what works", async () => {
+    const t = setUp("/v1/widget");
+    t.link.start();
+    for (let i = 0; i < 2; i++) {
+      await t.world.pass(20_000);
+      t.world.last().fail(1006);
+    }
+    await t.world.pass(20_000);
+    expect(t.world.last().url).toBe("/v1/widget");
+    const stream = await t.world.welcome();
+    expect(t.phase()).toBe("open");
+    stream.fail(1006);
+    await t.world.pass(20_000);
+    expect(t.world.last().url).toBe("/v1/widget");
+    t.world.last().fail(1006); // now that fails: the network may be another one
+    await t.world.pass(20_000);
+    expect(t.world.last().url).toMatch(/^ws:/);
+    await t.world.welcome();
+    t.world.last().fail(1006);
+    await t.world.pass(20_000);
+    expect(t.world.last().url).toMatch(/^ws:/);
+  });
+
+  it("never streams without an address for it", async () => {
+    const t = setUp();
+    t.link.start();
+    for (let i = 0; i < 7; i++) {
+      await t.world.pass(20_000);
+      expect(t.world.last().url).toMatch(/^ws:/);
+      t.world.last().fail(1006);
+    }
   });
 });

@@ -5,7 +5,7 @@ import { PackText } from "../src/agent/packtext.ts";
 import { packWords } from "../src/agent/packwords.ts";
 import { Speech } from "../src/agent/say.ts";
 import { consoleWords } from "../src/agent/words.ts";
-import { Refused } from "../src/sdk/visitor.ts";
+import { Refused } from "../src/sdk/session.ts";
 
 beforeEach(() => document.body.replaceChildren());
 

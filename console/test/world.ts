@@ -2,11 +2,9 @@ import type { Runtime, Socket } from "../src/sdk/runtime.ts";
 
 /** FakeSocket is a socket whose other end is the test. */
 export class FakeSocket implements Socket {
-  readyState = 0;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: ((event: { code: number; reason: string }) => void) | null = null;
-  onerror: (() => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
   readonly sent: Record<string, unknown>[] = [];
   closedWith: number | undefined;
 
@@ -35,7 +33,7 @@ export class FakeSocket implements Socket {
 
   /** fail ends the connection from the server's side or by the network. */
   fail(code: number): void {
-    this.onclose?.({ code, reason: "" });
+    this.onclose?.({ code });
   }
 }
 
@@ -66,6 +64,10 @@ export class World implements Runtime {
     const s = new FakeSocket(url, protocols);
     this.sockets.push(s);
     return s;
+  }
+
+  stream(base: string): Socket {
+    return this.dial(base, []);
   }
 
   online(): boolean {

@@ -33,9 +33,10 @@ async function shot(page, name) {
   if (shots !== "") await page.screenshot({ path: path.join(shots, `${name}.png`) });
 }
 
-async function open(name, options, address, origin = server.base) {
+async function open(name, { script, ...options }, address, origin = server.base) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "zh-CN", timezoneId: "Asia/Shanghai", ...options });
   const page = await context.newPage();
+  if (script !== undefined) await page.addInitScript(script);
   page.setDefaultTimeout(patience);
   await watch.follow(page, name);
   await page.goto(origin + address);
@@ -245,6 +246,52 @@ step("a shop on another origin embeds the widget, once its inbox allows it", asy
   } finally {
     shop.close();
   }
+});
+
+/** noSockets is what a page sees of a network that lets no WebSocket through. */
+function noSockets() {
+  window.WebSocket = class {
+    constructor() {
+      setTimeout(() => this.onclose?.({ code: 1006 }));
+    }
+
+    close() {
+      // It never was open.
+    }
+  };
+}
+
+step("a visitor whose network lets no WebSocket through talks all the same", async () => {
+  if (server.fake) return; // the stand-in has sockets only
+  const fenced = await open("fenced", { script: noSockets }, "/demo");
+  const streams = [];
+  const posts = [];
+  fenced.on("request", (r) => {
+    if (r.url().endsWith("/v1/widget/events")) streams.push(r);
+    if (r.url().endsWith("/v1/widget/frames")) posts.push(JSON.parse(r.postData()));
+  });
+  await fenced.getByRole("button", { name: question }).first().click();
+  const box = fenced.frameLocator("[data-colloquy] iframe");
+  await box.locator(".composer textarea").press("Enter");
+  await bubble(box, "own", question).waitFor();
+  await bubble(box, "their.bot", "2023").waitFor({ timeout: 2 * patience });
+  await box.locator(".meta.sending").waitFor({ state: "detached" });
+  assert.equal(streams.length, 1);
+  assert.equal(posts.filter((p) => p.t === "message.send" && p.text === question).length, 1);
+  watch.down = true;
+  await server.kill();
+  await box.locator(".banner:not([hidden])").waitFor();
+  await say(box, "断线时写的话");
+  await server.start();
+  await box.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 60_000 });
+  await box.locator(".meta.sending").waitFor({ state: "detached" });
+  for (const page of [frame, agent]) await page.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 60_000 });
+  watch.down = false;
+  assert.equal(await bubble(box, "own", question).count(), 1);
+  assert.equal(await bubble(box, "own", "断线时写的话").count(), 1);
+  assert.ok(streams.length > 1);
+  await shot(fenced, "14-no-websockets");
+  await fenced.context().close();
 });
 
 step("a resolved conversation says so to the visitor", async () => {

@@ -1,7 +1,7 @@
 // Keeps an eye on what a page complains about.
 
 // What a browser writes when the server is down on purpose.
-const outage = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|Error in connection establishment|WebSocket is closed before/;
+const outage = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_SOCKET_NOT_CONNECTED|Error in connection establishment|WebSocket is closed before/;
 
 /** Watch collects errors of pages, and every text that a page received over its sockets. */
 export class Watch {

@@ -17,7 +17,7 @@ const Inbox conversation.InboxID = "bench"
 
 // House is what is in a data directory before its node starts.
 type House struct {
-	Pack   string // answers in the inbox
+	Pack   string // answers in the inbox; empty = nothing does
 	Agents int    // humans with a token each
 }
 
@@ -44,10 +44,14 @@ func Furnish(ctx context.Context, dir string, h House) (*Keys, error) {
 }
 
 func furnish(ctx context.Context, s *persistence.Store, h House) (*Keys, error) {
-	_, err := s.PutInbox(ctx, conversation.Inbox{
-		ID: Inbox, Name: "bench", Lang: "zh", Packs: []string{h.Pack}, Origins: []string{"self"},
+	inbox := conversation.Inbox{
+		ID: Inbox, Name: "bench", Lang: "zh", Origins: []string{"self"},
 		Policy: conversation.Policy{Answers: conversation.AnswersOn}, // what is measured is answers, whatever the pack has proven
-	})
+	}
+	if h.Pack != "" {
+		inbox.Packs = []string{h.Pack}
+	}
+	_, err := s.PutInbox(ctx, inbox)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 import { browserShelf } from "../sdk/outbox.ts";
-import { Refused } from "../sdk/visitor.ts";
+import { Refused } from "../sdk/session.ts";
 import { fill, h } from "../ui/dom.ts";
 import type { Lang } from "../ui/lang.ts";
 import { pickLang } from "../ui/lang.ts";

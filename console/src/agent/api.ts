@@ -1,5 +1,5 @@
 import type { Entry, Presence, Priority, Trouble, Profile, Summary } from "../sdk/frames.ts";
-import { Refused } from "../sdk/visitor.ts";
+import { Refused } from "../sdk/session.ts";
 import type { ShadowTurn } from "./shadow.ts";
 
 /** Me is who is signed in. */

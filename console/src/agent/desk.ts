@@ -1,10 +1,12 @@
-import { Client } from "../sdk/client.ts";
+import type { Client } from "../sdk/client.ts";
+import { newClient } from "../sdk/client.ts";
 import type { Presence, Priority, Trouble, ServerFrame } from "../sdk/frames.ts";
 import { place, prepend } from "../sdk/history.ts";
 import type { Phase } from "../sdk/link.ts";
 import { browserShelf } from "../sdk/outbox.ts";
 import { browserRuntime } from "../sdk/runtime.ts";
-import { Refused } from "../sdk/visitor.ts";
+import { Store } from "../sdk/store.ts";
+import { Refused } from "../sdk/session.ts";
 import { once } from "../ui/schedule.ts";
 import type { Api, Inbox, Me } from "./api.ts";
 import { problemText, refusalText } from "./directory.ts";
@@ -26,7 +28,7 @@ export interface DeskOptions {
 
 /** Desk is what an agent works with: the connection, the open conversation and the commands. It draws nothing. */
 export class Desk {
-  readonly client: Client;
+  readonly client: Client<Store>;
   selected: string | undefined;
   presence: Presence;
   everOpen = false;
@@ -38,7 +40,8 @@ export class Desk {
   constructor(private readonly options: DeskOptions) {
     this.draw = once(() => options.onChange());
     this.presence = options.me.presence === "away" ? "away" : "online";
-    this.client = new Client({
+    this.client = newClient({
+      store: new Store(),
       url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/ws`,
       runtime: browserRuntime,
       shelf: browserShelf(),
@@ -176,7 +179,7 @@ export class Desk {
   /** present says whether the agent takes conversations. */
   present(p: Presence): void {
     this.presence = p;
-    this.client.present(p);
+    this.client.send({ t: "presence", state: p });
     this.draw();
   }
 
@@ -235,7 +238,7 @@ export class Desk {
     if (phase.name !== "open") return;
     this.everOpen = true;
     for (const inbox of this.options.inboxes) this.client.send({ t: "subscribe", inbox: inbox.id });
-    if (this.presence !== "online") this.client.present(this.presence);
+    if (this.presence !== "online") this.client.send({ t: "presence", state: this.presence });
     const id = this.selected;
     if (id !== undefined && (this.client.store.lines.get(id)?.version ?? 0) === 0) {
       this.client.store.open(id);

@@ -1,5 +1,5 @@
 import type { Trouble } from "../sdk/frames.ts";
-import { Refused } from "../sdk/visitor.ts";
+import { Refused } from "../sdk/session.ts";
 import { say } from "../ui/lang.ts";
 import type { Speech } from "./say.ts";
 

@@ -1,4 +1,4 @@
-import { Refused } from "../sdk/visitor.ts";
+import { Refused } from "../sdk/session.ts";
 import { fill, h, show } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
 import { say } from "../ui/lang.ts";

@@ -2,25 +2,29 @@
 const firstMs = 500;
 const longestMs = 20_000;
 
-/**
- * Backoff draws waiting times with full jitter: evenly between zero and a
- * ceiling that doubles from 0.5 s to 20 s. When a server restarts, its clients
- * come back spread over the whole interval and not as a herd.
- */
-export class Backoff {
-  private attempts = 0;
-
-  constructor(private readonly random: () => number = Math.random) {}
-
+/** Backoff draws waiting times. */
+export interface Backoff {
   /** next gives the wait before the coming attempt, in milliseconds. */
-  next(): number {
-    const ceiling = Math.min(longestMs, firstMs * 2 ** this.attempts);
-    if (ceiling < longestMs) this.attempts++;
-    return Math.round(this.random() * ceiling);
-  }
-
+  next(): number;
   /** reset is called when a connection has proved to be stable. */
-  reset(): void {
-    this.attempts = 0;
-  }
+  reset(): void;
+}
+
+/**
+ * newBackoff makes one with full jitter: evenly between zero and a ceiling that
+ * doubles from 0.5 s to 20 s. When a server restarts, its clients come back
+ * spread over the whole interval and not as a herd.
+ */
+export function newBackoff(random: () => number): Backoff {
+  let ceiling = firstMs;
+  return {
+    next() {
+      const now = ceiling;
+      ceiling = Math.min(longestMs, 2 * now);
+      return Math.round(random() * now);
+    },
+    reset() {
+      ceiling = firstMs;
+    },
+  };
 }

@@ -1,12 +1,12 @@
+import type { Book } from "./book.ts";
 import { newClientId } from "./clientid.ts";
 import { protocolVersion } from "../wire.gen.ts";
-import type { ClientFrame, EventFrame, Presence, Trouble, ServerFrame, VisitorConversation } from "./frames.ts";
-import { Link } from "./link.ts";
+import type { ClientFrame, EventFrame, Trouble, ServerFrame, VisitorConversation } from "./frames.ts";
 import type { Phase } from "./link.ts";
-import { Outbox } from "./outbox.ts";
-import type { Shelf, Unsent } from "./outbox.ts";
+import { newLink } from "./link.ts";
+import type { Outbox, Shelf, Unsent } from "./outbox.ts";
+import { newOutbox } from "./outbox.ts";
 import type { Runtime } from "./runtime.ts";
-import { Store } from "./store.ts";
 
 const ackMs = 15_000; // after which a send is repeated with the same id
 const typingEveryMs = 3_000;
@@ -29,8 +29,11 @@ export interface Listener {
   onRefused?(entry: Unsent, problem: Trouble): void;
 }
 
-export interface ClientOptions {
+export interface ClientOptions<B extends Book> {
   url: string;
+  /** See {@link LinkOptions.streamBase}. */
+  streamBase?: string;
+  store: B;
   runtime: Runtime;
   shelf: Shelf;
   outboxKey: string;
@@ -43,224 +46,189 @@ export interface ClientOptions {
 }
 
 /** Client is one party's standing connection: link, store and outbox joined. */
-export class Client {
-  readonly store = new Store();
+export interface Client<B extends Book> {
+  readonly store: B;
   readonly outbox: Outbox;
-  phase: Phase = { name: "connecting" };
+  /** phase is how the connection stands. */
+  phase: Phase;
   /** current is the conversation a visitor is in, as the last welcome told. */
   current: VisitorConversation | undefined;
-
-  private readonly link: Link;
-  private readonly runtime: Runtime;
-  private cancelAck: () => void = () => undefined;
-  private place = "";
-  private readonly lastTyping = new Map<string, number>();
-
-  constructor(private readonly options: ClientOptions) {
-    this.runtime = options.runtime;
-    this.outbox = new Outbox(options.shelf, options.outboxKey);
-    this.link = new Link({
-      url: options.url,
-      protocols: ["colloquy.v1"],
-      runtime: options.runtime,
-      hello: () => this.hello(),
-      renew: () => options.credentials.renew(),
-      onFrame: (frame) => this.onFrame(frame),
-      onPhase: (phase) => this.onPhase(phase),
-    });
-  }
-
   /** start connects. */
-  start(): void {
-    this.link.start();
-  }
-
+  start(): void;
   /** stop says goodbye; what is unsent stays in the outbox. */
-  stop(): void {
-    this.cancelAck();
-    this.link.stop();
-  }
-
-  /** retry tries to connect now. */
-  retry(): void {
-    this.link.retry();
-  }
-
+  stop(): void;
+  /** retry ends a wait early, or comes back after a final close. */
+  retry(): void;
   /** say writes a message or note; false when the outbox is full. */
-  say(text: string, kind: Unsent["kind"] = "message", conversationId?: string): boolean {
-    const now = this.runtime.now();
-    const entry: Unsent = { client_id: newClientId(now), kind, text, at: new Date(now).toISOString() };
-    if (conversationId !== undefined) entry.conversation_id = conversationId;
-    if (!this.outbox.add(entry)) return false;
-    this.flush();
-    this.options.listener.onChange();
-    return true;
-  }
-
+  say(text: string, kind?: Unsent["kind"], conversationId?: string): boolean;
   /** sayAgain sends a refused message once more. */
-  sayAgain(clientId: string): void {
-    this.outbox.again(clientId);
-    this.flush();
-    this.options.listener.onChange();
-  }
-
+  sayAgain(clientId: string): void;
   /** discard gives a refused message up. */
-  discard(clientId: string): void {
-    this.outbox.settle(clientId);
-    this.flush();
-    this.options.listener.onChange();
-  }
-
+  discard(clientId: string): void;
   /** read says that everything up to seq was seen. */
-  read(conversationId: string, seq: number): void {
-    this.link.send({ t: "read", conversation_id: conversationId, seq });
-  }
-
+  read(conversationId: string, seq: number): void;
   /** delivered says that everything up to seq has arrived. */
-  delivered(conversationId: string, seq: number): void {
-    this.link.send({ t: "delivered", conversation_id: conversationId, seq });
-  }
-
+  delivered(conversationId: string, seq: number): void;
   /** typing tells that the person writes; at most every three seconds per conversation. */
-  typing(conversationId: string, on: boolean): void {
-    const now = this.runtime.now();
-    const last = this.lastTyping.get(conversationId);
-    if (on ? last !== undefined && now - last < typingEveryMs : last === undefined) return;
-    if (on) this.lastTyping.set(conversationId, now);
-    else this.lastTyping.delete(conversationId);
-    this.link.send({ t: "typing", conversation_id: conversationId, on });
-  }
-
-  /** present sets an agent's presence. */
-  present(state: Presence): boolean {
-    return this.link.send({ t: "presence", state });
-  }
-
+  typing(conversationId: string, on: boolean): void;
   /** send writes any other frame; false when there is no connection. */
-  send(frame: ClientFrame): boolean {
-    return this.link.send(frame);
-  }
+  send(frame: ClientFrame): boolean;
+}
 
-  private async hello(): Promise<ClientFrame> {
-    const token = await this.options.credentials.token();
-    const frame: ClientFrame = { t: "hello", v: protocolVersion };
-    if (token !== undefined) frame.token = token;
-    frame.resume = { epoch: this.store.epoch, cursors: this.store.cursors() };
+/** newClient makes a client, which does nothing before start. */
+export function newClient<B extends Book>(options: ClientOptions<B>): Client<B> {
+  const { credentials, follow, listener, placeKey, runtime, shelf, store } = options;
+  const outbox = newOutbox(shelf, options.outboxKey);
+  const lastTyping = new Map<string, number>();
+  let cancelAck: () => void = () => undefined;
+  const { start, stop, retry, send } = newLink({ ...options, hello, renew: () => credentials.renew(), onFrame, onPhase });
+  const client: Client<B> = {
+    store,
+    outbox,
+    phase: { name: "connecting" },
+    current: undefined,
+    start,
+    stop() {
+      cancelAck();
+      stop();
+    },
+    retry,
+    send,
+    say(text, kind = "message", conversationId) {
+      const now = runtime.now();
+      const entry: Unsent = { client_id: newClientId(now), kind, text, at: new Date(now).toISOString() };
+      if (conversationId !== undefined) entry.conversation_id = conversationId;
+      if (!outbox.add(entry)) return false;
+      flush();
+      listener.onChange();
+      return true;
+    },
+    sayAgain(clientId) {
+      outbox.refuse(clientId);
+      flush();
+      listener.onChange();
+    },
+    discard(clientId) {
+      outbox.settle(clientId);
+      flush();
+      listener.onChange();
+    },
+    read: (conversation_id, seq) => void send({ t: "read", conversation_id, seq }),
+    delivered: (conversation_id, seq) => void send({ t: "delivered", conversation_id, seq }),
+    typing(conversation_id, on) {
+      const now = runtime.now();
+      const last = lastTyping.get(conversation_id);
+      if (on ? last !== undefined && now - last < typingEveryMs : last === undefined) return;
+      if (on) lastTyping.set(conversation_id, now);
+      else lastTyping.delete(conversation_id);
+      send({ t: "typing", conversation_id, on });
+    },
+  };
+  return client;
+
+  async function hello(): Promise<ClientFrame> {
+    const token = await credentials.token();
+    let resume = { epoch: store.epoch, cursors: store.cursors() };
     // A page that was loaded anew asks for everything from the start of the conversation it remembers.
-    const place = this.options.placeKey === undefined ? null : this.options.shelf.getItem(this.options.placeKey);
-    if (place !== null && this.store.lines.size === 0) frame.resume = { epoch: "", cursors: { [place]: 0 } };
-    return frame;
+    const place = placeKey === undefined ? null : shelf.getItem(placeKey);
+    if (place !== null && Object.keys(resume.cursors).length === 0) resume = { epoch: "", cursors: { [place]: 0 } };
+    return { t: "hello", v: protocolVersion, token, resume } as ClientFrame; // what is undefined is not sent
   }
 
-  private remember(conversation: string): void {
-    if (this.options.placeKey === undefined || this.place === conversation) return;
-    this.place = conversation;
+  function remember(conversation: string): void {
+    if (placeKey === undefined || shelf.getItem(placeKey) === conversation) return;
     try {
-      this.options.shelf.setItem(this.options.placeKey, conversation);
+      shelf.setItem(placeKey, conversation);
     } catch {
       // Without storage the messages are fetched after a reload, only the marks between them are not.
     }
   }
 
-  private onPhase(phase: Phase): void {
-    const was = this.phase.name;
-    this.phase = phase;
-    if (phase.name === "open") this.flush();
+  function onPhase(phase: Phase): void {
+    const was = client.phase.name;
+    client.phase = phase;
+    if (phase.name === "open") flush();
     else if (was === "open") {
-      this.cancelAck();
-      this.outbox.release();
+      cancelAck();
+      outbox.release();
     }
-    this.options.listener.onPhase?.(phase);
-    this.options.listener.onChange();
+    listener.onPhase?.(phase);
+    listener.onChange();
   }
 
-  private onFrame(frame: ServerFrame): void {
+  function onFrame(frame: ServerFrame): void {
     switch (frame.t) {
       case "welcome":
-        this.store.epoch = frame.epoch;
-        this.current = frame.conversation;
+        store.epoch = frame.epoch;
+        client.current = frame.conversation;
         break;
       case "reset":
-        if (frame.conversation_id === undefined) this.store.clear();
-        else this.store.lines.delete(frame.conversation_id);
-        if (this.options.placeKey !== undefined) this.options.shelf.removeItem(this.options.placeKey);
-        this.place = "";
-        this.options.listener.onReset?.(frame.conversation_id);
+        store.forget(frame.conversation_id);
+        if (placeKey !== undefined) shelf.removeItem(placeKey);
+        listener.onReset?.(frame.conversation_id);
         break;
       case "event":
         if (frame.type === "conversation.updated") {
-          this.store.seed(frame.data);
+          store.seed(frame.data);
           break;
         }
-        this.onEvent(frame);
+        onEvent(frame);
         return;
       case "ack":
-        this.onAck(frame.client_id);
+        cancelAck();
+        outbox.settle(frame.client_id);
+        flush();
         break;
       case "error":
-        if (frame.ref !== "") this.onError(frame.ref, frame.problem);
+        if (frame.ref !== "") onError(frame.ref, frame.problem);
         break;
       default:
     }
-    this.options.listener.onFrame?.(frame);
-    this.options.listener.onChange();
+    listener.onFrame?.(frame);
+    listener.onChange();
   }
 
-  private onEvent(frame: EventFrame): void {
-    const result = this.store.fold(frame, this.options.follow);
-    this.remember(frame.conversation_id);
-    if (result === "gap") {
-      this.options.listener.onGap?.(frame.conversation_id);
-      return;
-    }
-    if (result === "known") return;
-    if ("client_id" in frame.data && this.outbox.settle(frame.data.client_id)) this.flush();
-    this.options.listener.onEvent?.(frame);
-    this.options.listener.onChange();
+  function onEvent(frame: EventFrame): void {
+    const result = store.fold(frame, follow);
+    remember(frame.conversation_id);
+    if (result === "gap") listener.onGap?.(frame.conversation_id);
+    if (result !== "new") return;
+    if ("client_id" in frame.data && outbox.settle(frame.data.client_id)) flush();
+    listener.onEvent?.(frame);
+    listener.onChange();
   }
 
-  private onAck(clientId: string): void {
-    this.cancelAck();
-    this.outbox.settle(clientId);
-    this.flush();
-  }
-
-  private onError(clientId: string, problem: Trouble): void {
-    const entry = this.outbox.all().find((e) => e.client_id === clientId);
+  function onError(clientId: string, problem: Trouble): void {
+    const entry = outbox.all().find((e) => e.client_id === clientId);
     if (entry === undefined) return;
-    this.cancelAck();
+    cancelAck();
     if (passing(problem)) {
-      const pause = problem.retry_after_ms ?? 1000 + this.runtime.random() * 2000;
-      this.cancelAck = this.runtime.after(pause, () => this.repeat());
+      cancelAck = runtime.after(problem.retry_after_ms ?? 1000 + runtime.random() * 2000, repeat);
       return;
     }
-    this.outbox.refuse(clientId, problem.code ?? "internal");
-    this.options.listener.onRefused?.(entry, problem);
-    this.flush();
+    outbox.refuse(clientId, problem.code ?? "internal");
+    listener.onRefused?.(entry, problem);
+    flush();
   }
 
-  private repeat(): void {
-    this.outbox.release();
-    this.flush();
+  function repeat(): void {
+    outbox.release();
+    flush();
   }
 
-  private flush(): void {
-    if (this.phase.name !== "open") return;
-    const entry = this.outbox.take();
+  function flush(): void {
+    if (client.phase.name !== "open") return;
+    const entry = outbox.take();
     if (entry === undefined) return;
-    this.cancelAck();
-    this.cancelAck = this.runtime.after(ackMs, () => this.repeat());
-    this.link.send(frameOf(entry));
+    cancelAck();
+    cancelAck = runtime.after(ackMs, repeat);
+    send(frameOf(entry));
   }
 }
 
 function frameOf(entry: Unsent): ClientFrame {
-  if (entry.kind === "note") {
-    return { t: "note.add", client_id: entry.client_id, conversation_id: entry.conversation_id ?? "", text: entry.text };
-  }
-  const frame: ClientFrame = { t: "message.send", client_id: entry.client_id, text: entry.text };
-  if (entry.conversation_id !== undefined) frame.conversation_id = entry.conversation_id;
-  return frame;
+  const { client_id, conversation_id, kind, text } = entry;
+  return { t: kind === "note" ? "note.add" : "message.send", client_id, conversation_id, text } as ClientFrame; // what is undefined is not sent
 }
 
 /** passing reports whether the same message may be taken later. */

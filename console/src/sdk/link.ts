@@ -1,4 +1,4 @@
-import { Backoff } from "./backoff.ts";
+import { newBackoff } from "./backoff.ts";
 import { afterClose, closeNoPong, closeNormal } from "./closecode.ts";
 import type { Runtime, Socket } from "./runtime.ts";
 import { decodeFrame } from "./decode.ts";
@@ -9,6 +9,7 @@ const pongMs = 10_000; // for any frame after a ping
 const probeMs = 4_000; // the same when the page has just come back into view
 const stableMs = 10_000; // a connection that lasted so long has earned a fresh back-off
 const defaultHeartbeatMs = 25_000;
+const barrenDials = 2; // WebSockets in a row without a welcome, after which a stream is tried
 
 /** Phase is how far a link has come. */
 export type Phase =
@@ -21,7 +22,8 @@ export type Phase =
 
 export interface LinkOptions {
   url: string;
-  protocols: string[];
+  /** streamBase is where events can be streamed from when no WebSocket comes through; without it none is tried. */
+  streamBase?: string | undefined;
   runtime: Runtime;
   /** hello makes the first frame; it may have to fetch a credential for it. */
   hello: () => Promise<ClientFrame>;
@@ -31,196 +33,210 @@ export interface LinkOptions {
   onPhase: (phase: Phase) => void;
 }
 
-/**
- * Link keeps one conversation with the server alive over as many sockets as it
- * takes. It owns the socket, the back-off and the watch over silence; it knows
- * nothing about what the frames mean beyond the handshake and pings.
- */
-export class Link {
-  private socket: Socket | undefined;
-  private phase: Phase = { name: "stopped", code: closeNormal };
-  private readonly backoff: Backoff;
-  private cancelTimer: () => void = () => undefined; // retry or handshake
-  private cancelWatch: () => void = () => undefined; // silence
-  private unwatch: () => void = () => undefined;
-  private heartbeatMs = defaultHeartbeatMs;
-  private openedAt = 0;
-  private renewed = false;
-  private generation = 0;
-
-  constructor(private readonly options: LinkOptions) {
-    this.backoff = new Backoff(options.runtime.random);
-  }
-
+/** Link is a standing conversation with the server, over as many sockets as it takes. */
+export interface Link {
   /** start connects, and keeps connecting until stop or a final close code. */
-  start(): void {
-    if (this.phase.name !== "stopped") return;
-    this.unwatch = this.options.runtime.watch((what) => this.onSurroundings(what));
-    this.dial();
-  }
-
+  start: () => void;
   /** stop closes the socket and stays away. */
-  stop(): void {
-    this.unwatch();
-    this.drop(closeNormal);
-    this.enter({ name: "stopped", code: closeNormal });
+  stop: () => void;
+  /** send writes a frame; false when there is no open connection. */
+  send: (frame: ClientFrame) => boolean;
+  /** retry ends a wait early, or comes back after a final close by the person's wish. */
+  retry: () => void;
+}
+
+/**
+ * newLink makes a link. It owns the socket, the back-off and the watch over
+ * silence; it knows nothing about what the frames mean beyond the handshake and
+ * pings. It is a closure and no class because its names are short then: the SDK
+ * has a budget of bytes.
+ */
+export function newLink(options: LinkOptions): Link {
+  const { runtime } = options;
+  const backoff = newBackoff(runtime.random);
+  let socket: Socket | undefined;
+  let phase: Phase = { name: "stopped", code: closeNormal };
+  let cancelTimer: () => void = () => undefined; // retry or handshake
+  let cancelWatch = cancelTimer; // silence
+  let unwatch = cancelTimer;
+  let heartbeatMs = defaultHeartbeatMs;
+  let openedAt = 0;
+  let renewed = false;
+  let generation = 0;
+  let barren = 0; // attempts in a row that brought no welcome
+  let streaming = false;
+
+  return { start, stop, send, retry };
+
+  function start(): void {
+    if (phase.name !== "stopped") return;
+    unwatch = runtime.watch(onSurroundings);
+    dial();
   }
 
-  /** send writes a frame; false when there is no open connection. */
-  send(frame: ClientFrame): boolean {
-    if (this.phase.name !== "open" || this.socket === undefined) return false;
-    this.socket.send(JSON.stringify(frame));
+  function stop(): void {
+    unwatch();
+    drop(closeNormal);
+    enter({ name: "stopped", code: closeNormal });
+  }
+
+  function send(frame: ClientFrame): boolean {
+    if (phase.name !== "open" || socket === undefined) return false;
+    socket.send(JSON.stringify(frame));
     return true;
   }
 
-  /** retry ends a wait early, or comes back after a final close by the person's wish. */
-  retry(): void {
-    if (this.phase.name === "waiting" || this.phase.name === "offline") this.dial();
-    else if (this.phase.name === "stopped") {
-      this.renewed = false;
-      this.start();
+  function retry(): void {
+    if (phase.name === "waiting" || phase.name === "offline") dial();
+    else if (phase.name === "stopped") {
+      renewed = false;
+      start();
     }
   }
 
-  private dial(): void {
-    this.drop(closeNormal);
-    this.enter({ name: "connecting" });
-    const generation = ++this.generation;
-    this.options.hello().then(
-      (hello) => {
-        if (generation === this.generation) this.dialWith(hello);
-      },
-      () => {
-        if (generation === this.generation) this.wait(this.backoff.next());
-      },
-    );
+  function dial(): void {
+    drop(closeNormal);
+    enter({ name: "connecting" });
+    options.hello().then(unlessOld(dialWith), unlessOld(backOff));
   }
 
-  private dialWith(hello: ClientFrame): void {
-    const socket = this.options.runtime.dial(this.options.url, this.options.protocols);
-    this.socket = socket;
-    this.deadline(dialMs);
-    socket.onopen = () => {
-      socket.send(JSON.stringify(hello));
-      this.deadline(dialMs);
+  /** unlessOld keeps what was begun for one socket from meddling with the next. */
+  function unlessOld<T>(run: (value: T) => void): (value: T) => void {
+    const mine = generation;
+    return (value) => {
+      if (mine === generation) run(value);
     };
-    socket.onmessage = (event) => this.onMessage(event.data);
-    socket.onclose = (event) => this.onClose(event.code);
-    socket.onerror = null; // a close follows, which says more
   }
 
-  private onMessage(data: unknown): void {
-    this.listen();
-    const frame = typeof data === "string" ? decodeFrame(data) : undefined;
+  function dialWith(hello: ClientFrame): void {
+    const { url, streamBase } = options;
+    // Two WebSockets, one stream, and so on: a server that is down cannot be told from a network that blocks.
+    streaming = streamBase !== undefined && barren % (barrenDials + 1) === barrenDials;
+    barren++;
+    const s = (socket = streaming && streamBase !== undefined ? runtime.stream(streamBase) : runtime.dial(url, ["colloquy.v1"]));
+    deadline();
+    s.onopen = () => {
+      s.send(JSON.stringify(hello));
+      deadline();
+    };
+    s.onmessage = (event) => onMessage(event.data);
+    s.onclose = (event) => onClose(event.code);
+  }
+
+  function onMessage(data: unknown): void {
+    listen();
+    const frame = decodeFrame(data);
     if (frame === undefined) return; // a newer server's frame
     switch (frame.t) {
       case "welcome":
-        this.heartbeatMs = frame.heartbeat_ms > 0 ? frame.heartbeat_ms : defaultHeartbeatMs;
-        this.enter({ name: "resuming" });
+        barren = streaming ? barrenDials : 0; // what worked comes first the next time
+        heartbeatMs = frame.heartbeat_ms > 0 ? frame.heartbeat_ms : defaultHeartbeatMs;
+        enter({ name: "resuming" });
         break;
       case "resumed":
-        this.cancelTimer();
-        this.openedAt = this.options.runtime.now();
-        this.listen();
-        this.options.onFrame(frame); // the store is up to date before anything is sent
-        this.enter({ name: "open" });
+        cancelTimer();
+        openedAt = runtime.now();
+        listen();
+        options.onFrame(frame); // the store is up to date before anything is sent
+        enter({ name: "open" });
         return;
       case "reconnect":
-        this.options.onFrame(frame);
-        this.drop(closeNormal);
-        this.wait(frame.after_ms + this.options.runtime.random() * 500);
+        options.onFrame(frame);
+        drop(closeNormal);
+        wait(frame.after_ms + runtime.random() * 500);
         return;
       default:
     }
-    this.options.onFrame(frame);
+    options.onFrame(frame);
   }
 
-  private onClose(code: number): void {
-    this.drop(undefined);
-    if (this.openedAt > 0 && this.options.runtime.now() - this.openedAt >= stableMs) {
-      this.backoff.reset();
-      this.renewed = false;
+  function onClose(code: number): void {
+    drop(undefined);
+    if (openedAt > 0 && runtime.now() - openedAt >= stableMs) {
+      backoff.reset();
+      renewed = false;
     }
-    this.openedAt = 0;
+    openedAt = 0;
     const then = afterClose(code);
-    if (then === "stop" || (then === "renew" && this.renewed)) {
-      this.unwatch();
-      this.enter({ name: "stopped", code });
+    if (then === "stop" || (then === "renew" && renewed)) {
+      unwatch();
+      enter({ name: "stopped", code });
       return;
     }
     if (then === "renew") {
-      this.renewed = true;
-      const generation = ++this.generation;
-      this.enter({ name: "connecting" });
-      const on = () => {
-        if (generation === this.generation) this.wait(this.backoff.next());
-      };
-      this.options.renew().then(on, on);
+      renewed = true;
+      enter({ name: "connecting" });
+      const on = unlessOld(backOff);
+      options.renew().then(on, on);
       return;
     }
-    this.wait(this.backoff.next());
+    backOff();
   }
 
-  private wait(ms: number): void {
-    this.cancelTimer();
-    if (!this.options.runtime.online()) {
-      this.enter({ name: "offline" });
+  function backOff(): void {
+    wait(backoff.next());
+  }
+
+  function wait(ms: number): void {
+    cancelTimer();
+    if (!runtime.online()) {
+      enter({ name: "offline" });
       return;
     }
-    this.enter({ name: "waiting", until: this.options.runtime.now() + ms });
-    this.cancelTimer = this.options.runtime.after(ms, () => this.dial());
+    enter({ name: "waiting", until: runtime.now() + ms });
+    cancelTimer = runtime.after(ms, dial);
   }
 
   /** listen starts the watch over silence anew: a ping after the heartbeat, the end after another pause. */
-  private listen(ms = this.heartbeatMs): void {
-    this.cancelWatch();
-    if (this.openedAt === 0) return; // the handshake has a deadline of its own
-    this.cancelWatch = this.options.runtime.after(ms, () => this.ping(pongMs));
+  function listen(): void {
+    cancelWatch();
+    if (openedAt === 0) return; // the handshake has a deadline of its own
+    cancelWatch = runtime.after(heartbeatMs, () => ping(pongMs));
   }
 
-  private ping(patienceMs: number): void {
-    if (!this.send({ t: "ping" })) return;
-    this.cancelWatch();
-    this.cancelWatch = this.options.runtime.after(patienceMs, () => this.lost());
+  function ping(patienceMs: number): void {
+    if (!send({ t: "ping" })) return;
+    cancelWatch();
+    cancelWatch = runtime.after(patienceMs, lost);
   }
 
-  private deadline(ms: number): void {
-    this.cancelTimer();
-    this.cancelTimer = this.options.runtime.after(ms, () => this.lost());
+  function deadline(): void {
+    cancelTimer();
+    cancelTimer = runtime.after(dialMs, lost);
   }
 
   /** lost gives the socket up without waiting for a closing handshake, which a dead peer never answers. */
-  private lost(): void {
-    this.drop(closeNoPong);
-    this.openedAt = 0;
-    this.wait(this.backoff.next());
+  function lost(): void {
+    drop(closeNoPong);
+    openedAt = 0;
+    backOff();
   }
 
-  private drop(code: number | undefined): void {
-    this.cancelTimer();
-    this.cancelWatch();
-    this.generation++;
-    const socket = this.socket;
-    this.socket = undefined;
-    if (socket === undefined) return;
-    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    if (code !== undefined) socket.close(code);
+  function drop(code: number | undefined): void {
+    cancelTimer();
+    cancelWatch();
+    generation++;
+    const s = socket;
+    socket = undefined;
+    if (s === undefined) return;
+    s.onopen = s.onmessage = s.onclose = null;
+    if (code !== undefined) s.close(code);
   }
 
-  private onSurroundings(what: "online" | "offline" | "visible"): void {
-    const name = this.phase.name;
+  function onSurroundings(what: "online" | "offline" | "visible"): void {
+    const name = phase.name;
     if (what === "offline") {
-      if (name === "waiting") this.wait(0);
-      else if (name === "open") this.ping(probeMs);
+      if (name === "waiting") wait(0);
+      else if (name === "open") ping(probeMs);
       return;
     }
-    if (name === "open") this.ping(probeMs);
-    else if (name === "offline" || (name === "waiting" && what === "online")) this.dial();
-    else if (name === "waiting") this.wait(Math.min(this.backoff.next(), 1000));
+    if (name === "open") ping(probeMs);
+    else if (name === "offline" || (name === "waiting" && what === "online")) dial();
+    else if (name === "waiting") wait(Math.min(backoff.next(), 1000));
   }
 
-  private enter(phase: Phase): void {
-    this.phase = phase;
-    this.options.onPhase(phase);
+  function enter(next: Phase): void {
+    phase = next;
+    options.onPhase(next);
   }
 }

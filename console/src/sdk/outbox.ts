@@ -23,78 +23,72 @@ const most = 100;
  * reloads; entries leave only by settle or discard. One entry is on its way at
  * a time, because a refused or throttled message must not be overtaken.
  */
-export class Outbox {
-  private entries: Unsent[];
-  private inFlight: string | undefined;
-
-  constructor(
-    private readonly shelf: Shelf,
-    private readonly key: string,
-  ) {
-    this.entries = readEntries(shelf, key);
-  }
-
+export interface Outbox {
   /** all lists the entries in the order in which they were written. */
-  all(): readonly Unsent[] {
-    return this.entries;
-  }
-
+  all(): readonly Unsent[];
   /** add takes a new entry; false when too much is waiting already. */
-  add(entry: Unsent): boolean {
-    if (this.entries.length >= most) return false;
-    this.entries.push(entry);
-    this.save();
-    return true;
-  }
-
+  add(entry: Unsent): boolean;
   /** take gives the entry that is to be sent now, or undefined while one is on its way. */
-  take(): Unsent | undefined {
-    if (this.inFlight !== undefined) return undefined;
-    const entry = this.entries.find((e) => e.refused === undefined);
-    this.inFlight = entry?.client_id;
-    return entry;
-  }
-
-  /** settle removes an entry that the server has. */
-  settle(clientId: string): boolean {
-    if (this.inFlight === clientId) this.inFlight = undefined;
-    const before = this.entries.length;
-    this.entries = this.entries.filter((e) => e.client_id !== clientId);
-    if (this.entries.length === before) return false;
-    this.save();
-    return true;
-  }
-
-  /** refuse marks an entry that the server will never take. */
-  refuse(clientId: string, why: string): void {
-    if (this.inFlight === clientId) this.inFlight = undefined;
-    const entry = this.entries.find((e) => e.client_id === clientId);
-    if (entry === undefined) return;
-    entry.refused = why;
-    this.save();
-  }
-
-  /** again lets a refused entry go out once more, at its old place. */
-  again(clientId: string): void {
-    const entry = this.entries.find((e) => e.client_id === clientId);
-    if (entry === undefined) return;
-    delete entry.refused;
-    this.save();
-  }
-
+  take(): Unsent | undefined;
+  /** settle removes an entry that the server has; false when there is none. */
+  settle(clientId: string): boolean;
+  /** refuse marks an entry that the server will never take; without a reason it goes out once more, at its old place. */
+  refuse(clientId: string, why?: string): void;
   /** release forgets what was on its way; after a new connection it goes out again. */
-  release(): void {
-    this.inFlight = undefined;
-  }
+  release(): void;
+}
 
-  private save(): void {
+/** newOutbox makes one out of what is on the shelf under key. */
+export function newOutbox(shelf: Shelf, key: string): Outbox {
+  let entries = readEntries(shelf, key);
+  let inFlight: string | undefined;
+
+  function save(): void {
     try {
-      if (this.entries.length === 0) this.shelf.removeItem(this.key);
-      else this.shelf.setItem(this.key, JSON.stringify(this.entries));
+      if (entries.length === 0) shelf.removeItem(key);
+      else shelf.setItem(key, JSON.stringify(entries));
     } catch {
       // A full or forbidden store: the entries live on in memory until the page goes.
     }
   }
+
+  function landed(clientId: string): void {
+    if (inFlight === clientId) inFlight = undefined;
+  }
+
+  return {
+    all: () => entries,
+    add(entry) {
+      if (entries.length >= most) return false;
+      entries.push(entry);
+      save();
+      return true;
+    },
+    take() {
+      if (inFlight !== undefined) return undefined;
+      const entry = entries.find((e) => e.refused === undefined);
+      inFlight = entry?.client_id;
+      return entry;
+    },
+    settle(clientId) {
+      landed(clientId);
+      const before = entries.length;
+      entries = entries.filter((e) => e.client_id !== clientId);
+      if (entries.length === before) return false;
+      save();
+      return true;
+    },
+    refuse(clientId, why) {
+      landed(clientId);
+      for (const entry of entries) {
+        if (entry.client_id !== clientId) continue;
+        if (why === undefined) delete entry.refused;
+        else entry.refused = why;
+      }
+      save();
+    },
+    release: () => (inFlight = undefined),
+  };
 }
 
 function readEntries(shelf: Shelf, key: string): Unsent[] {
@@ -107,12 +101,8 @@ function readEntries(shelf: Shelf, key: string): Unsent[] {
 }
 
 function isUnsent(value: unknown): value is Unsent {
-  if (typeof value !== "object" || value === null) return false;
-  const e = value as Partial<Record<keyof Unsent, unknown>>;
-  return (
-    typeof e.client_id === "string" && typeof e.text === "string" && typeof e.at === "string" &&
-    (e.kind === "message" || e.kind === "note")
-  );
+  const e = value as Partial<Record<keyof Unsent, unknown>> | null;
+  return [e?.client_id, e?.kind, e?.text, e?.at].every((field) => typeof field === "string");
 }
 
 /** memoryShelf stands in where the browser refuses storage to an embedded page. */

@@ -1,10 +1,10 @@
+import { newStream } from "./stream.ts";
+
 /** The part of WebSocket that a link needs. */
 export interface Socket {
-  readonly readyState: number;
   onopen: (() => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  onerror: (() => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
   send(data: string): void;
   close(code?: number, reason?: string): void;
 }
@@ -15,6 +15,8 @@ export interface Runtime {
   random: () => number;
   after(ms: number, run: () => void): () => void;
   dial(url: string, protocols: string[]): Socket;
+  /** stream makes a socket out of server-sent events and posts below an address. */
+  stream(base: string): Socket;
   online(): boolean;
   /** watch reports that the network came, went, or that the page is looked at again. */
   watch(on: (what: "online" | "offline" | "visible") => void): () => void;
@@ -29,20 +31,16 @@ export const browserRuntime: Runtime = {
     return () => clearTimeout(id);
   },
   dial: (url, protocols) => new WebSocket(url, protocols) as unknown as Socket,
+  stream: newStream,
   online: () => navigator.onLine,
   watch(on) {
-    const online = () => on("online");
-    const offline = () => on("offline");
-    const visible = () => {
+    const gone = new AbortController();
+    const { signal } = gone;
+    addEventListener("online", () => on("online"), { signal });
+    addEventListener("offline", () => on("offline"), { signal });
+    document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") on("visible");
-    };
-    addEventListener("online", online);
-    addEventListener("offline", offline);
-    document.addEventListener("visibilitychange", visible);
-    return () => {
-      removeEventListener("online", online);
-      removeEventListener("offline", offline);
-      document.removeEventListener("visibilitychange", visible);
-    };
+    }, { signal });
+    return () => gone.abort();
   },
 };

@@ -1,3 +1,4 @@
+import type { Book } from "./book.ts";
 import type { EventFrame, Summary } from "./frames.ts";
 import { emptyHead, foldHead } from "./head.ts";
 import type { Timeline } from "./timeline.ts";
@@ -7,7 +8,7 @@ import { emptyTimeline, foldTimeline } from "./timeline.ts";
  * Store folds the events of all conversations a client follows. Heads exist
  * for every conversation it has heard of, timelines for those it can read.
  */
-export class Store {
+export class Store implements Book {
   readonly heads = new Map<string, Summary>();
   readonly lines = new Map<string, Timeline>();
   epoch = "";
@@ -43,8 +44,12 @@ export class Store {
     return Object.fromEntries([...this.lines].map(([id, line]) => [id, line.version]));
   }
 
-  /** clear forgets everything; the server's epoch has changed. */
-  clear(): void {
+  /** forget drops the timeline of a conversation, or everything when the server's epoch has changed. */
+  forget(conversationId?: string): void {
+    if (conversationId !== undefined) {
+      this.lines.delete(conversationId);
+      return;
+    }
     this.heads.clear();
     this.lines.clear();
   }

@@ -1,12 +1,15 @@
-import { Client } from "../sdk/client.ts";
+import type { Client } from "../sdk/client.ts";
+import { newClient } from "../sdk/client.ts";
 import type { EventFrame, Party, ServerFrame } from "../sdk/frames.ts";
 import { browserShelf } from "../sdk/outbox.ts";
 import { browserRuntime } from "../sdk/runtime.ts";
+import { Store } from "../sdk/store.ts";
 import { unreadOf } from "../sdk/timeline.ts";
 import { emptyHead } from "../sdk/head.ts";
 import { entryOf, place } from "../sdk/history.ts";
 import type { Phase } from "../sdk/link.ts";
-import { Refused, VisitorSession } from "../sdk/visitor.ts";
+import { Refused } from "../sdk/session.ts";
+import { VisitorSession } from "../sdk/visitor.ts";
 import { Composer } from "../ui/composer.ts";
 import { fill, h, show, write } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
@@ -28,7 +31,7 @@ class WidgetFrame {
   private readonly lang = pickLang(this.params.get("lang"));
   private readonly words = wordsOf(this.lang);
   private readonly session: VisitorSession;
-  private readonly client: Client;
+  private readonly client: Client<Store>;
   private readonly thread: Thread;
   private readonly composer: Composer;
   private readonly bridge: Bridge<ToFrame, ToHost> | undefined;
@@ -53,8 +56,10 @@ class WidgetFrame {
     const theme = this.params.get("theme");
     if (theme === "dark" || theme === "light") document.documentElement.dataset["theme"] = theme;
     this.session = new VisitorSession("", inbox, shelf);
-    this.client = new Client({
+    this.client = newClient({
       url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/widget/ws`,
+      streamBase: "/v1/widget",
+      store: new Store(),
       runtime: browserRuntime,
       shelf,
       outboxKey: `colloquy.outbox.${inbox}`,

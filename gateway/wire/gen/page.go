@@ -48,6 +48,23 @@ A visitor's connection follows the visitor's conversation by itself, from the ve
 
 Typing, presence and queue positions are worth nothing a second later: a client that reads slowly
 misses some. One that is slower still is closed with 3008 and resumes.
+
+## Where WebSockets are blocked
+
+Some networks let no WebSocket through. A visitor's client then reads the same frames as server-sent
+events, and posts its own one by one. Both take the visitor's token as ` + "`Authorization: Bearer`" + `, both have the
+limits of a socket, and a page of an origin on the inbox's list may call them.
+
+` + "`GET /v1/widget/events`" + ` answers with ` + "`text/event-stream`" + `. The first frames are ` + "`welcome`" + `, what was missed,
+and ` + "`resumed`" + `; there is no ` + "`hello`" + `. Each ` + "`data:`" + ` line is one frame. An event's ` + "`id:`" + ` is the client's place, and the
+request header ` + "`Last-Event-ID`" + ` goes on behind it: ` + "`<epoch>/<conversation>:<seq>`" + `, with a comma before each further
+conversation, 8 at most. A comment comes when nothing else has for 25 seconds. A stream that the server ends says why: its last
+event is ` + "`event: close`" + ` with ` + "`{\"code\":3001,\"reason\":\"…\"}`" + `, by the table of close codes. The token goes into a header, so read
+the stream with ` + "`fetch`" + `; ` + "`EventSource`" + ` can send none.
+
+` + "`POST /v1/widget/frames`" + ` takes one frame as ` + "`application/json`" + `, 32 KiB at most: ` + "`message.send`, `read`, `delivered`, `typing`,\n`handover` or `ping`" + `. The answer is
+the frame that a socket would have brought – ` + "`ack`, `done`, `pong`" + `, or ` + "`error`" + ` with the status of its problem – and 204 when there is
+none. A post belongs to no stream, so any node of a cluster takes it.
 `
 
 func page(src *sources) []byte {
