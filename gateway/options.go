@@ -41,6 +41,7 @@ type Options struct {
 	Epoch           string               // names the incarnation of the log; a client's cursor of another one is refused
 	InsecureIngress conversation.InboxID // takes webhook messages without a credential into this inbox; empty = refuse them
 	TrustedProxies  []netip.Prefix       // peers whose X-Forwarded-For and X-Forwarded-Proto count; none = nobody's
+	Loops           int                  // event loops that serve the sockets; 0 = one for each processor, below zero = none, every socket has goroutines
 	Limits          Limits
 }
 

@@ -96,7 +96,11 @@ func (p *presences) set(id conversation.AgentID, s conversation.Presence, now ti
 	if known == nil || known.state == s {
 		return change{}, false
 	}
-	known.state, known.chosen = s, now.UTC().Truncate(time.Millisecond)
+	chosen := now.UTC().Truncate(time.Millisecond)
+	if !chosen.After(known.chosen) { // of the same millisecond, or by a clock that is ahead
+		chosen = known.chosen.Add(time.Millisecond)
+	}
+	known.state, known.chosen = s, chosen
 	return change{agent: known.agent, state: s, chosen: known.chosen}, true
 }
 

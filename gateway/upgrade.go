@@ -52,12 +52,16 @@ func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request, s side) er
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		return err
 	}
-	if !g.byPeer.enter(peer, g.limits.ConnectionsPerIP) {
+	place := g.byPeer.enter(peer, g.limits.ConnectionsPerIP)
+	if place == nil {
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		return conversation.Refuse(conversation.CodeRateLimited, "this address has as many connections as it may")
 	}
-	if err := g.takeOver(w, r, s, who); err != nil {
-		g.byPeer.leave(peer)
+	c := newConn(g, s)
+	c.peer, c.opening.claimed, c.opening.origin = place, who, r.Header.Get("Origin")
+	c.opening.sameOri = c.opening.origin != "" && g.sameOrigin(r, c.opening.origin)
+	if err := c.takeOver(w, r); err != nil {
+		g.byPeer.leave(place)
 		return err
 	}
 	return nil
@@ -148,21 +152,13 @@ func (g *Gateway) identify(r *http.Request, s side, token string) (*identity, er
 		if token == "" {
 			return nil, nil //nolint:nilnil // nobody yet
 		}
-		v, err := g.checkVisitor(token, now)
-		if err != nil {
-			return nil, err
-		}
-		return &identity{visitor: v}, nil
+		return g.identifyVisitor(token, now)
 	}
 	if origin != "" && !g.sameOrigin(r, origin) {
 		return nil, conversation.Refuse(conversation.CodeOrigin, "the console connects from its own host only")
 	}
 	if token != "" {
-		a, err := g.checkBearer(token, now)
-		if err != nil {
-			return nil, err
-		}
-		return &identity{agent: a}, nil
+		return g.identifyAgent(token, now)
 	}
 	cookie := g.sessionCookie(r)
 	if cookie == "" || origin == "" {
@@ -178,25 +174,27 @@ func (g *Gateway) identify(r *http.Request, s side, token string) (*identity, er
 }
 
 // takeOver makes the request's connection a WebSocket.
-func (g *Gateway) takeOver(w http.ResponseWriter, r *http.Request, s side, who *identity) error {
+func (c *conn) takeOver(w http.ResponseWriter, r *http.Request) error {
+	g := c.gw
 	raw, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return fmt.Errorf("take the connection over: %w", err)
 	}
-	c := newConn(g, raw, s)
-	c.peer, c.origin = g.peerOf(r), r.Header.Get("Origin")
-	c.sameOri = c.origin != "" && g.sameOrigin(r, c.origin)
-	c.claimed = who
 	first, err := buffered(rw.Reader)
 	if err == nil {
-		err = g.admit(c)
+		c.link, err = g.group.Adopt(raw, c)
+	}
+	if err == nil {
+		if err = g.admit(c); err != nil {
+			defer c.link.Abort()
+		}
 	}
 	if err != nil {
 		// The response writer is gone with the hijack; answer by hand.
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		writeRawProblem(raw, g.problem(err, ""))
 		_ = raw.Close()
-		g.byPeer.leave(prefixOf(c.peer))
+		g.byPeer.leave(c.peer)
 		return nil
 	}
 	boundSendBuffer(raw, g.limits.SendBufferBytes)
@@ -206,13 +204,24 @@ func (g *Gateway) takeOver(w http.ResponseWriter, r *http.Request, s side, who *
 	if p := r.Header.Values("Sec-WebSocket-Protocol"); len(p) > 0 {
 		r.Header.Set("Sec-WebSocket-Protocol", strings.Join(p, ", "))
 	}
-	if err := c.upgrade(r, first); err != nil {
-		_ = raw.Close()
-		g.forget(c)
+	if err := g.shakeHands(raw, r); err != nil {
+		c.link.Abort()
 		return nil //nolint:nilerr // the peer is gone, there is nobody to tell
 	}
 	g.metrics.handshakes.WithLabelValues("upgraded").Inc()
+	c.link.Start(first)
 	return nil
+}
+
+// shakeHands answers the request. The library's connection is not needed any
+// more then: a codec reads.
+func (g *Gateway) shakeHands(raw net.Conn, r *http.Request) error {
+	up := g.upgrader
+	if r.Header.Get("Sec-WebSocket-Protocol") != "" {
+		up = g.upgraderWithProtocol
+	}
+	_, err := up.UpgradeFromConn(raw, nil, r)
+	return err
 }
 
 // boundSendBuffer keeps a client that does not read from costing megabytes of

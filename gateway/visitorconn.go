@@ -129,16 +129,16 @@ func (c *conn) tell(t TypingChange) {
 
 // mayType thins typing out; that it stopped passes once.
 func (c *conn) mayType(f *wire.Typing) bool {
-	now := time.Now()
+	now := max(c.gw.group.Now(), 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.On && now.Sub(c.mu.typedAt) < typingEvery || !f.On && c.mu.typedAt.IsZero() {
+	if f.On && c.mu.typed != 0 && now.Sub(c.mu.typed) < typingEvery || !f.On && c.mu.typed == 0 {
 		return false
 	}
 	if f.On {
-		c.mu.typedAt = now
+		c.mu.typed = now
 	} else {
-		c.mu.typedAt = time.Time{}
+		c.mu.typed = 0
 	}
 	return true
 }

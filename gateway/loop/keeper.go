@@ -1,0 +1,124 @@
+package loop
+
+import "sync"
+
+// keeper keeps time for the connections that have no loop.
+//
+// Concurrency: safe for all; handlers are called outside the lock.
+type keeper struct {
+	g       *Group
+	buffers bufferPool
+
+	mu struct {
+		sync.Mutex
+		streams []*stream // by slot
+		heard   []Time    // by slot
+		free    []int32
+		wheel   *wheel
+		closed  bool
+	}
+}
+
+func newKeeper(g *Group) *keeper {
+	k := &keeper{g: g}
+	k.mu.wheel = newWheel(g.o.Tick)
+	return k
+}
+
+func (k *keeper) enter(s *stream) {
+	now := k.g.Now()
+	k.place(s, now)
+	s.Arm(s.h.Due(now, now))
+}
+
+func (k *keeper) place(s *stream, now Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if n := len(k.mu.free); n > 0 {
+		s.slot, k.mu.free = k.mu.free[n-1], k.mu.free[:n-1]
+	} else {
+		s.slot = int32(len(k.mu.streams)) //nolint:gosec // bounded by the open files
+		k.mu.streams, k.mu.heard = append(k.mu.streams, nil), append(k.mu.heard, 0)
+	}
+	k.mu.streams[s.slot], k.mu.heard[s.slot] = s, now
+	k.mu.wheel.grow(s.slot)
+	if k.mu.closed {
+		_ = s.nc.Close()
+	}
+}
+
+func (k *keeper) leave(s *stream) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mu.streams[s.slot] = nil
+	k.mu.wheel.due[s.slot] = 0
+	k.mu.free = append(k.mu.free, s.slot)
+}
+
+func (k *keeper) hear(s *stream, now Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mu.heard[s.slot] = now
+}
+
+func (k *keeper) arm(s *stream, at Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s.slot >= 0 && k.mu.streams[s.slot] == s {
+		k.mu.wheel.arm(s.slot, at.Sub(k.g.Now()))
+	}
+}
+
+// turn tells the handlers whose time has come.
+func (k *keeper) turn(now Time) {
+	for _, s := range k.takeDue() {
+		k.tell(s, now)
+	}
+}
+
+func (k *keeper) takeDue() []*stream {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var due []*stream
+	k.mu.wheel.advance(k.mu.wheel.tickOf(k.g.age()), func(slot int32) {
+		if s := k.mu.streams[slot]; s != nil {
+			due = append(due, s)
+		}
+	})
+	return due
+}
+
+func (k *keeper) tell(s *stream, now Time) {
+	defer s.rescue()
+	k.mu.Lock()
+	heard, here := k.mu.heard[s.slot], k.mu.streams[s.slot] == s
+	k.mu.Unlock()
+	if here {
+		s.Arm(s.h.Due(now, heard))
+	}
+}
+
+// abortAll ends every connection, also those that still come.
+func (k *keeper) abortAll() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mu.closed = true
+	for _, s := range k.mu.streams {
+		if s != nil {
+			_ = s.nc.Close()
+		}
+	}
+}
+
+// bufferPool lends the buffers of the writers.
+type bufferPool struct{ pool sync.Pool }
+
+func (p *bufferPool) get() *[]byte {
+	if b, ok := p.pool.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, streamWriteBytes)
+	return &b
+}
+
+func (p *bufferPool) put(b *[]byte) { p.pool.Put(b) }
