@@ -35,25 +35,32 @@ func (s side) String() string {
 // There are many of them, and most are idle: what only some need, or need for a
 // while, is behind pointers that are nil otherwise. TestConnIsSmall keeps watch.
 type conn struct {
-	gw     *Gateway
-	link   loop.Conn
-	name   uint64 // names the connection in logs and in welcome
-	peer   *tally // of the address
-	who    atomic.Pointer[identity]
-	opened loop.Time
-
-	closing  atomic.Uint32 // the close code that was chosen
-	closedAt atomic.Uint32 // loop.Time
-	since    atomic.Uint32 // loop.Time when something incomplete began; zero = nothing has
-	inFlight atomic.Int32
-	working  atomic.Uint32 // a stage of work
+	gw   *Gateway
+	link loop.Conn
+	name uint64 // names the connection in logs and in welcome
+	peer *tally // of the address
+	who  atomic.Pointer[identity]
+	next *conn // in the hub, guarded there
 
 	// touched by the methods of loop.Handler only
 
 	opening *opening // until hello
 	bucket  bucket32
 	framer  framer
-	pinged  loop.Time // touched by Due only; zero = since something was heard, no ping was sent
+	pinged  loop.Time // zero = since something was heard, no ping was sent
+
+	opened   loop.Time
+	closing  atomic.Uint32 // the close code that was chosen
+	closedAt atomic.Uint32 // loop.Time
+	since    atomic.Uint32 // loop.Time when something incomplete began; zero = nothing has
+	inFlight atomic.Int32
+	working  atomic.Uint32 // a stage of work
+	index    int32         // in Gateway.mu.conns, guarded there
+	typed    loop.Time     // when typing was passed on last; zero = it has stopped; guarded by mu
+
+	side      side
+	held      bool // a frame is being worked on, those behind it wait; as pinged
+	reachable bool // guarded by the hub
 
 	out outQueue
 
@@ -62,15 +69,7 @@ type conn struct {
 		follows *follow                     // linked
 		current conversation.ConversationID // visitors: the conversation they are in
 		desk    *desk                       // agents
-		typed   loop.Time                   // when typing was passed on last; zero = it has stopped
 	}
-
-	next  *conn // in the hub, guarded there
-	index int32 // in Gateway.mu.conns, guarded there
-
-	side      side
-	held      bool // a frame is being worked on, those behind it wait; touched by loop.Handler's methods only
-	reachable bool // guarded by the hub
 }
 
 // opening is what is needed until hello.

@@ -132,13 +132,13 @@ func (c *conn) mayType(f *wire.Typing) bool {
 	now := max(c.gw.group.Now(), 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.On && c.mu.typed != 0 && now.Sub(c.mu.typed) < typingEvery || !f.On && c.mu.typed == 0 {
+	if f.On && c.typed != 0 && now.Sub(c.typed) < typingEvery || !f.On && c.typed == 0 {
 		return false
 	}
 	if f.On {
-		c.mu.typed = now
+		c.typed = now
 	} else {
-		c.mu.typed = 0
+		c.typed = 0
 	}
 	return true
 }
