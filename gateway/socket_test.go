@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,109 +13,6 @@ import (
 	"github.com/colloquyhq/colloquy/gateway/loop"
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
-
-// TestRFC6455 breaks and keeps the rules of the protocol, one connection each.
-// Whatever one connection does, another that was open before goes on.
-func TestRFC6455(t *testing.T) {
-	t.Parallel()
-	h := start(t, func(o *Options) { o.Limits.PartTimeout = 2 * time.Second })
-	witness := h.visitor(conversation.ContactID{1}, hello)
-	witness.expect("welcome")
-	ping := func(s string) []byte { return maskedFrame(bitFin|opPing, []byte(s)) }
-	closing := func(p ...byte) []byte { return maskedFrame(bitFin|opClose, p) }
-	code := func(n uint16, reason string) []byte {
-		return closing(append(binary.BigEndian.AppendUint16(nil, n), reason...)...)
-	}
-	pong := text(`{"t":"ping","ref":"x"}`)
-	long := func(n int) []byte {
-		const head, tail = `{"t":"ping","ref":"x","pad":"`, `"}`
-		return text(head + strings.Repeat("p", n-len(head)-len(tail)) + tail)
-	}
-	crash := []byte{0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}
-	tests := []struct {
-		name string
-		send [][]byte
-		code int // zero = stays open and answers x
-	}{
-		{"text", [][]byte{pong}, 0},
-		{"text in single bytes", chop(pong, 1), 0},
-		{"two frames in one write", [][]byte{append(append([]byte(nil), ping("1")...), pong...)}, 0},
-		{"frame split over frames", [][]byte{pong[:3], append(append([]byte(nil), pong[3:]...), ping("")...)}, 0},
-		{"length 126", [][]byte{long(126)}, 0},
-		{"length 125", [][]byte{long(125)}, 0},
-		{"length 127", [][]byte{long(127)}, 0},
-		{"length 4097", [][]byte{long(4097)}, 0},
-		{"length at the limit", [][]byte{long(32 << 10)}, 0},
-		{"length over the limit", [][]byte{long(32<<10 + 1)}, 1009},
-		{"fragments", [][]byte{maskedFrame(opText, []byte(`{"t":"pi`)), maskedFrame(opContinuation, []byte(`ng","re`)), maskedFrame(bitFin|opContinuation, []byte(`f":"x"}`))}, 0},
-		{"fragments with a ping inside", [][]byte{maskedFrame(opText, []byte(`{"t":"ping"`)), ping("in"), maskedFrame(bitFin|opContinuation, []byte(`,"ref":"x"}`))}, 0},
-		{"fragments in single bytes", chop(append(maskedFrame(opText, []byte(`{"t":"ping"`)), maskedFrame(bitFin|opContinuation, []byte(`,"ref":"x"}`))...), 1), 0},
-		{"empty fragments", [][]byte{maskedFrame(opText, nil), maskedFrame(opContinuation, nil), maskedFrame(bitFin|opContinuation, []byte(`{"t":"ping","ref":"x"}`))}, 0},
-		{"fragments over the limit together", [][]byte{maskedFrame(opText, bytes.Repeat([]byte("x"), 20<<10)), maskedFrame(opContinuation, bytes.Repeat([]byte("x"), 20<<10))}, 1009},
-		{"continuation without a beginning", [][]byte{maskedFrame(bitFin|opContinuation, []byte("x"))}, 1002},
-		{"new message inside a message", [][]byte{maskedFrame(opText, []byte("x")), pong}, 1002},
-		{"ping 125", [][]byte{ping(strings.Repeat("p", 125)), pong}, 0},
-		{"ping 126", [][]byte{ping(strings.Repeat("p", 126))}, 1002},
-		{"fragmented ping", [][]byte{maskedFrame(opPing, nil)}, 1002},
-		{"unsolicited pong", [][]byte{maskedFrame(bitFin|opPong, []byte("p")), pong}, 0},
-		{"rsv1", [][]byte{maskedFrame(bitFin|0x40|opText, []byte("x"))}, 1002},
-		{"rsv2", [][]byte{maskedFrame(bitFin|0x20|opText, []byte("x"))}, 1002},
-		{"rsv3 on a ping", [][]byte{maskedFrame(bitFin|0x10|opPing, nil)}, 1002},
-		{"reserved opcode 3", [][]byte{maskedFrame(bitFin|3, nil)}, 1002},
-		{"reserved opcode 7", [][]byte{maskedFrame(bitFin|7, nil)}, 1002},
-		{"reserved opcode 11", [][]byte{maskedFrame(bitFin|11, nil)}, 1002},
-		{"reserved opcode 15", [][]byte{maskedFrame(bitFin|15, nil)}, 1002},
-		{"no mask", [][]byte{{bitFin | opText, 1, 'x'}}, 1002},
-		{"binary", [][]byte{maskedFrame(bitFin|opBinary, []byte("x"))}, 1003},
-		{"length with bit 63", [][]byte{crash}, 1003},
-		{"text length with bit 63", [][]byte{append([]byte{0x81}, crash[1:]...)}, 1002},
-		{"claimed length 1 TB", [][]byte{{0x81, 0xFF, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, 1009},
-		{"long form of a short length", [][]byte{{0x81, 0x80 | 126, 0, 1, 0, 0, 0, 0, 'x'}}, 1002},
-		{"longest form of a short length", [][]byte{{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 'x'}}, 1002},
-		{"invalid utf-8", [][]byte{maskedFrame(bitFin|opText, []byte("{\"t\":\"\xff\"}"))}, 1007},
-		{"utf-8 cut by fragments", [][]byte{maskedFrame(opText, []byte("{\"t\":\"ping\",\"ref\":\"x\",\"p\":\"\xe4\xbd")), maskedFrame(bitFin|opContinuation, []byte("\xa0\"}"))}, 0},
-		{"close", [][]byte{closing()}, 1005},
-		{"close 1000", [][]byte{code(1000, "bye")}, 1000},
-		{"close 3000", [][]byte{code(3000, "")}, 3000},
-		{"close 4999", [][]byte{code(4999, "")}, 4999},
-		{"close 999", [][]byte{code(999, "")}, 1002},
-		{"close 1005", [][]byte{code(1005, "")}, 1002},
-		{"close 1006", [][]byte{code(1006, "")}, 1002},
-		{"close 1016", [][]byte{code(1016, "")}, 1002},
-		{"close 2999", [][]byte{code(2999, "")}, 1002},
-		{"close with one byte", [][]byte{closing(3)}, 1002},
-		{"close with bad utf-8", [][]byte{code(1000, "\xff")}, 1007},
-		{"data after close", [][]byte{code(1000, ""), pong}, 1000},
-		{"frame that never ends", [][]byte{pong[:8]}, 1002},
-		{"message that never ends", [][]byte{maskedFrame(opText, []byte("x"))}, 1002},
-		{"rubbish", [][]byte{[]byte("GET / HTTP/1.1\r\n\r\n")}, 1002},
-	}
-	for i, tc := range tests {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			c := dialRaw(t, h.addr, "/v1/widget/ws", "Sec-WebSocket-Protocol: colloquy.v1, t."+h.visitorToken("shop", conversation.ContactID{2, byte(i)}))
-			c.say(hello)
-			c.expect("welcome")
-			c.raw(tc.send...)
-			if tc.code != 0 {
-				if got := c.closeCode(); got != tc.code {
-					t.Errorf("closed with %d, want %d", got, tc.code)
-				}
-				c.gone()
-				return
-			}
-			if m := c.expect("pong"); m.str("ref") != "x" {
-				t.Errorf("answer %v, want pong x", m)
-			}
-		})
-	}
-	t.Cleanup(func() {
-		witness.say(`{"t":"ping","ref":"still"}`)
-		if m := witness.expect("pong"); m.str("ref") != "still" {
-			t.Errorf("the witness got %v", m)
-		}
-	})
-}
 
 func chop(b []byte, n int) [][]byte {
 	var out [][]byte

@@ -1,6 +1,9 @@
 package loop
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // keeper keeps time for the connections that have no loop.
 //
@@ -8,6 +11,7 @@ import "sync"
 type keeper struct {
 	g       *Group
 	buffers bufferPool
+	present sync.WaitGroup // streams that came before the end
 
 	mu struct {
 		sync.Mutex
@@ -27,11 +31,14 @@ func newKeeper(g *Group) *keeper {
 
 func (k *keeper) enter(s *stream) {
 	now := k.g.Now()
-	k.place(s, now)
+	if !k.place(s, now) {
+		_ = s.nc.Close()
+	}
 	s.Arm(s.h.Due(now, now))
 }
 
-func (k *keeper) place(s *stream, now Time) {
+// place gives a stream its slot; false when it comes too late to be served.
+func (k *keeper) place(s *stream, now Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if n := len(k.mu.free); n > 0 {
@@ -42,12 +49,18 @@ func (k *keeper) place(s *stream, now Time) {
 	}
 	k.mu.streams[s.slot], k.mu.heard[s.slot] = s, now
 	k.mu.wheel.grow(s.slot)
-	if k.mu.closed {
-		_ = s.nc.Close()
+	if s.late = k.mu.closed; !s.late {
+		k.present.Add(1)
 	}
+	return !s.late
 }
 
+// leave frees the slot of a stream that has ended.
 func (k *keeper) leave(s *stream) {
+	s.h.Gone()
+	if !s.late {
+		k.present.Done()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.mu.streams[s.slot] = nil
@@ -98,16 +111,19 @@ func (k *keeper) tell(s *stream, now Time) {
 	}
 }
 
-// abortAll ends every connection, also those that still come.
+// abortAll ends every connection, also those that still come, and waits for
+// those that were there.
 func (k *keeper) abortAll() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.mu.closed = true
-	for _, s := range k.mu.streams {
+	streams := slices.Clone(k.mu.streams)
+	k.mu.Unlock()
+	for _, s := range streams {
 		if s != nil {
-			_ = s.nc.Close()
+			s.Abort()
 		}
 	}
+	k.present.Wait()
 }
 
 // bufferPool lends the buffers of the writers.

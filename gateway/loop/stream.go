@@ -21,6 +21,7 @@ type stream struct {
 	h    Handler
 	nc   net.Conn
 	slot int32 // in the keeper
+	late bool  // it came after the end
 
 	resumec chan struct{} // one resume waits at most
 	donec   chan struct{} // closed when nothing can be written any more
@@ -171,7 +172,6 @@ func (s *stream) leave() {
 	_ = s.nc.Close()
 	s.noMore()
 	s.g.keep.leave(s)
-	s.h.Gone()
 }
 
 // Flush implements [Conn].
