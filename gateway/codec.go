@@ -41,10 +41,10 @@ type codec struct {
 	next  func() (struct{}, bool)
 	stop  func()
 
-	client *conn       // whose frames are being read
-	now    loop.Time   // when they came
-	in     []byte      // what the client has sent
-	frames []byte      // whole frames that are being handed out
+	client *conn     // whose frames are being read
+	now    loop.Time // when they came
+	in     []byte    // what the client has sent
+	frames []byte    // whole frames that are being handed out
 	reader *bufio.Reader
 }
 
@@ -108,7 +108,12 @@ func (k *codec) Read(p []byte) (int, error) {
 // advance takes the client's next frame; false when there is none to take now.
 func (k *codec) advance() bool {
 	c := k.client
-	if c == nil || c.held || c.isClosing() {
+	if c == nil || c.held || c.isClosing() || len(k.in) == 0 {
+		return false
+	}
+	if c.out.block(&k.gw.outRules) { // who does not read the answers is not read either
+		c.held = true
+		c.link.Hold()
 		return false
 	}
 	frames, used, code := c.framer.next(k.in, c.maxMessage(), &k.gw.parts)

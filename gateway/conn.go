@@ -59,7 +59,7 @@ type conn struct {
 	typed    loop.Time     // when typing was passed on last; zero = it has stopped; guarded by mu
 
 	side      side
-	held      bool // a frame is being worked on, those behind it wait; as pinged
+	held      bool // what comes has to wait: a frame is being worked on, or the answers are not read; as pinged
 	reachable bool // guarded by the hub
 
 	out outQueue
@@ -193,7 +193,11 @@ func (c *conn) Output(buf []byte) ([]byte, loop.State) {
 }
 
 // Wrote implements [loop.Handler].
-func (c *conn) Wrote(n int) { c.out.wrote(n, &c.gw.outRules) }
+func (c *conn) Wrote(n int) {
+	if c.out.wrote(n, &c.gw.outRules) {
+		c.link.Resume()
+	}
+}
 
 // Gone implements [loop.Handler].
 func (c *conn) Gone() {

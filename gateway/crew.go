@@ -75,6 +75,13 @@ func (w *crew) shift() func() {
 	return work
 }
 
+// waiting is how much waits for its turn.
+func (w *crew) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.mu.waiting) - w.mu.head
+}
+
 // outside waits for something else than this node while others of the crew
 // work. Only the crew may call it.
 func (w *crew) outside(wait func()) {

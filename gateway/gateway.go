@@ -203,9 +203,21 @@ func (g *Gateway) Server() *http.Server {
 	}
 }
 
+// Guard makes a listener go on when the process has no descriptor left: who
+// connects then is sent away at once, and counted.
+//
+// Errors: those of the operating system when there is no descriptor now.
+func (g *Gateway) Guard(ln net.Listener) (net.Listener, error) {
+	return loop.NewListener(ln, g.metrics.shed.Inc)
+}
+
 // Serve answers on ln until ctx ends. It does not end connections that were
 // upgraded; [Gateway.Drain] does.
 func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
+	ln, err := g.Guard(ln)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
 	srv := g.Server()
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limits.RequestTimeout)
@@ -215,7 +227,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 		}
 	})
 	defer stop()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err = srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return nil

@@ -64,6 +64,7 @@ type outQueue struct {
 		backlog *backlog // nil = nothing waits
 		signals *signals // nil = nobody waits
 		told    bool     // whoever writes knows that something waits, or will look
+		blocks  bool     // whoever reads waits for room
 		closed  bool     // nothing more is taken
 		done    bool     // the last byte has been written, or nothing can be
 	}
@@ -229,26 +230,40 @@ func (q *outQueue) take(buf []byte) ([]byte, loop.State) {
 	return out, loop.Drained
 }
 
-// wrote accounts for bytes that have left.
-func (q *outQueue) wrote(n int, r *outRules) {
+// block reports whether too much waits to produce more. Then wrote will tell
+// when to go on.
+func (q *outQueue) block(r *outRules) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.blocks = q.mu.backlog != nil && q.mu.backlog.bytes > r.soft
+	return q.mu.blocks
+}
+
+// wrote accounts for bytes that have left. It reports whether who was blocked
+// may go on.
+func (q *outQueue) wrote(n int, r *outRules) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	b := q.mu.backlog
 	if b == nil {
-		return // given up meanwhile
+		return false // given up meanwhile
 	}
 	b.advance(n)
-	if b.bytes <= r.soft/2 {
+	room := b.bytes <= r.soft/2
+	if room {
 		q.wake()
 	}
+	goOn := room && q.mu.blocks
+	q.mu.blocks = q.mu.blocks && !room
 	if len(b.frames) > 0 {
 		q.mu.told = true // whoever writes goes on by itself
-		return
+		return goOn
 	}
 	r.pool.put(b)
 	if q.mu.backlog = nil; q.mu.closed {
 		q.finish()
 	}
+	return goOn
 }
 
 func (b *backlog) advance(n int) {
@@ -356,4 +371,3 @@ func (p *backlogPool) put(b *backlog) {
 		p.pool.Put(b)
 	}
 }
-

@@ -17,6 +17,8 @@ func (g *Gateway) sweep(now time.Time) {
 			c.close(code)
 		}
 	})
+	g.metrics.observeLoops(g.group.Load())
+	g.metrics.crewWaiting.Set(float64(g.crew.waiting()))
 	g.handshakesByPeer.sweep(now)
 	g.loginsByPeer.sweep(now)
 	g.loginsByAccount.sweep(now)

@@ -182,7 +182,9 @@ func (c *conn) takeOver(w http.ResponseWriter, r *http.Request) error {
 	}
 	first, err := buffered(rw.Reader)
 	if err == nil {
-		c.link, err = g.group.Adopt(raw, c)
+		if c.link, err = g.group.Adopt(raw, c); err != nil {
+			err = &conversation.Error{Code: conversation.CodeOverloaded, Detail: "this node has no room for another connection", Err: err}
+		}
 	}
 	if err == nil {
 		if err = g.admit(c); err != nil {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 )
 
@@ -20,7 +19,7 @@ import (
 type Listener struct {
 	net.Listener
 
-	shed atomic.Uint64
+	shed func()
 
 	mu struct {
 		sync.Mutex
@@ -29,19 +28,17 @@ type Listener struct {
 	}
 }
 
-// NewListener puts a reserve beside a listener.
+// NewListener puts a reserve beside a listener. shed is called for every
+// connection that is closed for want of a descriptor.
 //
 // Errors: those of the operating system when there is not even one descriptor.
-func NewListener(ln net.Listener) (*Listener, error) {
-	l := &Listener{Listener: ln}
+func NewListener(ln net.Listener, shed func()) (*Listener, error) {
+	l := &Listener{Listener: ln, shed: shed}
 	if err := l.refill(); err != nil {
 		return nil, fmt.Errorf("keep a descriptor in reserve: %w", err)
 	}
 	return l, nil
 }
-
-// Shed says how many connections were closed for want of a descriptor.
-func (l *Listener) Shed() uint64 { return l.shed.Load() }
 
 // Accept implements [net.Listener].
 func (l *Listener) Accept() (net.Conn, error) {
@@ -64,7 +61,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 				return c, nil
 			}
 			_ = c.Close()
-			l.shed.Add(1)
+			l.shed()
 		}
 		_ = l.refill() // or later
 		if err != nil && !isOutOfFiles(err) {

@@ -20,12 +20,12 @@ const (
 type traits uint8
 
 const (
-	reading traits = 1 << iota // epoll tells of bytes
-	roomy                      // epoll tells of room
-	writing                    // the kernel's buffer is full
-	held                       // the handler wants no bytes
-	ended                      // the other side sends no more
-	lingering                  // all is written and said so; the other side has to end
+	reading   traits = 1 << iota // epoll tells of bytes
+	roomy                        // epoll tells of room
+	writing                      // the kernel's buffer is full
+	held                         // the handler wants no bytes
+	ended                        // the other side sends no more
+	lingering                    // all is written and said so; the other side has to end
 	gone
 )
 
