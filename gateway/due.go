@@ -86,7 +86,7 @@ func (c *conn) heartbeat(now, heard loop.Time) (loop.Time, bool) {
 func (c *conn) patience() time.Duration {
 	const steps = 1 << 10
 	base := c.gw.limits.Heartbeat
-	return base - base/5 + 2*(base/5)*time.Duration(c.name%steps)/steps //nolint:gosec // below steps
+	return base - base/5 + 2*(base/5)*time.Duration(c.name%steps)/steps
 }
 
 // earliest puts the other limits that run before next.

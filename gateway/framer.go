@@ -170,7 +170,7 @@ func (f *framer) judge(b []byte, limit int) (int, wire.CloseCode) {
 	return total, 0
 }
 
-func checkFirst(b0 byte, within bool) wire.CloseCode { //nolint:revive // a state of the stream
+func checkFirst(b0 byte, within bool) wire.CloseCode {
 	op, fin := b0&0x0f, b0&bitFin != 0
 	switch {
 	case b0&bitsRSV != 0: // no extension is ever agreed on

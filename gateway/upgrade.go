@@ -208,7 +208,7 @@ func (c *conn) takeOver(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := g.shakeHands(raw, r); err != nil {
 		c.link.Abort()
-		return nil //nolint:nilerr // the peer is gone, there is nobody to tell
+		return nil // the peer is gone, there is nobody to tell
 	}
 	g.metrics.handshakes.WithLabelValues("upgraded").Inc()
 	c.link.Start(first)

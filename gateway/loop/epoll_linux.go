@@ -43,7 +43,7 @@ func newPoller() (*poller, error) {
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("make an epoll: %w", err)
 	}
-	p := &poller{fd: fd, bell: -1, epoll: os.NewFile(uintptr(fd), "epoll")} //nolint:gosec // a descriptor
+	p := &poller{fd: fd, bell: -1, epoll: os.NewFile(uintptr(fd), "epoll")}
 	bell, _, errno := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if errno != 0 {
 		p.close()
@@ -141,7 +141,7 @@ func detach(nc net.Conn) (fd int, ok bool, err error) {
 		return 0, false, nil
 	}
 	if err != nil {
-		return 0, false, nil //nolint:nilerr // closed already; a goroutine will find out
+		return 0, false, nil // closed already; a goroutine will find out
 	}
 	fd = -1
 	cerr := raw.Control(func(old uintptr) {

@@ -17,9 +17,10 @@ const (
 	// maxDiscards bounds what is read and thrown away after the last byte has
 	// been written, in buffers.
 	maxDiscards = 16
-	// A loop is busy, and lets events gather, above so many a window.
+	// A loop is busy, and lets events gather, above so many a window: when a rest
+	// brings several.
 	busyWindow = 10 * time.Millisecond
-	busyEvents = 30
+	busyEvents = 100
 	// enoughEvents at once are handled at once.
 	enoughEvents = 32
 )

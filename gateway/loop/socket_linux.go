@@ -116,7 +116,7 @@ func (l *eventLoop) enter(s *socket) {
 func (l *eventLoop) read(s *socket) {
 	n, err := syscall.Read(int(s.fd), l.in)
 	switch {
-	case err == syscall.EAGAIN || err == syscall.EINTR: //nolint:errorlint // an errno, as it comes
+	case err == syscall.EAGAIN || err == syscall.EINTR:
 	case err != nil:
 		l.end(s)
 	case n == 0:
@@ -172,11 +172,10 @@ func (l *eventLoop) flush(s *socket) {
 // write reports whether all of b has left.
 func (l *eventLoop) write(s *socket, b []byte) bool {
 	n, err := syscall.Write(int(s.fd), b)
-	switch {
-	case err == nil:
-	case err == syscall.EAGAIN || err == syscall.EINTR: //nolint:errorlint // an errno, as it comes
-		n = 0
-	default:
+	if err == syscall.EAGAIN || err == syscall.EINTR {
+		n, err = 0, nil
+	}
+	if err != nil {
 		l.end(s)
 		return false
 	}

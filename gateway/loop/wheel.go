@@ -36,7 +36,7 @@ func (w *wheel) grow(slot int32) {
 // arm sees to it that a slot is due in a while, or earlier.
 func (w *wheel) arm(slot int32, in time.Duration) {
 	ahead := min(max((in+w.every-1)/w.every, 1), wheelTicks-1)
-	tick := w.at + uint32(ahead) //nolint:gosec // at most wheelTicks
+	tick := w.at + uint32(ahead)
 	if old := w.due[slot]; old != 0 && old <= tick {
 		return
 	}
