@@ -142,6 +142,7 @@ func TestIdleConnectionIsSmall(t *testing.T) { //nolint:paralleltest // measures
 	for i := range 100 { // what is made once
 		open(n + i)
 	}
+	goroutines := runtime.NumGoroutine()
 	inUse, resident := used(t)
 	for i := range n {
 		open(i)
@@ -153,6 +154,9 @@ func TestIdleConnectionIsSmall(t *testing.T) { //nolint:paralleltest // measures
 	runtime.KeepAlive(tokens) // or they would seem to have been given back by the connections
 	each := (inUse2 - inUse) / n
 	t.Logf("%d idle connections: %d bytes of heap and stacks each, %d bytes resident", n, each, (resident2-resident)/n)
+	if more := runtime.NumGoroutine() - goroutines; more > 20 {
+		t.Errorf("%d connections keep %d goroutines", n, more)
+	}
 	if each > 1200 {
 		t.Errorf("an idle connection costs %d bytes, want at most 1200", each)
 	}
