@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -56,6 +57,7 @@ type eventLoop struct {
 	now         Time
 	letters     []*socket // swapped with mail.list
 	in, out     []byte
+	failed      error
 
 	window  time.Time // when counting began
 	counted int
@@ -91,8 +93,9 @@ func (l *eventLoop) run() error {
 	for l.turn() {
 		runtime.Gosched() // who was handed something may answer before the next look
 	}
+	l.stop() // if it has not been told to
 	l.leaveAll()
-	return nil
+	return l.failed
 }
 
 // serveMail makes whoever posts ring the bell from now on.
@@ -106,6 +109,7 @@ func (l *eventLoop) serveMail() {
 func (l *eventLoop) turn() bool {
 	n, err := l.gather()
 	if err != nil {
+		l.failed = fmt.Errorf("wait for events: %w", err)
 		return false
 	}
 	began := time.Now()
