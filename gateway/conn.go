@@ -42,9 +42,10 @@ type conn struct {
 	who  atomic.Pointer[identity]
 	next *conn // in the hub, guarded there
 
+	opening *opening // until hello, which nothing overtakes
+
 	// touched by the methods of loop.Handler only
 
-	opening *opening // until hello
 	bucket  bucket32
 	framer  framer
 	pinged  loop.Time // zero = since something was heard, no ping was sent

@@ -52,20 +52,21 @@ func (s *visitorShard) reach(c *conn) {
 func (s *visitorShard) remove(hash uint64, c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	behind := c.next
+	c.next = nil
 	first := s.mu.first[hash]
-	if first == c {
-		if c.next == nil {
-			delete(s.mu.first, hash)
-		} else {
-			s.mu.first[hash] = c.next
+	switch {
+	case first != c:
+		for at := first; at != nil; at = at.next {
+			if at.next == c {
+				at.next = behind
+				return
+			}
 		}
-		return
-	}
-	for at := first; at != nil; at = at.next {
-		if at.next == c {
-			at.next = c.next
-			return
-		}
+	case behind == nil:
+		delete(s.mu.first, hash)
+	default:
+		s.mu.first[hash] = behind
 	}
 }
 
