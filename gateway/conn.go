@@ -46,9 +46,9 @@ type conn struct {
 
 	// touched by the methods of loop.Handler only
 
-	bucket  bucket32
-	framer  framer
-	pinged  loop.Time // zero = since something was heard, no ping was sent
+	bucket bucket32
+	framer framer
+	pinged loop.Time // zero = since something was heard, no ping was sent
 
 	opened   loop.Time
 	closing  atomic.Uint32 // the close code that was chosen
