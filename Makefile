@@ -51,6 +51,7 @@ vet:
 
 test-plain:
 	go test $(PLAIN)
+	go test ./gateway -goroutines
 
 test-race:
 	CGO_ENABLED=1 go test -race -short $(RACE)

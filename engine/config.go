@@ -98,6 +98,7 @@ type GatewayConfig struct {
 	HandshakesIP    float64  `yaml:"handshakes_per_ip" help:"New sockets one address may open in a second."`
 	SessionsIP      float64  `yaml:"sessions_per_minute" help:"New visitors one address may bring in a minute."`
 	VisitorFrames   float64  `yaml:"visitor_frames_per_second" help:"Frames a visitor may send in a second."`
+	Loops           int      `yaml:"loops" help:"Event loops that serve the sockets; 0 = one for each processor, -1 = none, every socket has goroutines of its own."`
 }
 
 // EgressConfig is where the server itself may connect to for flows and
@@ -158,6 +159,9 @@ type HealthConfig struct {
 	DiskFreeBytes uint64        `yaml:"disk_free_bytes" help:"The disk is too full below this."`
 }
 
+// maxLoops bounds gateway.loops: more would not find processors.
+const maxLoops = 1024
+
 // DefaultConfig gives the settings of a node that nobody has configured.
 func DefaultConfig() Config {
 	return Config{
@@ -214,6 +218,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Gateway.Connections < 1 || c.Gateway.ConnectionsIP < 1 || c.Gateway.HandshakesIP <= 0 || c.Gateway.SessionsIP <= 0 || c.Gateway.VisitorFrames <= 0 {
 		bad("gateway", "limits must be above zero")
+	}
+	if c.Gateway.Loops < -1 || c.Gateway.Loops > maxLoops {
+		bad("gateway.loops", "must be -1, 0 or at most %d", maxLoops)
 	}
 	if c.Gateway.InsecureIngress != "" {
 		if _, err := conversation.ParseInboxID(c.Gateway.InsecureIngress); err != nil {

@@ -38,6 +38,7 @@ func TestValidateNamesEveryBadValue(t *testing.T) {
 		{"cluster.listen", func(c *Config) { c.Cluster.Listen = "7946" }},
 		{"turns.snapshot_every", func(c *Config) { c.Turns.SnapshotEvery = 0 }},
 		{"gateway: limits", func(c *Config) { c.Gateway.VisitorFrames = 0 }},
+		{"gateway.loops", func(c *Config) { c.Gateway.Loops = -2 }},
 		{"gateway.insecure_ingress", func(c *Config) { c.Gateway.InsecureIngress = "Not An Inbox" }},
 		{"gateway.trusted_proxies", func(c *Config) { c.Gateway.TrustedProxies = []string{"10.0.0.0/33"} }},
 		{"egress.allowed_cidrs", func(c *Config) { c.Egress.AllowedCIDRs = []string{"localhost"} }},

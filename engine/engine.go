@@ -250,7 +250,7 @@ func (e *Engine) openGateway() error {
 		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors,
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
-		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies),
+		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies), Loops: e.config.Gateway.Loops,
 		Limits: gateway.Limits{
 			Connections: e.config.Gateway.Connections, ConnectionsPerIP: e.config.Gateway.ConnectionsIP,
 			HandshakesPerIP: e.config.Gateway.HandshakesIP, FramesPerSecond: e.config.Gateway.VisitorFrames,
@@ -270,9 +270,14 @@ func mustPrefixes(texts []string) []netip.Prefix {
 }
 
 func (e *Engine) listen() error {
-	var err error
 	var lc net.ListenConfig
-	e.listener, err = lc.Listen(context.Background(), "tcp", e.config.Listen)
+	ln, err := lc.Listen(context.Background(), "tcp", e.config.Listen)
+	if err != nil {
+		return err
+	}
+	if e.listener, err = e.gateway.Guard(ln); err != nil {
+		_ = ln.Close()
+	}
 	return err
 }
 

@@ -106,7 +106,7 @@ func (c *conn) visible(id conversation.ConversationID) error {
 func (c *conn) following(id conversation.ConversationID) *follow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.mu.follows[id]
+	return c.followed(id)
 }
 
 // onAgentTyping passes typing on, in conversations that the connection
@@ -117,7 +117,7 @@ func (c *conn) onAgentTyping(me conversation.AgentID, f *wire.Typing) {
 		return
 	}
 	c.tell(TypingChange{
-		Conversation: f.Conversation, Inbox: fl.key.Inbox, Contact: fl.key.Contact, From: conversation.PartyAgent, Agent: me, On: f.On,
+		Conversation: f.Conversation, Inbox: fl.with.Inbox, Contact: fl.with.Contact, From: conversation.PartyAgent, Agent: me, On: f.On,
 	})
 }
 
@@ -152,12 +152,12 @@ func (c *conn) subscribeInbox(id *agentID, f *wire.Subscribe) {
 		return
 	}
 	c.mu.Lock()
-	full := len(c.mu.inboxes) >= c.gw.limits.Subscriptions
+	if c.mu.desk == nil {
+		c.mu.desk = &desk{inboxes: make(map[conversation.InboxID]struct{})}
+	}
+	full := len(c.mu.desk.inboxes) >= c.gw.limits.Subscriptions
 	if !full {
-		if c.mu.inboxes == nil {
-			c.mu.inboxes = make(map[conversation.InboxID]struct{})
-		}
-		c.mu.inboxes[f.Inbox] = struct{}{}
+		c.mu.desk.inboxes[f.Inbox] = struct{}{}
 	}
 	c.mu.Unlock()
 	if full {
@@ -173,12 +173,14 @@ func (c *conn) subscribeInbox(id *agentID, f *wire.Subscribe) {
 func (c *conn) onUnsubscribe(f *wire.Unsubscribe) {
 	if f.Inbox != "" {
 		c.mu.Lock()
-		delete(c.mu.inboxes, f.Inbox)
+		if c.mu.desk != nil {
+			delete(c.mu.desk.inboxes, f.Inbox)
+		}
 		c.mu.Unlock()
 		c.gw.hub.inboxes.remove(f.Inbox, c)
 	} else if fl := c.following(f.Conversation); fl != nil {
 		c.mu.Lock()
-		delete(c.mu.follows, f.Conversation)
+		c.dropFollow(fl)
 		c.mu.Unlock()
 		fl.stop()
 		c.gw.hub.watcherShard(fl.id).remove(fl.id, fl)

@@ -1,30 +1,17 @@
 package gateway
 
 import (
-	"bufio"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/lxzan/gws"
-
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/loop"
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
-
-// readBufferBytes is the library's read buffer. Small frames fit; larger ones
-// cost another read, not memory.
-const readBufferBytes = 512
-
-// maxLingerBytes is how much is read and thrown away after a close frame, so
-// that the peer sees the code and not a reset.
-const maxLingerBytes = 1 << 20
 
 // side says which of the two endpoints a connection came in by.
 type side uint8
@@ -41,113 +28,185 @@ func (s side) String() string {
 	return "visitor"
 }
 
-// conn is one WebSocket. Its reading goroutine lives as long as it does; a
-// writing one exists while something waits in out.
+// conn is one WebSocket. It owns no goroutine: package loop calls it when bytes
+// have come, when there is room to write and when its time has come, and work
+// that may block goes to the gateway's crew.
+//
+// There are many of them, and most are idle: what only some need, or need for a
+// while, is behind pointers that are nil otherwise. TestConnIsSmall keeps watch.
 type conn struct {
-	gw      *Gateway
-	raw     net.Conn
-	session string // names the connection in logs and in welcome
-	side    side
-	origin  string
-	sameOri bool // origin is this server's own
-	peer    netip.Addr
-	opened  time.Time
+	gw   *Gateway
+	link loop.Conn
+	name uint64 // names the connection in logs and in welcome
+	peer *tally // of the address
+	who  atomic.Pointer[identity]
+	next *conn // in the hub, guarded there
 
-	framer   framer
-	out      outQueue
+	opening *opening // until hello, which nothing overtakes
+
+	// touched by the methods of loop.Handler only
+
+	bucket bucket32
+	framer framer
+	pinged loop.Time // zero = since something was heard, no ping was sent
+
+	opened   loop.Time
 	closing  atomic.Uint32 // the close code that was chosen
+	closedAt atomic.Uint32 // loop.Time
+	since    atomic.Uint32 // loop.Time when something incomplete began; zero = nothing has
 	inFlight atomic.Int32
-	pinged   atomic.Bool
-	upgraded atomic.Bool
-	bucket   bucket
+	working  atomic.Uint32 // a stage of work
+	index    int32         // in Gateway.mu.conns, guarded there
+	typed    loop.Time     // when typing was passed on last; zero = it has stopped; guarded by mu
 
-	claimed *identity                // what came with the upgrade request
-	who     atomic.Pointer[identity] // set once, by hello
+	side      side
+	held      bool // what comes has to wait: a frame is being worked on, or the answers are not read; as pinged
+	reachable bool // guarded by the hub
+
+	out outQueue
 
 	mu struct {
 		sync.Mutex
-		follows map[conversation.ConversationID]*follow
-		inboxes map[conversation.InboxID]struct{} // agents: inboxes followed
-		current conversation.ConversationID       // visitors: the conversation they are in
-		typedAt time.Time
+		follows *follow                     // linked
+		current conversation.ConversationID // visitors: the conversation they are in
+		desk    *desk                       // agents
 	}
 }
 
-// identity is who a connection speaks for. Exactly one side is set.
+// opening is what is needed until hello.
+type opening struct {
+	claimed *identity // what came with the upgrade request
+	origin  string
+	sameOri bool // origin is this server's own
+}
+
+// desk is what only agents have.
+type desk struct {
+	inboxes map[conversation.InboxID]struct{} // that are followed
+}
+
+// identity is who a connection speaks for.
 type identity struct {
-	visitor *visitorID
-	agent   *agentID
+	agent *agentID // nil for a visitor
+	visitorID
 }
 
-func newConn(g *Gateway, raw net.Conn, s side) *conn {
-	c := &conn{gw: g, raw: raw, side: s, session: newSessionName(), opened: time.Now()}
-	l := &g.limits
-	c.out.soft, c.out.hard, c.out.donec = l.SoftQueueBytes, l.HardQueueBytes, make(chan struct{})
-	c.framer.src, c.framer.allow = raw, c.allowFrame
-	c.framer.limit.Store(int64(l.HelloBytes))
-	c.framer.heard.Store(c.opened.UnixNano())
-	perSecond := l.FramesPerSecond
-	if s == agentSide {
-		perSecond = l.AgentFramesPerSecond
-	}
-	c.bucket = newBucket(perSecond, 3*perSecond, c.opened)
-	c.mu.follows = make(map[conversation.ConversationID]*follow)
+// The stages of working.
+const (
+	workNone uint32 = iota
+	workOn          // the crew has a frame of the connection
+	workLast        // and the socket is gone; who ends the work cleans up
+)
+
+func newConn(g *Gateway, s side) *conn {
+	c := &conn{gw: g, side: s, name: newConnName(), opened: g.group.Now(), opening: &opening{}}
+	c.bucket = newBucket32(c.framesPerSecond(), c.opened)
 	return c
 }
 
-func (c *conn) allowFrame() bool { return c.bucket.take(time.Now()) }
-
-// upgrade answers the request and starts to serve.
-func (c *conn) upgrade(r *http.Request, first []byte) error {
-	c.framer.first = first
-	up := c.gw.upgrader
-	if r.Header.Get("Sec-WebSocket-Protocol") != "" {
-		up = c.gw.upgraderWithProtocol
+// session gives the connection's name.
+func (c *conn) session() string {
+	const digits = 12
+	name := strconv.FormatUint(c.name, 16)
+	for len(name) < digits {
+		name = "0" + name
 	}
-	t := &transport{Conn: c.raw, c: c}
-	socket, err := up.UpgradeFromConn(t, bufio.NewReaderSize(&c.framer, readBufferBytes), r)
-	if err != nil {
-		return err
-	}
-	c.upgraded.Store(true)
-	c.gw.serving.Go(func() { c.serve(socket) })
-	return nil
+	return "ws_" + name[len(name)-digits:]
 }
 
-// serve reads until the connection ends, for whatever reason, and cleans up.
-func (c *conn) serve(socket *gws.Conn) {
-	defer c.gw.forget(c)
-	c.readLoop(socket)
-	c.close(wire.CloseNormal) // in case nobody has said so yet
-	c.linger()
-}
-
-// readLoop runs the library's loop. A panic in it ends this connection and
-// nothing else.
-func (c *conn) readLoop(socket *gws.Conn) {
-	defer func() {
-		if v := recover(); v != nil {
-			c.gw.metrics.panics.Inc()
-			c.gw.log.Error("connection panicked", slog.String("session", c.session), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-			c.close(wire.CloseInternal)
-		}
-	}()
-	socket.ReadLoop()
-}
-
-// linger waits until the close frame is out and the peer has seen it. Closing
-// with unread input would reset the connection, and the browser would report
-// 1006 instead of the code.
-func (c *conn) linger() {
-	timer := time.NewTimer(c.gw.limits.Linger)
-	defer timer.Stop()
-	select {
-	case <-c.out.donec:
-		_, _ = io.CopyN(io.Discard, c.raw, maxLingerBytes)
-	case <-timer.C:
+func (c *conn) framesPerSecond() float64 {
+	if c.side == agentSide {
+		return c.gw.limits.AgentFramesPerSecond
 	}
+	return c.gw.limits.FramesPerSecond
+}
+
+// maxFrame is how long a message may be, as welcome tells it.
+func (c *conn) maxFrame() int {
+	if c.side == agentSide {
+		return c.gw.limits.FrameBytes
+	}
+	return c.gw.limits.VisitorFrameBytes
+}
+
+// maxMessage is how long a message may be now.
+func (c *conn) maxMessage() int {
+	if c.who.Load() == nil {
+		return c.gw.limits.HelloBytes
+	}
+	return c.maxFrame()
+}
+
+// Input implements [loop.Handler].
+func (c *conn) Input(t loop.Turn, b []byte) bool {
+	if c.isClosing() {
+		return false
+	}
+	c.out.cork()
+	c.read(t, b)
+	return c.out.uncork()
+}
+
+// Resume implements [loop.Handler]: what came behind the frame that was held.
+func (c *conn) Resume(t loop.Turn) bool {
+	c.held = false
+	return c.Input(t, nil)
+}
+
+// read hands the frames in b on. A panic ends this connection and nothing else.
+func (c *conn) read(t loop.Turn, b []byte) {
+	defer c.rescue()
+	k := c.gw.codecs.take(t)
+	defer c.gw.codecs.giveBack(t, k)
+	k.feed(c, t.Now, b)
+	c.age(t.Now)
+}
+
+// age remembers when something incomplete began. What waits behind a held frame
+// is not the client's fault.
+func (c *conn) age(now loop.Time) {
+	switch {
+	case c.held || !c.framer.begun():
+		c.since.Store(0)
+	case c.since.Load() == 0:
+		c.since.Store(uint32(max(now, 1)))
+		c.link.Arm(now.Add(c.gw.limits.PartTimeout))
+	}
+}
+
+func (c *conn) rescue() {
+	if v := recover(); v != nil {
+		c.gw.panicked("connection panicked", c, v, debug.Stack())
+		c.close(wire.CloseInternal)
+	}
+}
+
+// Ended implements [loop.Handler].
+func (c *conn) Ended() { c.close(wire.CloseNormal) } // in case nobody has said so yet
+
+// Output implements [loop.Handler].
+func (c *conn) Output(buf []byte) ([]byte, loop.State) {
+	if at, waits := c.out.oldest(); waits {
+		c.gw.metrics.writes.Inc()
+		c.link.Arm(at.Add(c.gw.limits.WriteTimeout))
+	}
+	return c.out.take(buf)
+}
+
+// Wrote implements [loop.Handler].
+func (c *conn) Wrote(n int) {
+	if c.out.wrote(n, &c.gw.outRules) {
+		c.link.Resume()
+	}
+}
+
+// Gone implements [loop.Handler].
+func (c *conn) Gone() {
+	c.closing.CompareAndSwap(0, uint32(wire.CloseGoingAway)|1<<16)
 	c.out.fail()
-	_ = c.raw.Close()
+	if !c.working.CompareAndSwap(workOn, workLast) {
+		c.gw.forget(c)
+	}
 }
 
 // close ends the connection with a code; the first call wins. What waits is
@@ -155,24 +214,39 @@ func (c *conn) linger() {
 func (c *conn) close(code wire.CloseCode) { c.closeWith(code, closeFrame(code)) }
 
 func (c *conn) closeWith(code wire.CloseCode, frame []byte) {
+	now := c.gw.group.Now()
+	if c.isClosing() {
+		return
+	}
+	c.closedAt.CompareAndSwap(0, uint32(max(now, 1)))
 	if !c.closing.CompareAndSwap(0, uint32(code)|1<<16) {
 		return
 	}
-	last := outFrame{bytes: frame, at: time.Now().UnixNano()}
+	last := outFrame{bytes: frame, at: now}
 	var p pushed
 	if code == wire.CloseSlow {
-		p = c.out.dropThenClose(last)
+		p = c.out.dropThenClose(last, &c.gw.outRules)
 	} else {
-		p = c.out.flushThenClose(last)
+		p = c.out.flushThenClose(last, &c.gw.outRules)
 	}
-	_ = c.raw.SetDeadline(time.Now().Add(c.gw.limits.Linger))
 	c.gw.metrics.closed(code)
-	if p == pushedStart {
-		c.startWriter()
+	if p == pushedFlush {
+		c.link.Flush()
 	}
+	c.link.Remind() // of the time that closing may take
 }
 
 func (c *conn) isClosing() bool { return c.closing.Load() != 0 }
+
+// closeAsTold closes with the code that the library chose.
+func (c *conn) closeAsTold(payload []byte) {
+	if len(payload) < 2 {
+		c.closeWith(wire.CloseNormal, closeFrame(0))
+		return
+	}
+	code := wire.CloseCode(uint16(payload[0])<<8 | uint16(payload[1]))
+	c.closeWith(code, controlFrame(opClose, payload[:2]))
+}
 
 // send encodes and queues a frame for this connection only.
 func (c *conn) send(f wire.ServerFrame) {
@@ -193,10 +267,10 @@ func (c *conn) event(f outFrame) {
 
 // push queues a frame. It never blocks.
 func (c *conn) push(f outFrame) {
-	f.at = time.Now().UnixNano()
-	switch c.out.push(f) {
-	case pushedStart:
-		c.startWriter()
+	f.at = c.gw.group.Now()
+	switch c.out.push(f, &c.gw.outRules) {
+	case pushedFlush:
+		c.link.Flush()
 	case pushedSlow:
 		c.close(wire.CloseSlow)
 	case pushedDropped:
@@ -205,165 +279,14 @@ func (c *conn) push(f outFrame) {
 	}
 }
 
-// startWriter starts the goroutine that empties the queue. The queue allows
-// one at a time.
-func (c *conn) startWriter() { c.gw.serving.Go(c.write) }
-
-func (c *conn) write() {
-	buf := c.gw.batches.get()
-	defer c.gw.batches.put(buf)
-	for {
-		b := c.out.take((*buf)[:0])
-		if b == nil {
-			break
-		}
-		if !c.isClosing() { // else the deadline of close stands
-			_ = c.raw.SetWriteDeadline(time.Now().Add(c.gw.limits.WriteTimeout))
-		}
-		c.gw.metrics.writes.Inc()
-		if _, err := c.raw.Write(b); err != nil {
-			c.out.fail()
-			_ = c.raw.Close()
-			return
-		}
-		c.out.wrote(len(b))
-	}
+// pause waits; false when the connection ended first.
+func (c *conn) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
-	case <-c.out.donec:
-		if half, ok := c.raw.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
-	default:
-	}
-}
-
-// transport is the connection as the WebSocket library sees it. The library
-// writes the answer to the upgrade through it, and later only close frames;
-// those go through the queue like everything else.
-type transport struct {
-	net.Conn
-	c *conn
-}
-
-// Read implements [net.Conn].
-func (t *transport) Read(p []byte) (int, error) { return t.c.framer.Read(p) }
-
-// Write implements [net.Conn].
-func (t *transport) Write(p []byte) (int, error) {
-	if !t.c.upgraded.Load() {
-		return t.Conn.Write(p)
-	}
-	if len(p) >= 2 && p[0] == bitFin|opClose {
-		t.c.closeAsTold(p[2:])
-	}
-	return len(p), nil
-}
-
-// Close implements [net.Conn]. The connection ends when its close frame is
-// out, not when the library has lost interest.
-func (t *transport) Close() error {
-	if !t.c.upgraded.Load() {
-		return t.Conn.Close()
-	}
-	return nil
-}
-
-// closeAsTold closes with the code that the library chose, unless the framer
-// knows better.
-func (c *conn) closeAsTold(payload []byte) {
-	if code := wire.CloseCode(c.framer.verdict.Load()); code != 0 { //nolint:gosec // stored from a CloseCode
-		c.close(code)
-		return
-	}
-	if len(payload) < 2 {
-		c.closeWith(wire.CloseNormal, closeFrame(0))
-		return
-	}
-	code := wire.CloseCode(uint16(payload[0])<<8 | uint16(payload[1]))
-	c.closeWith(code, controlFrame(opClose, payload[:2]))
-}
-
-// events is the library's view of us.
-type events struct{ gw *Gateway }
-
-// OnOpen implements [gws.Event].
-func (events) OnOpen(*gws.Conn) {}
-
-// OnClose implements [gws.Event].
-func (events) OnClose(*gws.Conn, error) {}
-
-// OnPing implements [gws.Event]. The payload goes back as it came, RFC 6455,
-// section 5.5.3.
-func (events) OnPing(socket *gws.Conn, payload []byte) {
-	if c := connOf(socket); c != nil {
-		c.push(outFrame{bytes: controlFrame(opPong, payload)})
-	}
-}
-
-// OnPong implements [gws.Event]. Any byte counts as a sign of life, so there
-// is nothing left to do.
-func (events) OnPong(*gws.Conn, []byte) {}
-
-// OnMessage implements [gws.Event].
-func (events) OnMessage(socket *gws.Conn, m *gws.Message) {
-	defer func() { _ = m.Close() }()
-	if c := connOf(socket); c != nil && !c.isClosing() {
-		c.handle(m.Bytes())
-	}
-}
-
-func connOf(socket *gws.Conn) *conn {
-	if t, ok := socket.NetConn().(*transport); ok {
-		return t.c
-	}
-	return nil
-}
-
-// handle reads one frame and acts on it.
-func (c *conn) handle(data []byte) {
-	frame, err := wire.Decode(data)
-	if err != nil {
-		c.gw.metrics.frameIn("invalid")
-		c.onBadFrame(err)
-		return
-	}
-	c.gw.metrics.frameIn(frame.Type())
-	who := c.who.Load()
-	switch hello, isHello := frame.(*wire.Hello); {
-	case who == nil && isHello:
-		c.onHello(hello)
-	case who == nil:
-		c.close(wire.CloseBadRequest)
-	case isHello:
-		c.refuse("", conversation.Refuse(conversation.CodeBadFrame, "hello was said already"))
-	case who.agent != nil:
-		c.onAgentFrame(who.agent, frame)
-	default:
-		c.onVisitorFrame(who.visitor, frame)
-	}
-}
-
-func (c *conn) onBadFrame(err error) {
-	if c.who.Load() == nil {
-		c.close(wire.CloseBadRequest)
-		return
-	}
-	c.refuse(frameRef(err), err)
-}
-
-// refuse answers a frame with an error.
-func (c *conn) refuse(ref string, err error) {
-	c.send(&wire.Error{Ref: ref, Problem: c.gw.problem(err, c.session)})
-}
-
-// begin counts a command that will be answered later; false when too many are.
-func (c *conn) begin(ref string) bool {
-	if int(c.inFlight.Add(1)) <= c.gw.limits.InFlight {
+	case <-t.C:
 		return true
+	case <-c.out.done():
+		return false
 	}
-	c.inFlight.Add(-1)
-	c.refuse(ref, conversation.Refusef(conversation.CodeOverloaded, "%d commands of this connection wait for their answer", c.gw.limits.InFlight))
-	return false
 }
-
-func (c *conn) end() { c.inFlight.Add(-1) }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -25,6 +24,7 @@ const (
 	headerLastEventID = "Last-Event-Id"
 	maxLastEventID    = 2 << 10
 	maxStreamFrame    = 1 << 20 // nothing larger is ever sent
+	streamReadBytes   = 4 << 10
 )
 
 // serveEvents is a visitor's connection for networks that let no WebSocket
@@ -42,49 +42,34 @@ func (g *Gateway) serveEvents(w http.ResponseWriter, r *http.Request, who caller
 	if g.isDraining() {
 		return conversation.Refuse(conversation.CodeShuttingDown, "this node takes no new connections")
 	}
-	peer := prefixOf(g.peerOf(r))
 	if err := g.limitHandshake(r); err != nil {
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		return err
 	}
-	if !g.byPeer.enter(peer, g.limits.ConnectionsPerIP) {
-		g.metrics.handshakes.WithLabelValues("limited").Inc()
-		return conversation.Refuse(conversation.CodeRateLimited, "this address has as many connections as it may")
+	c := g.enroll(r, visitorSide, &identity{visitorID: *who.visitor}, prefixOf(g.peerOf(r)))
+	if c == nil {
+		return tooManyOfAddress()
 	}
 	inner, outer := net.Pipe()
-	c, err := g.enroll(inner, r, visitorSide, &identity{visitor: who.visitor})
-	if err != nil {
-		g.byPeer.leave(peer)
+	if err := c.adopt(inner); err != nil {
+		g.metrics.handshakes.WithLabelValues("limited").Inc()
+		g.byPeer.leave(c.peer)
+		if c.link != nil {
+			c.link.Abort()
+		}
 		return err
 	}
 	boundStreamBuffer(r, g.limits.SendBufferBytes)
-	go func() {
-		if err := c.upgrade(asUpgrade(r), nil); err != nil {
-			_ = inner.Close()
-			g.forget(c)
-		}
-	}()
 	s := &eventStream{
-		pipe: outer, frames: bufio.NewReaderSize(outer, readBufferBytes), out: http.NewResponseController(w), w: w,
+		pipe: outer, frames: bufio.NewReaderSize(outer, streamReadBytes), out: http.NewResponseController(w), w: w,
 		patience: g.limits.WriteTimeout, epoch: g.opts.Epoch, cursors: resume.Cursors,
 	}
 	defer context.AfterFunc(r.Context(), func() { _ = outer.Close() })()
 	defer func() { _ = outer.Close() }()
 	g.metrics.handshakes.WithLabelValues("upgraded").Inc()
+	c.link.Start(nil)
 	_ = s.run(&wire.Hello{V: wire.Version, Resume: resume}) // the peer is gone, or was told why
 	return nil
-}
-
-// asUpgrade is the request as one for a WebSocket, which the connection behind
-// the pipe answers.
-func asUpgrade(r *http.Request) *http.Request {
-	up := r.Clone(context.WithoutCancel(r.Context()))
-	up.Header.Set("Connection", "Upgrade")
-	up.Header.Set("Upgrade", "websocket")
-	up.Header.Set("Sec-WebSocket-Version", "13")
-	up.Header.Set("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(make([]byte, 16)))
-	up.Header.Del("Sec-WebSocket-Protocol")
-	return up
 }
 
 // parseLastEventID reads the place of an earlier stream: the epoch, a slash, and
@@ -130,14 +115,6 @@ type eventStream struct {
 
 // run says hello and passes on until either side ends.
 func (s *eventStream) run(hello *wire.Hello) error {
-	res, err := http.ReadResponse(s.frames, nil)
-	if err != nil {
-		return err
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("the connection answered %d", res.StatusCode)
-	}
 	h := s.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

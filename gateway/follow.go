@@ -19,14 +19,15 @@ import (
 // can fall between the two.
 type follow struct {
 	conn *conn
+	next *follow // of the connection, guarded by its lock
 	id   conversation.ConversationID
-	key  conversation.ContactKey // who the conversation is with
+	with *conversation.ContactKey // who the conversation is with; nil = the connection's visitor
 
 	mu struct {
 		sync.Mutex
 		last     conversation.Seq // newest entry dealt with
-		known    bool             // last means something; otherwise any commit may be the first
 		seen     conversation.Seq // newest entry published while catching up
+		known    bool             // last means something; otherwise any commit may be the first
 		catching bool
 		over     bool
 	}
@@ -46,7 +47,7 @@ func (f *follow) live(p *publication, frames []seqFrame) {
 	case f.mu.known && p.first() > f.mu.last+1:
 		// A commit is missing from the stream. The journal has it.
 		f.mu.catching, f.mu.seen = true, p.last()
-		f.conn.gw.serving.Go(func() { f.catchUp(f.conn.gw.background(), f.conn.gw.limits.Missed) })
+		f.conn.gw.crew.do(func() { f.catchUp(f.conn.gw.background(), f.conn.gw.limits.Missed) })
 		return
 	}
 	for i := range frames {
@@ -124,8 +125,6 @@ func (f *follow) read(ctx context.Context, limit int) ([]conversation.Entry, err
 	case h.reading <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-f.conn.out.donec:
-		return nil, nil
 	}
 	defer func() { <-h.reading }()
 	f.mu.Lock()
@@ -164,22 +163,11 @@ func (f *follow) reset(why wire.ResetReason) bool {
 }
 
 // awaitRoom blocks while the connection's queue is long. A client that does
-// not read is closed by the sweep, which ends the wait.
+// not read is closed when its time is over, which ends the wait. Only the crew
+// may call it.
 func (c *conn) awaitRoom() {
-	if room := c.out.room(); room != nil {
-		<-room
-	}
-}
-
-// pause waits; false when the connection ended first.
-func (c *conn) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-c.out.donec:
-		return false
+	if room := c.out.room(&c.gw.outRules); room != nil {
+		c.gw.crew.outside(func() { <-room })
 	}
 }
 
@@ -189,7 +177,7 @@ func (c *conn) pause(d time.Duration) bool {
 func (c *conn) followOwn(id conversation.ConversationID) *follow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.mu.follows[id]
+	f := c.followed(id)
 	if f == nil {
 		f = &follow{conn: c, id: id}
 		f.mu.known = true
@@ -205,7 +193,7 @@ func (c *conn) followOwn(id conversation.ConversationID) *follow {
 func (c *conn) followOwnAfter(id conversation.ConversationID, cursor conversation.Seq) (*follow, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.mu.follows[id]; f != nil {
+	if f := c.followed(id); f != nil {
 		return f, false
 	}
 	f := &follow{conn: c, id: id}
@@ -214,16 +202,37 @@ func (c *conn) followOwnAfter(id conversation.ConversationID, cursor conversatio
 	return f, true
 }
 
-// remember keeps a follow of a visitor, and forgets another one when there are
-// too many. The caller holds c.mu.
+// followed finds a follow. The caller holds c.mu.
+func (c *conn) followed(id conversation.ConversationID) *follow {
+	for f := c.mu.follows; f != nil; f = f.next {
+		if f.id == id {
+			return f
+		}
+	}
+	return nil
+}
+
+// remember keeps a follow of a visitor, and forgets the oldest one when there
+// are too many. The caller holds c.mu.
 func (c *conn) remember(f *follow) {
-	for other := range c.mu.follows {
-		if len(c.mu.follows) < maxVisitorFollows {
+	f.next, c.mu.follows = c.mu.follows, f
+	n := 1
+	for last := f; last.next != nil; last = last.next {
+		if n++; n > maxVisitorFollows {
+			last.next = nil
 			break
 		}
-		delete(c.mu.follows, other)
 	}
-	c.mu.follows[f.id] = f
+}
+
+// dropFollow forgets a follow. The caller holds c.mu.
+func (c *conn) dropFollow(f *follow) {
+	for at := &c.mu.follows; *at != nil; at = &(*at).next {
+		if *at == f {
+			*at = f.next
+			return
+		}
+	}
 }
 
 // maxVisitorFollows bounds what a connection remembers of a visitor's earlier

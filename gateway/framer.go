@@ -2,17 +2,10 @@ package gateway
 
 import (
 	"encoding/binary"
-	"errors"
-	"io"
-	"sync/atomic"
-	"time"
+	"sync"
 
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
-
-// errRefusedFrame ends the reading of a stream that broke the rules; the
-// framer's verdict says which.
-var errRefusedFrame = errors.New("frame refused")
 
 // The opcodes and header bits of RFC 6455, section 5.2.
 const (
@@ -29,135 +22,132 @@ const (
 	bitMask    = 0x80
 
 	maskBytes       = 4
+	maxHeaderSize   = 10
 	maxControlBytes = 125
 )
 
-// framer stands between a socket and the WebSocket library and lets only
-// whole, legal frames through.
+// framer stands between a socket and the WebSocket library and lets only whole,
+// legal frames through, and fragmented messages only when they are complete.
+// So the library never waits for a client, and one instance of it serves many.
 //
-// The library takes a frame's claimed length at its word: a length with bit 63
-// set ends the process, and any length is allocated before a byte of it has
+// The library also takes a frame's claimed length at its word: a length with bit
+// 63 set ends the process, and any length is allocated before a byte of it has
 // come. Here a header is judged as soon as its bytes are in, and a frame costs
 // memory only as it arrives.
+//
+// Concurrency: none.
 type framer struct {
-	src     io.Reader
-	limit   atomic.Int64 // bytes of a message
-	allow   func() bool  // asked once per frame; false = too many
-	since   atomic.Int64 // when what is incomplete began, Unix ns; zero = nothing is
-	heard   atomic.Int64 // when bytes came last, Unix ns
-	verdict atomic.Uint32
-
-	// touched by Read only
-	first   []byte // bytes that came with the upgrade request
-	ready   []byte // whole frames that are not handed out yet
-	tail    []byte // the beginning of a frame
-	message int    // bytes of the fragmented message so far
-	within  bool   // between the fragments of a message
-	err     error
+	part *part // what has begun; nil = nothing
 }
 
-// Read implements [io.Reader]; what it gives ends nowhere but between frames,
-// as long as p has room.
-func (f *framer) Read(p []byte) (int, error) {
-	for {
-		if len(f.ready) > 0 {
-			n := copy(p, f.ready)
-			if f.ready = f.ready[n:]; len(f.ready) == 0 {
-				f.ready = nil
-			}
-			return n, nil
-		}
-		if f.err != nil {
-			return 0, f.err
-		}
-		n, err := f.fill(p)
-		if err != nil {
-			f.err = err
-		}
-		if n > 0 {
-			if whole := f.feed(p[:n]); whole > 0 {
-				return whole, nil
-			}
-		}
-	}
+// part is the beginning of something.
+type part struct {
+	tail    []byte // of a frame, and frames behind a held one
+	held    []byte // whole fragments of a message that is not complete
+	message int    // bytes of that message so far
+	within  bool   // between its fragments
 }
 
-func (f *framer) fill(p []byte) (int, error) {
-	if len(f.first) > 0 {
-		n := copy(p, f.first)
-		f.first = f.first[n:]
-		return n, nil
-	}
-	n, err := f.src.Read(p)
-	if n > 0 {
-		f.heard.Store(time.Now().UnixNano())
-	}
-	return n, err
+// begun reports whether something incomplete waits for its rest.
+func (f *framer) begun() bool {
+	return f.part != nil && (len(f.part.tail) > 0 || f.part.within)
 }
 
-// feed takes what has been read and says how much of its front may be handed
-// on as it is. The rest is kept, whole frames in ready, a beginning in tail.
-func (f *framer) feed(b []byte) int {
-	direct := len(f.tail) == 0
-	if !direct {
-		f.tail = append(f.tail, b...)
-		b = f.tail
+// join puts what came before in front of b.
+func (f *framer) join(b []byte) []byte {
+	if f.part == nil || len(f.part.tail) == 0 {
+		return b
 	}
-	whole := f.split(b)
-	rest := b[whole:]
-	if f.err == errRefusedFrame { //nolint:errorlint // set by split, never wrapped
-		rest = nil
-	}
-	f.tail = append([]byte(nil), rest...)
-	if !direct {
-		f.ready = b[:whole:whole]
-		whole = 0
-	}
-	f.age()
-	return whole
+	f.part.tail = append(f.part.tail, b...)
+	return f.part.tail
 }
 
-// age remembers when something incomplete began.
-func (f *framer) age() {
-	switch {
-	case len(f.tail) == 0 && !f.within:
-		f.since.Store(0)
-	case f.since.Load() == 0:
-		f.since.Store(time.Now().UnixNano())
+// keep remembers the rest of what join gave, and gives memory back that is not
+// needed any more.
+func (f *framer) keep(rest []byte, pool *partPool) {
+	if len(rest) > 0 {
+		p := f.open(pool)
+		p.tail = append(p.tail[:0], rest...) // also when rest lies in tail
+		return
+	}
+	if p := f.part; p != nil {
+		if p.tail = p.tail[:0]; !p.within {
+			f.drop(pool)
+		}
 	}
 }
 
-// split gives the length of the whole frames at the front of b. An illegal
-// frame ends the stream behind the ones before it.
-func (f *framer) split(b []byte) int {
-	whole := 0
-	for whole < len(b) {
-		n, code := f.next(b[whole:])
-		if code == 0 && n > 0 && !f.allow() {
-			code = wire.CloseTooFast
-		}
-		if code != 0 {
-			f.verdict.Store(uint32(code))
-			f.err = errRefusedFrame
-			return whole
-		}
-		if n == 0 {
-			return whole
-		}
-		whole += n
+func (f *framer) open(pool *partPool) *part {
+	if f.part == nil {
+		f.part = pool.get()
 	}
-	return whole
+	return f.part
 }
 
-// next judges the frame at the front of b and gives its length, or 0 when
+// drop forgets what has begun.
+func (f *framer) drop(pool *partPool) {
+	if f.part != nil {
+		pool.put(f.part)
+		f.part = nil
+	}
+}
+
+// next finds what may be handed on first of b: it gives the frames, and how
+// many bytes of b that used up. Zero bytes used means that more must come. limit
+// is how long a message may be.
+func (f *framer) next(b []byte, limit int, pool *partPool) (frames []byte, used int, code wire.CloseCode) {
+	used, code = f.judge(b, limit)
+	if used == 0 || code != 0 {
+		return nil, 0, code
+	}
+	frame := b[:used]
+	switch op, fin := b[0]&0x0f, b[0]&bitFin != 0; {
+	case op&bitControl != 0, op == opText && fin:
+		return frame, used, 0
+	case !fin:
+		return nil, used, f.hold(frame, limit, pool)
+	}
+	p := f.part
+	frames = append(p.held, frame...)
+	p.held, p.within, p.message = frames[:0], false, 0
+	return frames, used, 0
+}
+
+// hold puts a fragment aside. Headers count as well: a message in fragments of
+// nothing would never be too long.
+func (f *framer) hold(fragment []byte, limit int, pool *partPool) wire.CloseCode {
+	p := f.open(pool)
+	if p.held = append(p.held, fragment...); len(p.held) > 2*limit+maxHeaderSize {
+		return wire.CloseTooBig
+	}
+	p.message += len(fragment) - headerBytes(fragment)
+	p.within = true
+	return 0
+}
+
+// headerBytes gives the length of a whole frame's header.
+func headerBytes(frame []byte) int {
+	switch frame[1] &^ bitMask {
+	case 126:
+		return 4 + maskBytes
+	case 127:
+		return 10 + maskBytes
+	}
+	return 2 + maskBytes
+}
+
+// judge looks at the frame at the front of b and gives its length, or 0 when
 // more bytes are needed.
-func (f *framer) next(b []byte) (int, wire.CloseCode) {
-	op := b[0] & 0x0f
-	if code := f.checkFirst(b[0]); code != 0 {
-		return 0, code
-	}
-	if len(b) < 2 {
+func (f *framer) judge(b []byte, limit int) (int, wire.CloseCode) {
+	if len(b) == 0 {
 		return 0, 0
+	}
+	within, message := false, 0
+	if f.part != nil {
+		within, message = f.part.within, f.part.message
+	}
+	if code := checkFirst(b[0], within); code != 0 || len(b) < 2 {
+		return 0, code
 	}
 	if b[1]&bitMask == 0 {
 		return 0, wire.CloseProtocol // RFC 6455, 5.1: clients mask every frame
@@ -166,22 +156,21 @@ func (f *framer) next(b []byte) (int, wire.CloseCode) {
 	if code != 0 || header == 0 {
 		return 0, code
 	}
-	if op&bitControl != 0 {
+	if b[0]&bitControl != 0 {
 		if size > maxControlBytes {
 			return 0, wire.CloseProtocol
 		}
-	} else if size > uint64(max(f.limit.Load()-int64(f.message), 0)) {
+	} else if size > uint64(max(limit-message, 0)) {
 		return 0, wire.CloseTooBig
 	}
 	total := header + maskBytes + int(size) //nolint:gosec // bounded above by the limit
 	if len(b) < total {
 		return 0, 0
 	}
-	f.account(b[0], int(size)) //nolint:gosec // bounded above by the limit
 	return total, 0
 }
 
-func (f *framer) checkFirst(b0 byte) wire.CloseCode {
+func checkFirst(b0 byte, within bool) wire.CloseCode {
 	op, fin := b0&0x0f, b0&bitFin != 0
 	switch {
 	case b0&bitsRSV != 0: // no extension is ever agreed on
@@ -192,7 +181,7 @@ func (f *framer) checkFirst(b0 byte) wire.CloseCode {
 		return wire.CloseProtocol
 	case op&bitControl != 0 && !fin:
 		return wire.CloseProtocol
-	case op == opContinuation && !f.within, op == opText && f.within:
+	case op == opContinuation && !within, op == opText && within:
 		return wire.CloseProtocol
 	}
 	return 0
@@ -225,13 +214,22 @@ func payloadSize(b []byte) (header int, size uint64, code wire.CloseCode) {
 	}
 }
 
-func (f *framer) account(b0 byte, size int) {
-	if b0&bitControl != 0 {
+// partPool lends parts. One that has grown is left to the garbage collector.
+type partPool struct{ pool sync.Pool }
+
+const maxPooledPart = 8 << 10
+
+func (p *partPool) get() *part {
+	if v, ok := p.pool.Get().(*part); ok {
+		return v
+	}
+	return &part{}
+}
+
+func (p *partPool) put(v *part) {
+	if cap(v.tail)+cap(v.held) > maxPooledPart {
 		return
 	}
-	if f.within = b0&bitFin == 0; f.within {
-		f.message += size
-		return
-	}
-	f.message = 0
+	*v = part{tail: v.tail[:0], held: v.held[:0]}
+	p.pool.Put(v)
 }

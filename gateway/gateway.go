@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/lxzan/gws"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/loop"
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
 
@@ -50,8 +52,14 @@ type Gateway struct {
 
 	upgrader             *gws.Upgrader
 	upgraderWithProtocol *gws.Upgrader
-	batches              bufferPool
+	codecUpgrader        *gws.Upgrader
 	hashing              chan struct{}
+
+	group    *loop.Group // reads and writes
+	codecs   *codecs
+	crew     crew
+	outRules outRules
+	parts    partPool
 
 	handshakes       *limiter[struct{}]
 	handshakesByPeer *limiter[netip.Prefix]
@@ -62,8 +70,7 @@ type Gateway struct {
 	framesByContact  *limiter[conversation.ContactKey] // that come over HTTP
 	postsByContact   *counter[conversation.ContactKey] // of them without an answer yet
 	byPeer           *counter[netip.Prefix]
-	byContact        *counter[conversation.ContactKey]
-	byAgent          *counter[conversation.AgentID]
+	agents           agentSet
 	presences        presences
 
 	setup   sync.Mutex // one first admin at a time
@@ -71,7 +78,7 @@ type Gateway struct {
 
 	mu struct {
 		sync.Mutex
-		conns    map[*conn]struct{}
+		conns    []*conn
 		draining bool
 	}
 	base atomic.Pointer[baseContext]
@@ -90,8 +97,14 @@ func New(o Options) (*Gateway, error) {
 	}
 	g := &Gateway{opts: o, limits: o.Limits.withDefaults(), log: o.Logger.With("component", "gateway"), hashing: make(chan struct{}, maxHashes)}
 	g.metrics = newMetrics(o.Registerer)
-	g.mu.conns = make(map[*conn]struct{})
 	g.hub = newHub(g)
+	g.crew.gw = g
+	g.outRules.soft, g.outRules.hard = g.limits.SoftQueueBytes, g.limits.HardQueueBytes
+	g.group = loop.New(loop.Options{
+		Loops: o.Loops, Tick: g.limits.SweepInterval,
+		Panicked: func(v any, stack []byte) { g.panicked("event loop panicked", nil, v, stack) },
+	})
+	g.codecs = newCodecs(g, g.group.Loops())
 	if err := g.readKeys(); err != nil {
 		return nil, err
 	}
@@ -141,8 +154,6 @@ func (g *Gateway) makeLimiters() {
 	g.framesByContact = newLimiter[conversation.ContactKey](l.FramesPerSecond, 3*l.FramesPerSecond)
 	g.postsByContact = newCounter[conversation.ContactKey]()
 	g.byPeer = newCounter[netip.Prefix]()
-	g.byContact = newCounter[conversation.ContactKey]()
-	g.byAgent = newCounter[conversation.AgentID]()
 	g.presences.mu.agents = make(map[conversation.AgentID]*presence)
 	g.presences.mu.others = make(map[conversation.AgentID]map[string]heard)
 }
@@ -151,7 +162,6 @@ func (g *Gateway) makeUpgraders() {
 	option := func(protocols []string) *gws.ServerOption {
 		return &gws.ServerOption{
 			ReadMaxPayloadSize: max(g.limits.FrameBytes, g.limits.VisitorFrameBytes),
-			ReadBufferSize:     readBufferBytes,
 			CheckUtf8Enabled:   true,
 			SubProtocols:       protocols,
 			HandshakeTimeout:   readHeaderTimeout,
@@ -159,8 +169,9 @@ func (g *Gateway) makeUpgraders() {
 			Logger:             quiet{},
 		}
 	}
-	g.upgrader = gws.NewUpgrader(events{gw: g}, option(nil))
-	g.upgraderWithProtocol = gws.NewUpgrader(events{gw: g}, option([]string{subprotocol}))
+	g.upgrader = gws.NewUpgrader(events{}, option(nil))
+	g.upgraderWithProtocol = gws.NewUpgrader(events{}, option([]string{subprotocol}))
+	g.codecUpgrader = g.upgrader
 }
 
 // quiet keeps the library from writing to the standard logger.
@@ -197,9 +208,21 @@ func (g *Gateway) Server() *http.Server {
 	}
 }
 
+// Guard makes a listener go on when the process has no descriptor left: who
+// connects then is sent away at once, and counted.
+//
+// Errors: those of the operating system when there is no descriptor now.
+func (g *Gateway) Guard(ln net.Listener) (net.Listener, error) {
+	return loop.NewListener(ln, g.metrics.shed.Inc)
+}
+
 // Serve answers on ln until ctx ends. It does not end connections that were
 // upgraded; [Gateway.Drain] does.
 func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
+	ln, err := g.Guard(ln)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
 	srv := g.Server()
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limits.RequestTimeout)
@@ -209,16 +232,35 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 		}
 	})
 	defer stop()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err = srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return nil
 }
 
-// Run watches over the connections until ctx ends, then ends them all and
-// waits for their goroutines.
+// Run serves the connections until ctx ends, then ends them all and waits for
+// what works for them. Connections that are taken in earlier wait for it.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.base.Store(&baseContext{done: ctx.Done()})
+	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
+	looped := make(chan error, 1)
+	go func() { looped <- g.group.Run(loops, g.codecs.endLoop) }()
+	err := g.watch(ctx, looped)
+	g.stopAccepting()
+	g.eachConn(func(c *conn) { c.close(wire.CloseDrain) })
+	if err == nil {
+		g.serving.Wait()
+		stop()
+		err = <-looped
+	}
+	stop()
+	g.serving.Wait()
+	g.codecs.endFree()
+	return err
+}
+
+// watch does what is done once in a while until ctx ends, or the loops do.
+func (g *Gateway) watch(ctx context.Context, looped <-chan error) error {
 	tick := time.NewTicker(g.limits.SweepInterval)
 	defer tick.Stop()
 	tidy := time.NewTicker(tidyInterval)
@@ -229,13 +271,22 @@ func (g *Gateway) Run(ctx context.Context) error {
 			g.sweep(now)
 		case now := <-tidy.C:
 			g.serving.Go(func() { g.forgetRevoked(ctx, now) })
+		case err := <-looped:
+			return fmt.Errorf("event loops ended: %w", err)
 		case <-ctx.Done():
-			g.stopAccepting()
-			g.eachConn(func(c *conn) { c.close(wire.CloseDrain) })
-			g.serving.Wait()
 			return nil
 		}
 	}
+}
+
+// panicked counts and logs a panic that was caught.
+func (g *Gateway) panicked(what string, c *conn, v any, stack []byte) {
+	g.metrics.panics.Inc()
+	log := g.log
+	if c != nil {
+		log = log.With("session", c.session())
+	}
+	log.Error(what, slog.Any("panic", v), slog.String("stack", string(stack))) //nolint:sloglint // one of two
 }
 
 // background gives the context of work that no request waits for.
@@ -276,7 +327,8 @@ func (g *Gateway) admit(c *conn) error {
 	if len(g.mu.conns) >= g.limits.Connections {
 		return conversation.Refuse(conversation.CodeOverloaded, "this node has as many connections as it takes")
 	}
-	g.mu.conns[c] = struct{}{}
+	c.index = int32(len(g.mu.conns)) //nolint:gosec // bounded by the limit
+	g.mu.conns = append(g.mu.conns, c)
 	g.serving.Add(1) // until forget: Wait must not pass a connection by
 	g.metrics.connections.WithLabelValues(c.side.String()).Inc()
 	return nil
@@ -284,18 +336,29 @@ func (g *Gateway) admit(c *conn) error {
 
 // forget undoes what admit and hello did.
 func (g *Gateway) forget(c *conn) {
-	g.mu.Lock()
-	_, known := g.mu.conns[c]
-	delete(g.mu.conns, c)
-	g.mu.Unlock()
-	if !known {
+	if !g.unlist(c) {
 		return
 	}
 	g.hub.leave(c)
 	g.unbind(c)
-	g.byPeer.leave(prefixOf(c.peer))
+	g.byPeer.leave(c.peer)
 	g.metrics.connections.WithLabelValues(c.side.String()).Dec()
 	g.serving.Done()
+}
+
+// unlist takes a connection off the list; false when it is not on it.
+func (g *Gateway) unlist(c *conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i, last := int(c.index), len(g.mu.conns)-1
+	if i > last || g.mu.conns[i] != c {
+		return false
+	}
+	g.mu.conns[i] = g.mu.conns[last]
+	g.mu.conns[i].index = c.index
+	g.mu.conns[last] = nil
+	g.mu.conns = g.mu.conns[:last]
+	return true
 }
 
 func (g *Gateway) stopAccepting() {
@@ -320,11 +383,7 @@ func (g *Gateway) eachConn(do func(*conn)) {
 func (g *Gateway) snapshot() []*conn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	out := make([]*conn, 0, len(g.mu.conns))
-	for c := range g.mu.conns {
-		out = append(out, c)
-	}
-	return out
+	return slices.Clone(g.mu.conns)
 }
 
 // agentName gives the display name of an agent.
@@ -338,16 +397,3 @@ func (g *Gateway) agentName(id conversation.AgentID) string {
 	}
 	return a.Name
 }
-
-// bufferPool lends the buffers of the writers.
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) get() *[]byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
-		return b
-	}
-	b := make([]byte, 0, 4<<10)
-	return &b
-}
-
-func (p *bufferPool) put(b *[]byte) { p.pool.Put(b) }

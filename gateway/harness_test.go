@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +22,10 @@ const testPassword = "correct horse battery"
 
 // testPasswordHash costs little: the cost is in the string.
 const testPasswordHash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$0RmY0jDrLEcwFMVFoqCbC1CG5lrCnKTHZ5oqKNjMVi0"
+
+// onGoroutines runs every test without event loops, as they are where there is no
+// epoll and behind TLS: go test ./gateway -goroutines.
+var onGoroutines = flag.Bool("goroutines", false, "serve every socket with goroutines of its own")
 
 // harness is a gateway that listens on loopback.
 type harness struct {
@@ -52,6 +57,9 @@ func start(t *testing.T, change ...func(*Options)) *harness {
 			"widget/index.html":  {Data: []byte("<!doctype html><title>widget</title>")},
 			"console/index.html": {Data: []byte("<!doctype html><title>console</title>")},
 		},
+	}
+	if *onGoroutines {
+		o.Loops = -1
 	}
 	for _, c := range change {
 		c(&o)

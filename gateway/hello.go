@@ -28,16 +28,15 @@ func (c *conn) onHello(f *wire.Hello) {
 		c.close(code)
 		return
 	}
-	c.who.Store(who)
+	c.opening = nil
 	ctx, cancel := context.WithTimeout(c.gw.background(), c.gw.limits.RequestTimeout)
 	defer cancel()
 	welcome := &wire.Welcome{
-		Session: c.session, Epoch: c.gw.opts.Epoch,
+		Session: c.session(), Epoch: c.gw.opts.Epoch,
 		HeartbeatMS: c.gw.limits.Heartbeat.Milliseconds(), MaxFrame: c.maxFrame(),
 	}
-	c.framer.limit.Store(int64(welcome.MaxFrame))
-	if who.visitor != nil {
-		c.welcomeVisitor(ctx, who.visitor, welcome, f.Resume)
+	if who.agent == nil {
+		c.welcomeVisitor(ctx, &who.visitorID, welcome, f.Resume)
 		return
 	}
 	c.welcomeAgent(who.agent, welcome)
@@ -48,29 +47,20 @@ func (c *conn) onHello(f *wire.Hello) {
 	}
 }
 
-func (c *conn) maxFrame() int {
-	if c.side == agentSide {
-		return c.gw.limits.FrameBytes
-	}
-	return c.gw.limits.VisitorFrameBytes
-}
-
 // authenticate finds out who speaks: the token in hello, else what came with
 // the upgrade.
 func (c *conn) authenticate(token string) (*identity, wire.CloseCode) {
 	now := time.Now()
-	who := c.claimed
+	who := c.opening.claimed
 	var err error
 	switch {
 	case token == "" && who == nil:
 		return nil, wire.CloseInvalidToken
 	case token == "":
 	case c.side == visitorSide:
-		who = &identity{}
-		who.visitor, err = c.gw.checkVisitor(token, now)
+		who, err = c.gw.identifyVisitor(token, now)
 	default:
-		who = &identity{}
-		who.agent, err = c.gw.checkBearer(token, now)
+		who, err = c.gw.identifyAgent(token, now)
 	}
 	if err != nil {
 		if conversation.CodeOf(err) == conversation.CodeTokenExpired {
@@ -78,7 +68,7 @@ func (c *conn) authenticate(token string) (*identity, wire.CloseCode) {
 		}
 		return nil, wire.CloseInvalidToken
 	}
-	if who.visitor != nil && c.origin != "" && !c.originFits(who.visitor.inbox) {
+	if who.agent == nil && c.opening.origin != "" && !c.originFits(who.inbox) {
 		return nil, wire.CloseForbidden
 	}
 	return who, 0
@@ -86,33 +76,29 @@ func (c *conn) authenticate(token string) (*identity, wire.CloseCode) {
 
 func (c *conn) originFits(inbox conversation.InboxID) bool {
 	in, err := c.gw.opts.Inboxes.Inbox(inbox)
-	return err == nil && allowsOrigin(&in, c.origin, c.sameOri)
+	return err == nil && allowsOrigin(&in, c.opening.origin, c.opening.sameOri)
 }
 
-// bind counts the connection for its owner.
+// bind makes the connection its owner's, and counts it.
 func (c *conn) bind(who *identity) wire.CloseCode {
 	limit := c.gw.limits.ConnectionsPerIdentity
-	var ok bool
-	if who.visitor != nil {
-		ok = c.gw.byContact.enter(who.visitor.key(), limit)
-	} else {
-		ok = c.gw.byAgent.enter(who.agent.agent.ID, limit*agentShare)
+	if who.agent == nil {
+		if !c.gw.hub.count(c, who, limit) {
+			return wire.CloseConnectionLimit
+		}
+		return 0
 	}
-	if !ok {
+	if !c.gw.agents.enter(who.agent.agent.ID, c, limit*agentShare) {
 		return wire.CloseConnectionLimit
 	}
+	c.who.Store(who)
 	return 0
 }
 
 // unbind undoes bind and presence.
 func (g *Gateway) unbind(c *conn) {
-	who := c.who.Load()
-	switch {
-	case who == nil:
-	case who.visitor != nil:
-		g.byContact.leave(who.visitor.key())
-	default:
-		g.byAgent.leave(who.agent.agent.ID)
+	if who := c.who.Load(); who != nil && who.agent != nil {
+		g.agents.leave(who.agent.agent.ID, c)
 		g.presences.depart(who.agent.agent.ID, time.Now())
 	}
 }
@@ -314,14 +300,18 @@ func (c *conn) watch(ctx context.Context, id conversation.ConversationID, after 
 func (c *conn) remembered(id conversation.ConversationID, head conversation.Head) (*follow, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := c.mu.follows[id]
-	if f == nil {
-		if len(c.mu.follows) >= c.gw.limits.Subscriptions {
-			return nil, conversation.Refusef(conversation.CodeOverloaded, "a connection follows at most %d conversations", c.gw.limits.Subscriptions)
-		}
-		f = &follow{conn: c, id: id, key: conversation.ContactKey{Inbox: head.Inbox, Contact: head.Contact}}
-		c.mu.follows[id] = f
+	if f := c.followed(id); f != nil {
+		return f, nil
 	}
+	n := 0
+	for f := c.mu.follows; f != nil; f = f.next {
+		n++
+	}
+	if n >= c.gw.limits.Subscriptions {
+		return nil, conversation.Refusef(conversation.CodeOverloaded, "a connection follows at most %d conversations", c.gw.limits.Subscriptions)
+	}
+	f := &follow{conn: c, id: id, with: &conversation.ContactKey{Inbox: head.Inbox, Contact: head.Contact}}
+	f.next, c.mu.follows = c.mu.follows, f
 	return f, nil
 }
 
@@ -347,8 +337,8 @@ func (c *conn) allowed(head conversation.Head, err error) (conversation.Head, er
 		return conversation.Head{}, err
 	}
 	who := c.who.Load()
-	if who.visitor != nil {
-		if head.Inbox != who.visitor.inbox || head.Contact != who.visitor.contact {
+	if who.agent == nil {
+		if head.Inbox != who.inbox || head.Contact != who.contact {
 			return conversation.Head{}, errNoConversation()
 		}
 		return head, nil

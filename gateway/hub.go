@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"hash/maphash"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -27,7 +25,7 @@ type Hub struct {
 	gw   *Gateway
 	seed maphash.Seed
 
-	visitors [hubShards]hubShard[conversation.ContactKey, *conn]
+	visitors [hubShards]visitorShard
 	watchers [hubShards]hubShard[conversation.ConversationID, *follow]
 	inboxes  hubShard[conversation.InboxID, *conn]
 	reading  chan struct{} // slots for reads of the journal
@@ -82,8 +80,11 @@ func newHub(g *Gateway) *Hub {
 	return &Hub{gw: g, seed: maphash.MakeSeed(), reading: make(chan struct{}, maxReads)}
 }
 
-func (h *Hub) visitorShard(k conversation.ContactKey) *hubShard[conversation.ContactKey, *conn] {
-	return &h.visitors[maphash.Comparable(h.seed, k)%hubShards]
+// eachVisitor calls do for all connections of a visitor. do must not block and
+// must not come back into the hub.
+func (h *Hub) eachVisitor(k conversation.ContactKey, do func(*conn)) {
+	hash := maphash.Comparable(h.seed, k)
+	h.visitors[hash%hubShards].each(hash, k, do)
 }
 
 func (h *Hub) watcherShard(id conversation.ConversationID) *hubShard[conversation.ConversationID, *follow] {
@@ -99,7 +100,7 @@ func (h *Hub) Publish(c *conversation.Commit) {
 	}
 	p := publication{hub: h, commit: c}
 	key := conversation.ContactKey{Inbox: c.Head.Inbox, Contact: c.Head.Contact}
-	h.visitorShard(key).each(key, func(v *conn) {
+	h.eachVisitor(key, func(v *conn) {
 		v.followOwn(c.ID).live(&p, p.forVisitors())
 	})
 	h.watcherShard(c.ID).each(c.ID, func(f *follow) { f.live(&p, p.forAgents()) })
@@ -134,7 +135,7 @@ func (h *Hub) typing(t TypingChange, from *conn) {
 		return
 	}
 	key := conversation.ContactKey{Inbox: t.Inbox, Contact: t.Contact}
-	h.visitorShard(key).each(key, func(v *conn) { v.push(f) })
+	h.eachVisitor(key, func(v *conn) { v.push(f) })
 }
 
 // QueuePosition tells a visitor how many wait before them.
@@ -144,7 +145,7 @@ func (h *Hub) QueuePosition(key conversation.ContactKey, id conversation.Convers
 		return
 	}
 	f := outFrame{bytes: b, topic: topic{kind: topicQueue, conversation: id}}
-	h.visitorShard(key).each(key, func(v *conn) { v.push(f) })
+	h.eachVisitor(key, func(v *conn) { v.push(f) })
 }
 
 // AgentPresence tells all agents on this node about one agent's presence.
@@ -154,11 +155,7 @@ func (h *Hub) AgentPresence(id conversation.AgentID, state conversation.Presence
 		return
 	}
 	f := outFrame{bytes: b, topic: topic{kind: topicPresence, agent: id}}
-	h.gw.eachConn(func(c *conn) {
-		if who := c.who.Load(); who != nil && who.agent != nil {
-			c.push(f)
-		}
-	})
+	h.gw.eachAgent(func(c *conn, _ *agentID) { c.push(f) })
 }
 
 // seqFrame is an encoded event with its place.
@@ -238,7 +235,16 @@ func (h *Hub) view(s side, id conversation.ConversationID, e conversation.Entry)
 }
 
 // enter makes a visitor's connection reachable.
-func (h *Hub) enter(v *visitorID, c *conn) { h.visitorShard(v.key()).add(v.key(), c) }
+func (h *Hub) enter(v *visitorID, c *conn) {
+	hash := maphash.Comparable(h.seed, v.key())
+	h.visitors[hash%hubShards].reach(c)
+}
+
+// count makes a connection a visitor's, who, unless they have limit already.
+func (h *Hub) count(c *conn, who *identity, limit int) bool {
+	hash := maphash.Comparable(h.seed, who.key())
+	return h.visitors[hash%hubShards].add(hash, c, who, limit)
+}
 
 // leave ends everything that a connection follows.
 func (h *Hub) leave(c *conn) {
@@ -246,18 +252,21 @@ func (h *Hub) leave(c *conn) {
 	if who == nil {
 		return
 	}
-	if who.visitor != nil {
-		h.visitorShard(who.visitor.key()).remove(who.visitor.key(), c)
+	if who.agent == nil {
+		hash := maphash.Comparable(h.seed, who.key())
+		h.visitors[hash%hubShards].remove(hash, c)
 		return
 	}
 	c.mu.Lock()
-	follows := slices.Collect(maps.Values(c.mu.follows))
-	inboxes := slices.Collect(maps.Keys(c.mu.inboxes))
+	follows, at := c.mu.follows, c.mu.desk
+	c.mu.follows = nil
 	c.mu.Unlock()
-	for _, f := range follows {
+	for f := follows; f != nil; f = f.next {
 		h.watcherShard(f.id).remove(f.id, f)
 	}
-	for _, in := range inboxes {
-		h.inboxes.remove(in, c)
+	if at != nil {
+		for in := range at.inboxes {
+			h.inboxes.remove(in, c)
+		}
 	}
 }

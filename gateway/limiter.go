@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/colloquyhq/colloquy/gateway/loop"
 )
 
 // bucket is a token bucket. The zero bucket is empty for ever.
@@ -23,6 +25,34 @@ func newBucket(perSecond, burst float64, now time.Time) bucket {
 func (b *bucket) take(now time.Time) bool {
 	if d := now.Sub(b.at); d > 0 {
 		b.tokens = min(b.burst, b.tokens+d.Seconds()*b.rate)
+		b.at = now
+	}
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// bucket32 is a bucket in eight bytes, with three seconds' worth at once. The
+// rate is the same for many and not kept.
+//
+// Concurrency: none.
+type bucket32 struct {
+	tokens float32
+	at     loop.Time
+}
+
+const bucketSeconds = 3
+
+func newBucket32(perSecond float64, now loop.Time) bucket32 {
+	return bucket32{tokens: float32(bucketSeconds * perSecond), at: now}
+}
+
+// take spends one token, if there is one.
+func (b *bucket32) take(now loop.Time, perSecond float64) bool {
+	if d := now.Sub(b.at); d > 0 {
+		b.tokens = float32(min(bucketSeconds*perSecond, float64(b.tokens)+d.Seconds()*perSecond))
 		b.at = now
 	}
 	if b.tokens < 1 {
@@ -124,30 +154,46 @@ func prefixOf(a netip.Addr) netip.Prefix {
 type counter[K comparable] struct {
 	mu struct {
 		sync.Mutex
-		open map[K]int
+		open map[K]*tallyOf[K]
 	}
 }
+
+// tallyOf is a key of a counter with its number. Who has entered keeps it to
+// leave by, which takes less room than the key.
+type tallyOf[K comparable] struct {
+	key K
+	n   int // guarded by the counter
+}
+
+// tally is the count of an address.
+type tally = tallyOf[netip.Prefix]
 
 func newCounter[K comparable]() *counter[K] {
 	c := &counter[K]{}
-	c.mu.open = make(map[K]int)
+	c.mu.open = make(map[K]*tallyOf[K])
 	return c
 }
 
-func (c *counter[K]) enter(key K, limit int) bool {
+// enter counts one more; nil when there are limit already.
+func (c *counter[K]) enter(key K, limit int) *tallyOf[K] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mu.open[key] >= limit {
-		return false
+	t := c.mu.open[key]
+	if t == nil {
+		t = &tallyOf[K]{key: key}
 	}
-	c.mu.open[key]++
-	return true
+	if t.n >= limit {
+		return nil
+	}
+	t.n++
+	c.mu.open[key] = t
+	return t
 }
 
-func (c *counter[K]) leave(key K) {
+func (c *counter[K]) leave(t *tallyOf[K]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mu.open[key]--; c.mu.open[key] <= 0 {
-		delete(c.mu.open, key)
+	if t.n--; t.n <= 0 {
+		delete(c.mu.open, t.key)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/colloquyhq/colloquy/gateway/loop"
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
 
@@ -27,6 +28,16 @@ type metrics struct {
 	writes      prometheus.Counter
 	panics      prometheus.Counter
 	relayJunk   prometheus.Counter
+	shed        prometheus.Counter
+	crewWaiting prometheus.Gauge
+
+	loopBusy    *prometheus.CounterVec
+	loopStalls  *prometheus.CounterVec
+	loopConns   *prometheus.GaugeVec
+	loopWaiting *prometheus.GaugeVec
+	loops       []loop.Load // what has been counted of them; touched by observeLoops only
+
+	framesIn, framesOut map[string]prometheus.Counter // of frames, by the type of the frame
 }
 
 const resumeComplete = "complete"
@@ -70,8 +81,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		writes:      single("writes_total", "Writes to sockets; each carries one or more frames."),
 		relayJunk:   single("relay_refused_total", "Payloads of other nodes that were none."),
 		panics:      single("panics_total", "Panics that were caught in connections and requests."),
+		shed:        single("shed_total", "Connections closed at once because the process had no descriptor left."),
+		crewWaiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "colloquy", Subsystem: "gateway", Name: "crew_waiting", Help: "Frames that wait for somebody to work on them, because they take time.",
+		}),
+		loopBusy:   counter("loop_busy_seconds_total", "Time that an event loop has worked; one that comes near a second a second is the limit.", "loop"),
+		loopStalls: counter("loop_stalls_total", "Writes of an event loop that the kernel did not take whole, because a client reads slowly.", "loop"),
+		loopConns: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "colloquy", Subsystem: "gateway", Name: "loop_connections", Help: "Connections that an event loop looks after.",
+		}, []string{"loop"}),
+		loopWaiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "colloquy", Subsystem: "gateway", Name: "loop_mailbox", Help: "Connections in the mailbox of an event loop; each is there once at most, so that none is ever refused.",
+		}, []string{"loop"}),
+		framesIn: map[string]prometheus.Counter{}, framesOut: map[string]prometheus.Counter{},
 	}
-	reg.MustRegister(m.connections)
+	reg.MustRegister(m.connections, m.crewWaiting, m.loopConns, m.loopWaiting)
 	m.eventsOut = m.frames.WithLabelValues("out", "event")
 	m.start()
 	return m
@@ -90,6 +114,13 @@ func (m *metrics) start() {
 	for _, k := range []string{"session", "ack", "done", "error", "event", "ephemeral", "pong"} {
 		m.frames.WithLabelValues("out", k)
 	}
+	// The hot ones are found once.
+	for _, t := range []string{"message.send", "read", "delivered", "typing", "ping"} {
+		m.framesIn[t] = m.frames.WithLabelValues("in", kindIn(t))
+	}
+	for _, t := range []string{"ack", "done", "pong"} {
+		m.framesOut[t] = m.frames.WithLabelValues("out", kindOut(t))
+	}
 	for _, o := range []string{resumeComplete, string(wire.ResetEpochChanged), string(wire.ResetTooFarBehind), string(wire.ResetNotAvailable)} {
 		m.resumes.WithLabelValues(o)
 	}
@@ -104,34 +135,65 @@ func (m *metrics) start() {
 	}
 }
 
-// frameIn counts a frame from a client, several types to a kind.
-func (m *metrics) frameIn(t string) {
-	kind := "command"
-	switch t {
-	case "hello":
-		kind = "session"
-	case "message.send", "note.add":
-		kind = "message"
-	case "read", "delivered":
-		kind = "mark"
-	case "typing", "presence", "ping", "invalid":
-		kind = t
-	case "subscribe", "unsubscribe":
-		kind = "subscribe"
+// observeLoops takes over what the event loops have counted.
+func (m *metrics) observeLoops(now []loop.Load) {
+	for i, l := range now {
+		if i >= len(m.loops) {
+			m.loops = append(m.loops, loop.Load{})
+		}
+		name, before := strconv.Itoa(i), m.loops[i]
+		m.loopBusy.WithLabelValues(name).Add((l.Busy - before.Busy).Seconds())
+		m.loopStalls.WithLabelValues(name).Add(float64(l.Stalls - before.Stalls))
+		m.loopConns.WithLabelValues(name).Set(float64(l.Connections))
+		m.loopWaiting.WithLabelValues(name).Set(float64(l.Waiting))
+		m.loops[i] = l
 	}
-	m.frames.WithLabelValues("in", kind).Inc()
 }
 
-// frameOut counts a frame to a client, several types to a kind.
-func (m *metrics) frameOut(t string) {
-	kind := "session"
+// kindIn gives the kind that a frame from a client is counted as.
+func kindIn(t string) string {
+	switch t {
+	case "hello":
+		return "session"
+	case "message.send", "note.add":
+		return "message"
+	case "read", "delivered":
+		return "mark"
+	case "typing", "presence", "ping", "invalid":
+		return t
+	case "subscribe", "unsubscribe":
+		return "subscribe"
+	}
+	return "command"
+}
+
+// kindOut gives the kind that a frame to a client is counted as.
+func kindOut(t string) string {
 	switch t {
 	case "ack", "done", "error", "event", "pong":
-		kind = t
+		return t
 	case "typing", "presence", "queue.position":
-		kind = "ephemeral"
+		return "ephemeral"
 	}
-	m.frames.WithLabelValues("out", kind).Inc()
+	return "session"
+}
+
+// frameIn counts a frame from a client.
+func (m *metrics) frameIn(t string) {
+	if c, ok := m.framesIn[t]; ok {
+		c.Inc()
+		return
+	}
+	m.frames.WithLabelValues("in", kindIn(t)).Inc()
+}
+
+// frameOut counts a frame to a client.
+func (m *metrics) frameOut(t string) {
+	if c, ok := m.framesOut[t]; ok {
+		c.Inc()
+		return
+	}
+	m.frames.WithLabelValues("out", kindOut(t)).Inc()
 }
 
 func (m *metrics) closed(code wire.CloseCode) {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,7 @@ type Options struct {
 	Epoch           string               // names the incarnation of the log; a client's cursor of another one is refused
 	InsecureIngress conversation.InboxID // takes webhook messages without a credential into this inbox; empty = refuse them
 	TrustedProxies  []netip.Prefix       // peers whose X-Forwarded-For and X-Forwarded-Proto count; none = nobody's
+	Loops           int                  // event loops that serve the sockets; 0 = one for each processor, below zero = none, every socket has goroutines
 	Limits          Limits
 }
 
@@ -70,7 +72,7 @@ type Limits struct {
 	Connections            int     // 100,000; of this node
 	ConnectionsPerIP       int     // 256
 	ConnectionsPerIdentity int     // 16; of one visitor; agents may have four times as many
-	HandshakesPerSecond    float64 // 2,000; of this node, with one second's worth at once
+	HandshakesPerSecond    float64 // 2,500 for each processor; of this node, with one second's worth at once
 	HandshakesPerIP        float64 // 20 per second, with five seconds' worth at once
 	LoginsPerMinute        float64 // 10; per account and per address, with as many at once
 	SessionsPerMinute      float64 // 60; new visitor tokens per address, with as many at once
@@ -103,7 +105,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Connections, 100_000)
 	def(&l.ConnectionsPerIP, 256)
 	def(&l.ConnectionsPerIdentity, 16)
-	def(&l.HandshakesPerSecond, 2000)
+	def(&l.HandshakesPerSecond, 2500*float64(runtime.GOMAXPROCS(0)))
 	def(&l.HandshakesPerIP, 20)
 	def(&l.LoginsPerMinute, 10)
 	def(&l.SessionsPerMinute, 60)

@@ -2,9 +2,9 @@ package gateway
 
 import (
 	"sync"
-	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/loop"
 )
 
 // batchBytes is how much one write carries when more than one frame waits.
@@ -33,198 +33,281 @@ const (
 type outFrame struct {
 	bytes []byte
 	topic topic
-	at    int64 // Unix ns
+	at    loop.Time
 }
 
 // pushed says what became of a frame.
 type pushed uint8
 
 const (
-	pushedQueued  pushed = iota // it will be written, the writer runs
-	pushedStart                 // it will be written, the writer must be started
+	pushedQueued  pushed = iota // it will be written, whoever writes knows
+	pushedFlush                 // it will be written, whoever writes must be told
 	pushedDropped               // ephemeral, and the queue is long
 	pushedSlow                  // the queue is full
 	pushedClosed                // the connection is ending
 )
 
+// outRules are the same for all queues of a gateway.
+type outRules struct {
+	soft, hard int // bytes
+	pool       backlogPool
+}
+
 // outQueue holds what a connection has not written yet. Its bounds are the
-// whole of what a client that does not read can cost in user memory.
+// whole of what a client that does not read can cost in user memory; an empty
+// one costs nothing but itself.
 //
 // Concurrency: safe for all; the lock is a leaf.
 type outQueue struct {
-	soft, hard int
-
 	mu struct {
 		sync.Mutex
-		frames  []outFrame
-		bytes   int   // waiting and being written
-		writing int64 // at of the oldest frame being written; zero = none
-		running bool  // a writer goroutine lives
-		closed  bool  // nothing more is taken
-		room    chan struct{}
+		backlog *backlog // nil = nothing waits
+		signals *signals // nil = nobody waits
+		told    bool     // whoever writes knows that something waits, or will look
+		blocks  bool     // whoever reads waits for room
+		closed  bool     // nothing more is taken
+		done    bool     // the last byte has been written, or nothing can be
 	}
-	donec chan struct{} // closed when the last byte is written, or nothing can be
+}
+
+// signals are for those who wait for a queue.
+type signals struct {
+	room chan struct{} // closed once there is room again
+	done chan struct{} // closed once done
 }
 
 // push appends a frame.
-func (q *outQueue) push(f outFrame) pushed {
+func (q *outQueue) push(f outFrame, r *outRules) pushed {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.mu.closed {
 		return pushedClosed
 	}
-	if q.mu.bytes > q.soft && f.topic.kind != topicNone {
-		q.forget(f.topic)
+	b := q.open(r)
+	if b.bytes > r.soft && f.topic.kind != topicNone {
+		b.forget(f.topic)
 	}
-	if q.mu.bytes+len(f.bytes) > q.hard {
+	if b.bytes+len(f.bytes) > r.hard {
 		if f.topic.kind > topicUpdated {
 			return pushedDropped
 		}
 		return pushedSlow
 	}
-	return q.append(f)
+	return q.append(f, r)
 }
 
-func (q *outQueue) append(f outFrame) pushed {
-	q.mu.frames = append(q.mu.frames, f)
-	q.mu.bytes += len(f.bytes)
-	if q.mu.running {
+func (q *outQueue) open(r *outRules) *backlog {
+	if q.mu.backlog == nil {
+		q.mu.backlog = r.pool.get()
+	}
+	return q.mu.backlog
+}
+
+func (q *outQueue) append(f outFrame, r *outRules) pushed {
+	b := q.open(r)
+	b.frames = append(b.frames, f)
+	b.bytes += len(f.bytes)
+	if q.mu.told {
 		return pushedQueued
 	}
-	q.mu.running = true
-	return pushedStart
+	q.mu.told = true
+	return pushedFlush
 }
 
-// forget removes the waiting frame of a topic, if there is one.
-func (q *outQueue) forget(t topic) {
-	for i := range q.mu.frames {
-		if q.mu.frames[i].topic == t {
-			q.mu.bytes -= len(q.mu.frames[i].bytes)
-			q.mu.frames = append(q.mu.frames[:i], q.mu.frames[i+1:]...)
-			return
-		}
-	}
+// cork keeps push from telling whoever writes until uncork.
+func (q *outQueue) cork() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.told = true
+}
+
+// uncork reports whether something waits to be written.
+func (q *outQueue) uncork() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waits := q.mu.backlog != nil || q.mu.closed && !q.mu.done
+	q.mu.told = waits
+	return waits
 }
 
 // flushThenClose appends the last frame.
-func (q *outQueue) flushThenClose(last outFrame) pushed { return q.end(last, keepWaiting) }
-
-// dropThenClose replaces everything that waits by the last frame.
-func (q *outQueue) dropThenClose(last outFrame) pushed { return q.end(last, dropWaiting) }
-
-type waiting uint8
-
-const (
-	keepWaiting waiting = iota
-	dropWaiting
-)
-
-func (q *outQueue) end(last outFrame, w waiting) pushed {
+func (q *outQueue) flushThenClose(last outFrame, r *outRules) pushed {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.end(last, r)
+}
+
+// dropThenClose replaces everything that waits by the last frame.
+func (q *outQueue) dropThenClose(last outFrame, r *outRules) pushed {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b := q.mu.backlog; b != nil {
+		keep := min(b.fixed(), len(b.frames))
+		for i := keep; i < len(b.frames); i++ {
+			b.bytes -= len(b.frames[i].bytes)
+		}
+		clear(b.frames[keep:])
+		b.frames = b.frames[:keep]
+	}
+	return q.end(last, r)
+}
+
+func (q *outQueue) end(last outFrame, r *outRules) pushed {
 	if q.mu.closed {
 		return pushedClosed
 	}
-	if w == dropWaiting {
-		for i := range q.mu.frames {
-			q.mu.bytes -= len(q.mu.frames[i].bytes)
-		}
-		q.mu.frames = nil
-	}
 	q.mu.closed = true
 	q.wake()
-	return q.append(last)
+	return q.append(last, r)
 }
 
 // fail gives up: nothing can be written any more.
 func (q *outQueue) fail() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mu.closed, q.mu.frames, q.mu.bytes = true, nil, 0
+	q.mu.closed, q.mu.backlog = true, nil
 	q.finish()
 }
 
-// take moves what one write should carry into buf. Nothing means that the
-// writer ends.
-func (q *outQueue) take(buf []byte) []byte {
+// take gives what one write should carry, in buf or, when it is one frame, where
+// it lies. It stays in the queue until wrote.
+func (q *outQueue) take(buf []byte) ([]byte, loop.State) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.mu.frames) == 0 {
-		if q.mu.closed {
-			q.finish()
+	b := q.mu.backlog
+	if b == nil || len(b.frames) == 0 {
+		q.mu.told = false
+		if !q.mu.closed {
+			return nil, loop.Drained
 		}
-		q.mu.frames, q.mu.running, q.mu.writing = nil, false, 0
-		return nil
+		q.finish()
+		return nil, loop.End
 	}
-	q.mu.writing = q.mu.frames[0].at
-	if first := q.mu.frames[0].bytes; len(q.mu.frames) == 1 || len(first) >= batchBytes {
-		q.advance(1)
-		return first
+	out := b.frames[0].bytes[b.left:]
+	b.flying = 1
+	if len(b.frames) > 1 && len(out) < batchBytes {
+		out = append(buf, out...)
+		for b.flying < len(b.frames) && len(out)+len(b.frames[b.flying].bytes) <= batchBytes {
+			out = append(out, b.frames[b.flying].bytes...)
+			b.flying++
+		}
 	}
-	n := 0
-	for n < len(q.mu.frames) && len(buf)+len(q.mu.frames[n].bytes) <= batchBytes {
-		buf = append(buf, q.mu.frames[n].bytes...)
-		n++
+	switch {
+	case b.flying < len(b.frames):
+		return out, loop.More
+	case q.mu.closed:
+		return out, loop.End
 	}
-	q.advance(n)
-	return buf
+	q.mu.told = false
+	return out, loop.Drained
 }
 
-func (q *outQueue) advance(n int) {
-	rest := copy(q.mu.frames, q.mu.frames[n:])
-	clear(q.mu.frames[rest:])
-	q.mu.frames = q.mu.frames[:rest]
-}
-
-// wrote accounts for bytes that have left.
-func (q *outQueue) wrote(n int) {
+// block reports whether too much waits to produce more. Then wrote will tell
+// when to go on.
+func (q *outQueue) block(r *outRules) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.mu.bytes -= n; q.mu.bytes <= q.soft/2 {
+	q.mu.blocks = q.mu.backlog != nil && q.mu.backlog.bytes > r.soft
+	return q.mu.blocks
+}
+
+// wrote accounts for bytes that have left. It reports whether who was blocked
+// may go on.
+func (q *outQueue) wrote(n int, r *outRules) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.mu.backlog
+	if b == nil {
+		return false // given up meanwhile
+	}
+	b.advance(n)
+	room := b.bytes <= r.soft/2
+	if room {
 		q.wake()
 	}
+	goOn := room && q.mu.blocks
+	q.mu.blocks = q.mu.blocks && !room
+	if len(b.frames) > 0 {
+		q.mu.told = true // whoever writes goes on by itself
+		return goOn
+	}
+	r.pool.put(b)
+	if q.mu.backlog = nil; q.mu.closed {
+		q.finish()
+	}
+	return goOn
 }
 
 func (q *outQueue) wake() {
-	if q.mu.room != nil {
-		close(q.mu.room)
-		q.mu.room = nil
+	if s := q.mu.signals; s != nil && s.room != nil {
+		close(s.room)
+		s.room = nil
 	}
 }
 
 func (q *outQueue) finish() {
 	q.wake()
-	select {
-	case <-q.donec:
-	default:
-		close(q.donec)
+	if q.mu.done {
+		return
 	}
+	q.mu.done = true
+	if s := q.mu.signals; s != nil && s.done != nil {
+		close(s.done)
+	}
+}
+
+func (q *outQueue) signal() *signals {
+	if q.mu.signals == nil {
+		q.mu.signals = &signals{}
+	}
+	return q.mu.signals
+}
+
+// done gives a channel that is closed when the last byte has been written, or
+// nothing can be.
+func (q *outQueue) done() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.signal()
+	if s.done == nil {
+		if s.done = make(chan struct{}); q.mu.done {
+			close(s.done)
+		}
+	}
+	return s.done
 }
 
 // room gives a channel that is closed once there is room again, or nil when
 // there is room now.
-func (q *outQueue) room() <-chan struct{} {
+func (q *outQueue) room(r *outRules) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.mu.closed || q.mu.bytes <= q.soft {
+	if q.mu.closed || q.mu.backlog == nil || q.mu.backlog.bytes <= r.soft {
 		return nil
 	}
-	if q.mu.room == nil {
-		q.mu.room = make(chan struct{})
+	s := q.signal()
+	if s.room == nil {
+		s.room = make(chan struct{})
 	}
-	return q.mu.room
+	return s.room
 }
 
-// oldest gives the age of the oldest byte that has not left.
-func (q *outQueue) oldest(now time.Time) time.Duration {
+// oldest tells since when the oldest byte waits; false when none does.
+func (q *outQueue) oldest() (loop.Time, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	at := q.mu.writing
-	if at == 0 && len(q.mu.frames) > 0 {
-		at = q.mu.frames[0].at
+	if b := q.mu.backlog; b != nil && len(b.frames) > 0 {
+		return b.frames[0].at, true
 	}
-	if at == 0 {
+	return 0, false
+}
+
+// waiting is how many bytes wait.
+func (q *outQueue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.mu.backlog == nil {
 		return 0
 	}
-	return time.Duration(now.UnixNano() - at)
+	return q.mu.backlog.bytes
 }

@@ -97,7 +97,7 @@ func (p *presences) set(id conversation.AgentID, s conversation.Presence, now ti
 		return change{}, false
 	}
 	chosen := now.UTC().Truncate(time.Millisecond)
-	if !chosen.After(known.chosen) { // two choices in a millisecond, or another node's clock is ahead: the newer one counts
+	if !chosen.After(known.chosen) { // of the same millisecond, or by a clock that is ahead
 		chosen = known.chosen.Add(time.Millisecond)
 	}
 	known.state, known.chosen = s, chosen

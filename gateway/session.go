@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"log/slog"
@@ -105,6 +106,15 @@ func (g *Gateway) checkBearer(token string, now time.Time) (*agentID, error) {
 	return id, g.refreshAgent(id, now)
 }
 
+// identifyAgent verifies an agent's token for a connection.
+func (g *Gateway) identifyAgent(token string, now time.Time) (*identity, error) {
+	a, err := g.checkBearer(token, now)
+	if err != nil {
+		return nil, err
+	}
+	return &identity{agent: a}, nil
+}
+
 // findCredential finds a live credential of a kind by its hash.
 // Errors: class [conversation.ErrUnauthenticated].
 func (g *Gateway) findCredential(hash [32]byte, kind CredentialKind, now time.Time) (Credential, error) {
@@ -187,4 +197,9 @@ func randomName(prefix string) string {
 	return prefix + hex.EncodeToString(b[:])
 }
 
-func newSessionName() string { return randomName("ws_")[:15] }
+// newConnName draws the name of a connection.
+func newConnName() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return binary.BigEndian.Uint64(b[:])
+}

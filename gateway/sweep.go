@@ -8,10 +8,17 @@ import (
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
 
-// sweep looks at every time limit of every connection. One pass a second
-// costs less than a timer per connection would.
+// sweep looks at what has no time of its own: whether agents still are who they
+// were, and what the limiters may forget. Connections have their own times, see
+// Due.
 func (g *Gateway) sweep(now time.Time) {
-	g.eachConn(func(c *conn) { c.sweep(now) })
+	g.eachAgent(func(c *conn, who *agentID) {
+		if code := g.standing(who, now); code != 0 {
+			c.close(code)
+		}
+	})
+	g.metrics.observeLoops(g.group.Load())
+	g.metrics.crewWaiting.Set(float64(g.crew.waiting()))
 	g.handshakesByPeer.sweep(now)
 	g.loginsByPeer.sweep(now)
 	g.loginsByAccount.sweep(now)
@@ -21,66 +28,20 @@ func (g *Gateway) sweep(now time.Time) {
 	g.presences.sweep(g, now)
 }
 
-func (c *conn) sweep(now time.Time) {
-	if c.isClosing() {
-		return
-	}
-	l := &c.gw.limits
-	who := c.who.Load()
-	if who == nil {
-		if now.Sub(c.opened) > l.HelloTimeout {
-			c.close(wire.CloseNoHello)
-		}
-		return
-	}
-	if since := c.framer.since.Load(); since != 0 && now.UnixNano()-since > int64(l.PartTimeout) {
-		c.close(wire.CloseProtocol)
-		return
-	}
-	if c.out.oldest(now) > l.WriteTimeout {
-		c.close(wire.CloseSlow)
-		return
-	}
-	if code := c.standing(who, now); code != 0 {
-		c.close(code)
-		return
-	}
-	c.heartbeat(now)
-}
-
-// standing says whether the identity that hello established still holds.
-func (c *conn) standing(who *identity, now time.Time) wire.CloseCode {
-	if who.visitor != nil {
-		if !now.Before(who.visitor.expires) {
-			return wire.CloseExpired
-		}
-		return 0
-	}
-	id := *who.agent
+// standing says whether the identity that an agent's hello established still
+// holds.
+func (g *Gateway) standing(who *agentID, now time.Time) wire.CloseCode {
+	id := *who
 	switch {
 	case !id.expires.IsZero() && !now.Before(id.expires):
 		return wire.CloseExpired
-	case c.gw.refreshAgent(&id, now) != nil:
+	case g.refreshAgent(&id, now) != nil:
 		return wire.CloseForced
-	case id.agent.Version != who.agent.agent.Version:
+	case id.agent.Version != who.agent.Version:
 		// Rights may have changed; the next hello finds out which.
 		return wire.CloseStale
 	}
 	return 0
-}
-
-// heartbeat pings who is silent and gives up on who stays so.
-func (c *conn) heartbeat(now time.Time) {
-	silent := time.Duration(now.UnixNano() - c.framer.heard.Load())
-	l := &c.gw.limits
-	switch {
-	case silent <= l.Heartbeat:
-		c.pinged.Store(false)
-	case silent > l.Heartbeat+l.PongTimeout:
-		c.close(wire.CloseNoPong)
-	case c.pinged.CompareAndSwap(false, true):
-		c.push(outFrame{bytes: controlFrame(opPing, nil)})
-	}
 }
 
 // The pace of a drain.
@@ -107,6 +68,10 @@ func (g *Gateway) Drain(ctx context.Context, window time.Duration) error {
 			break
 		}
 		c.send(&wire.Reconnect{AfterMS: spread(min(window, drainJitter)).Milliseconds()})
+		if c.isSettled() {
+			c.close(wire.CloseDrain)
+			continue
+		}
 		c.gw.serving.Go(func() {
 			c.settle(ctx)
 			c.close(wire.CloseDrain)
@@ -138,7 +103,7 @@ func (g *Gateway) awaitGone(ctx context.Context) error {
 	case <-ctx.Done():
 		g.eachConn(func(c *conn) {
 			c.close(wire.CloseDrain)
-			_ = c.raw.Close()
+			c.link.Abort()
 		})
 		return ctx.Err()
 	}
@@ -159,13 +124,16 @@ func waitUntil(ctx context.Context, at time.Time) bool {
 	}
 }
 
-// settle waits until nothing of the connection waits for an answer.
+// isSettled reports whether nothing of the connection waits for an answer.
+func (c *conn) isSettled() bool { return c.inFlight.Load() == 0 && c.working.Load() == workNone }
+
+// settle waits until it is settled.
 func (c *conn) settle(ctx context.Context) {
-	for c.inFlight.Load() > 0 && !c.isClosing() {
+	for !c.isSettled() && !c.isClosing() {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.out.donec:
+		case <-c.out.done():
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

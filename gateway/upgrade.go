@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -52,15 +53,33 @@ func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request, s side) er
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		return err
 	}
-	if !g.byPeer.enter(peer, g.limits.ConnectionsPerIP) {
-		g.metrics.handshakes.WithLabelValues("limited").Inc()
-		return conversation.Refuse(conversation.CodeRateLimited, "this address has as many connections as it may")
+	c := g.enroll(r, s, who, peer)
+	if c == nil {
+		return tooManyOfAddress()
 	}
-	if err := g.takeOver(w, r, s, who); err != nil {
-		g.byPeer.leave(peer)
+	if err := c.takeOver(w, r); err != nil {
+		g.byPeer.leave(c.peer)
 		return err
 	}
 	return nil
+}
+
+// enroll makes a connection and counts it for the address that it comes from;
+// nil when there are as many of that as there may be.
+func (g *Gateway) enroll(r *http.Request, s side, who *identity, peer netip.Prefix) *conn {
+	place := g.byPeer.enter(peer, g.limits.ConnectionsPerIP)
+	if place == nil {
+		g.metrics.handshakes.WithLabelValues("limited").Inc()
+		return nil
+	}
+	c := newConn(g, s)
+	c.peer, c.opening.claimed, c.opening.origin = place, who, r.Header.Get("Origin")
+	c.opening.sameOri = c.opening.origin != "" && g.sameOrigin(r, c.opening.origin)
+	return c
+}
+
+func tooManyOfAddress() error {
+	return conversation.Refuse(conversation.CodeRateLimited, "this address has as many connections as it may")
 }
 
 func (g *Gateway) limitHandshake(r *http.Request) error {
@@ -148,21 +167,13 @@ func (g *Gateway) identify(r *http.Request, s side, token string) (*identity, er
 		if token == "" {
 			return nil, nil //nolint:nilnil // nobody yet
 		}
-		v, err := g.checkVisitor(token, now)
-		if err != nil {
-			return nil, err
-		}
-		return &identity{visitor: v}, nil
+		return g.identifyVisitor(token, now)
 	}
 	if origin != "" && !g.sameOrigin(r, origin) {
 		return nil, conversation.Refuse(conversation.CodeOrigin, "the console connects from its own host only")
 	}
 	if token != "" {
-		a, err := g.checkBearer(token, now)
-		if err != nil {
-			return nil, err
-		}
-		return &identity{agent: a}, nil
+		return g.identifyAgent(token, now)
 	}
 	cookie := g.sessionCookie(r)
 	if cookie == "" || origin == "" {
@@ -178,22 +189,24 @@ func (g *Gateway) identify(r *http.Request, s side, token string) (*identity, er
 }
 
 // takeOver makes the request's connection a WebSocket.
-func (g *Gateway) takeOver(w http.ResponseWriter, r *http.Request, s side, who *identity) error {
+func (c *conn) takeOver(w http.ResponseWriter, r *http.Request) error {
+	g := c.gw
 	raw, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return fmt.Errorf("take the connection over: %w", err)
 	}
 	first, err := buffered(rw.Reader)
-	var c *conn
 	if err == nil {
-		c, err = g.enroll(raw, r, s, who)
+		if err = c.adopt(raw); err != nil && c.link != nil {
+			defer c.link.Abort()
+		}
 	}
 	if err != nil {
 		// The response writer is gone with the hijack; answer by hand.
 		g.metrics.handshakes.WithLabelValues("limited").Inc()
 		writeRawProblem(raw, g.problem(err, ""))
 		_ = raw.Close()
-		g.byPeer.leave(prefixOf(g.peerOf(r)))
+		g.byPeer.leave(c.peer)
 		return nil
 	}
 	boundSendBuffer(raw, g.limits.SendBufferBytes)
@@ -203,23 +216,35 @@ func (g *Gateway) takeOver(w http.ResponseWriter, r *http.Request, s side, who *
 	if p := r.Header.Values("Sec-WebSocket-Protocol"); len(p) > 0 {
 		r.Header.Set("Sec-WebSocket-Protocol", strings.Join(p, ", "))
 	}
-	if err := c.upgrade(r, first); err != nil {
-		_ = raw.Close()
-		g.forget(c)
-		return nil //nolint:nilerr // the peer is gone, there is nobody to tell
+	if err := g.shakeHands(raw, r); err != nil {
+		c.link.Abort()
+		return nil // the peer is gone, there is nobody to tell
 	}
 	g.metrics.handshakes.WithLabelValues("upgraded").Inc()
+	c.link.Start(first)
 	return nil
 }
 
-// enroll makes a connection of a stream of bytes, be it a socket or a pipe, and
-// takes it into the books.
-func (g *Gateway) enroll(raw net.Conn, r *http.Request, s side, who *identity) (*conn, error) {
-	c := newConn(g, raw, s)
-	c.peer, c.origin = g.peerOf(r), r.Header.Get("Origin")
-	c.sameOri = c.origin != "" && g.sameOrigin(r, c.origin)
-	c.claimed = who
-	return c, g.admit(c)
+// adopt puts a stream of bytes, be it a socket or a pipe, behind the connection
+// and takes it into the books. When it fails and there is a link all the same,
+// the caller aborts that.
+func (c *conn) adopt(raw net.Conn) error {
+	var err error
+	if c.link, err = c.gw.group.Adopt(raw, c); err != nil {
+		return &conversation.Error{Code: conversation.CodeOverloaded, Detail: "this node has no room for another connection", Err: err}
+	}
+	return c.gw.admit(c)
+}
+
+// shakeHands answers the request. The library's connection is not needed any
+// more then: a codec reads.
+func (g *Gateway) shakeHands(raw net.Conn, r *http.Request) error {
+	up := g.upgrader
+	if r.Header.Get("Sec-WebSocket-Protocol") != "" {
+		up = g.upgraderWithProtocol
+	}
+	_, err := up.UpgradeFromConn(raw, nil, r)
+	return err
 }
 
 // boundSendBuffer keeps a client that does not read from costing megabytes of

@@ -136,16 +136,16 @@ func (g *Gateway) tell(t TypingChange, from *conn) {
 
 // mayType thins typing out; that it stopped passes once.
 func (c *conn) mayType(f *wire.Typing) bool {
-	now := time.Now()
+	now := max(c.gw.group.Now(), 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f.On && now.Sub(c.mu.typedAt) < typingEvery || !f.On && c.mu.typedAt.IsZero() {
+	if f.On && c.typed != 0 && now.Sub(c.typed) < typingEvery || !f.On && c.typed == 0 {
 		return false
 	}
 	if f.On {
-		c.mu.typedAt = now
+		c.typed = now
 	} else {
-		c.mu.typedAt = time.Time{}
+		c.typed = 0
 	}
 	return true
 }

@@ -18,7 +18,7 @@ const (
 type visitorID struct {
 	inbox   conversation.InboxID
 	contact conversation.ContactID
-	expires time.Time
+	expires int64 // Unix seconds
 }
 
 func (v *visitorID) key() conversation.ContactKey {
@@ -50,6 +50,15 @@ func (g *Gateway) checkVisitor(token string, now time.Time) (*visitorID, error) 
 	return g.visitorOf(c)
 }
 
+// identifyVisitor verifies a visitor's token for a connection.
+func (g *Gateway) identifyVisitor(token string, now time.Time) (*identity, error) {
+	v, err := g.checkVisitor(token, now)
+	if err != nil {
+		return nil, err
+	}
+	return &identity{visitorID: *v}, nil
+}
+
 // renewableVisitor also takes a token that ended not too long ago.
 func (g *Gateway) renewableVisitor(token string, now time.Time) (*visitorID, error) {
 	c, err := g.visitorTokens.check(token, now)
@@ -67,11 +76,13 @@ func (g *Gateway) visitorOf(c claims) (*visitorID, error) {
 	if err != nil || contact.IsZero() {
 		return nil, errBadToken()
 	}
-	if _, err := g.opts.Inboxes.Inbox(c.Inbox); err != nil {
+	in, err := g.opts.Inboxes.Inbox(c.Inbox)
+	if err != nil {
 		if errors.Is(err, conversation.ErrNotFound) {
 			return nil, errBadToken() // the inbox is gone
 		}
 		return nil, err
 	}
-	return &visitorID{inbox: c.Inbox, contact: contact, expires: time.Unix(c.Expires, 0)}, nil
+	// The directory's own name is kept instead of a copy for every visitor.
+	return &visitorID{inbox: in.ID, contact: contact, expires: c.Expires}, nil
 }

@@ -65,10 +65,11 @@ func (g *Gateway) obeyInTurn(ctx context.Context, v *visitorID, frame wire.Clien
 	if wait, ok := g.framesByContact.take(v.key(), time.Now()); !ok {
 		return nil, &conversation.Error{Code: conversation.CodeRateLimited, Detail: "too many frames in a short time", After: wait}
 	}
-	if !g.postsByContact.enter(v.key(), g.limits.InFlight) {
+	place := g.postsByContact.enter(v.key(), g.limits.InFlight)
+	if place == nil {
 		return nil, conversation.Refusef(conversation.CodeOverloaded, "%d frames of this visitor wait for their answer", g.limits.InFlight)
 	}
-	defer g.postsByContact.leave(v.key())
+	defer g.postsByContact.leave(place)
 	return g.obeyVisitor(ctx, v, frame)
 }
 

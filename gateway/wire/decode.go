@@ -33,36 +33,47 @@ func Decode(data []byte) (ClientFrame, error) {
 		return nil, &FrameError{Err: conversation.Refuse(conversation.CodeBadFrame, "a frame is a JSON object")}
 	}
 	start := s.i
-	head, err := readHead(&s)
-	if err != nil {
-		return nil, &FrameError{Ref: head.ref, Err: badFrame(err)}
+	var h head
+	if err := h.read(&s); err != nil {
+		return nil, &FrameError{Ref: h.ref, Err: badFrame(err)}
 	}
-	frame := newClientFrame(head.kind)
+	frame := newClientFrame(h.kind)
 	if frame == nil {
-		return nil, &FrameError{Ref: head.ref, Err: unknownType(head.kind)}
+		return nil, &FrameError{Ref: h.ref, Err: unknownType(h.kind)}
 	}
-	s.i = start // the grammar is known to be good now
-	err = s.object(func(key string, value []byte) error {
-		if isNull(value) {
-			return nil
-		}
-		return set(frame, key, value)
-	})
+	s.i = start
+	err := h.fill(frame, &s)
 	if err == nil {
 		err = check(frame)
 	}
 	if err != nil {
-		return nil, &FrameError{Ref: head.ref, Err: badFrame(err)}
+		return nil, &FrameError{Ref: h.ref, Err: badFrame(err)}
 	}
 	return frame, nil
 }
 
-type head struct{ kind, ref string }
+// keptMembers is how many members of a frame are remembered from the first look.
+// No frame of ours has more.
+const keptMembers = 8
 
-// readHead passes over the whole frame and finds its type and its ref.
-func readHead(s *scanner) (head, error) {
-	var h head
+// head is what is known of a frame after one pass over it: that its grammar is
+// good, its type and its ref, and where its first members are.
+type head struct {
+	kind, ref string
+	members   [keptMembers]struct {
+		key   string
+		value []byte
+	}
+	n int // of members, remembered or not
+}
+
+// read passes over the whole frame.
+func (h *head) read(s *scanner) error {
 	err := s.object(func(key string, value []byte) error {
+		if h.n < keptMembers {
+			h.members[h.n].key, h.members[h.n].value = key, value
+		}
+		h.n++
 		if value[0] != '"' {
 			return nil
 		}
@@ -77,9 +88,29 @@ func readHead(s *scanner) (head, error) {
 		return nil
 	})
 	if err != nil {
-		return h, err
+		return err
 	}
-	return h, s.end()
+	return s.end()
+}
+
+// fill gives a frame its members. Only one with more members than are known is
+// passed over again.
+func (h *head) fill(frame ClientFrame, s *scanner) error {
+	one := func(key string, value []byte) error {
+		if isNull(value) {
+			return nil
+		}
+		return set(frame, key, value)
+	}
+	if h.n > keptMembers {
+		return s.object(one)
+	}
+	for i := range h.members[:h.n] {
+		if err := one(h.members[i].key, h.members[i].value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // badFrame gives an error the code of a bad frame, unless it has a better one.

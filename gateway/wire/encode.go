@@ -25,9 +25,8 @@ func Encode(dst []byte, f ServerFrame) ([]byte, error) {
 			return appendMessageEvent(dst, v, m), nil
 		}
 	case *Pong:
-		if v.Ref == "" {
-			return append(dst, `{"t":"pong"}`...), nil
-		}
+		dst = append(dst, `{"t":"pong"`...)
+		return append(appendOptional(dst, `,"ref":`, v.Ref), '}'), nil
 	case *Welcome, *Resumed, *Reset, *Done, *Error, *TypingNotice, *QueuePosition, *PresenceNotice, *Reconnect:
 	}
 	return encodeAny(dst, f)

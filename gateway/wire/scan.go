@@ -149,7 +149,7 @@ func (s *scanner) member(wanted bool) (string, []byte, error) { //nolint:revive 
 	}
 	key := ""
 	if wanted {
-		key = unquote(s.b[start:s.i])
+		key = keyOf(s.b[start:s.i])
 	}
 	if s.space(); s.i >= len(s.b) || s.b[s.i] != ':' {
 		return "", nil, s.fail("a colon is expected")
@@ -232,7 +232,11 @@ func (s *scanner) number() error {
 // skipString passes over a string, checking escapes and UTF-8.
 func (s *scanner) skipString() error {
 	s.i++
-	for s.i < len(s.b) {
+	for {
+		s.i += plainBytes(s.b[s.i:])
+		if s.i >= len(s.b) {
+			return s.fail("a string does not end")
+		}
 		switch c := s.b[s.i]; {
 		case c == '"':
 			s.i++
@@ -243,8 +247,6 @@ func (s *scanner) skipString() error {
 			}
 		case c < ' ':
 			return s.fail("a control character stands unescaped in a string")
-		case c < utf8.RuneSelf:
-			s.i++
 		default:
 			r, n := utf8.DecodeRune(s.b[s.i:])
 			if r == utf8.RuneError && n <= 1 {
@@ -253,7 +255,17 @@ func (s *scanner) skipString() error {
 			s.i += n
 		}
 	}
-	return s.fail("a string does not end")
+}
+
+// plainBytes counts the bytes at the front of b that mean nothing but
+// themselves.
+func plainBytes(b []byte) int {
+	for i, c := range b {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(b)
 }
 
 func (s *scanner) skipEscape() error {
@@ -292,6 +304,28 @@ func hex4(b []byte) (rune, bool) {
 		}
 	}
 	return r, true
+}
+
+// keyOf is unquote for keys, which are nearly always among these and need not be
+// copied then.
+func keyOf(q []byte) string {
+	switch string(q) {
+	case `"t"`:
+		return "t"
+	case `"ref"`:
+		return "ref"
+	case `"client_id"`:
+		return "client_id"
+	case `"conversation_id"`:
+		return "conversation_id"
+	case `"text"`:
+		return "text"
+	case `"seq"`:
+		return "seq"
+	case `"on"`:
+		return "on"
+	}
+	return unquote(q)
 }
 
 // unquote copies a string that skipString has passed. Halves of surrogate

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -353,6 +354,25 @@ func TestDecodeIgnoresWhatIsNew(t *testing.T) {
 	}
 	if diff := cmp.Diff(&Ping{Ref: "x"}, f); diff != "" {
 		t.Errorf("Decode differs:\n%s", diff)
+	}
+}
+
+// TestDecodeReadsManyMembers: what is known counts wherever it stands among what
+// is not.
+func TestDecodeReadsManyMembers(t *testing.T) {
+	t.Parallel()
+	for n := range 2 * keptMembers {
+		text := `{"t":"ping"`
+		for i := range n {
+			text += fmt.Sprintf(`,"new%d":[%d]`, i, i)
+		}
+		f, err := Decode([]byte(text + `,"ref":"x"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&Ping{Ref: "x"}, f); diff != "" {
+			t.Errorf("Decode with %d more members differs:\n%s", n, diff)
+		}
 	}
 }
 

@@ -1,0 +1,167 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	maxEvents = 256
+	readable  = uint32(syscall.EPOLLIN)
+	writable  = uint32(syscall.EPOLLOUT)
+	broken    = uint32(syscall.EPOLLERR | syscall.EPOLLHUP)
+
+	// tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall does not name.
+	tcpUserTimeout = 0x12
+	// The bell is no connection.
+	bellSlot = -1
+)
+
+// poller is an epoll instance and an eventfd that ends its wait.
+//
+// The instance itself is watched by the runtime's poller, so that a loop that
+// waits is a parked goroutine and no blocked thread: the scheduler keeps its
+// processor for the actors, also when there is only one.
+type poller struct {
+	epoll  *os.File
+	raw    syscall.RawConn
+	fd     int
+	bell   int
+	events [maxEvents]syscall.EpollEvent
+}
+
+func newPoller() (*poller, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make an epoll: %w", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil { // makes os.File use the runtime's poller
+		_ = syscall.Close(fd)
+		return nil, fmt.Errorf("make an epoll: %w", err)
+	}
+	p := &poller{fd: fd, bell: -1, epoll: os.NewFile(uintptr(fd), "epoll")}
+	bell, _, errno := syscall.Syscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errno != 0 {
+		p.close()
+		return nil, fmt.Errorf("make an eventfd: %w", errno)
+	}
+	p.bell = int(bell)
+	if p.raw, err = p.epoll.SyscallConn(); err == nil {
+		err = p.add(p.bell, bellSlot, 0)
+	}
+	if err != nil {
+		p.close()
+		return nil, fmt.Errorf("watch an eventfd: %w", err)
+	}
+	return p, nil
+}
+
+func (p *poller) close() {
+	_ = p.epoll.Close()
+	if p.bell >= 0 {
+		_ = syscall.Close(p.bell)
+	}
+}
+
+// add watches a descriptor for bytes to read.
+func (p *poller) add(fd int, slot int32, generation uint32) error {
+	ev := syscall.EpollEvent{Events: readable, Fd: slot, Pad: int32(generation)} //nolint:gosec // bits
+	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &ev)
+}
+
+// change watches a descriptor for something else.
+func (p *poller) change(fd int, slot int32, generation, mask uint32) {
+	ev := syscall.EpollEvent{Events: mask, Fd: slot, Pad: int32(generation)} //nolint:gosec // bits
+	_ = syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_MOD, fd, &ev)               // cannot fail for a descriptor that was added
+}
+
+// poll gives what has happened without waiting.
+func (p *poller) poll() int {
+	n, err := syscall.EpollWait(p.fd, p.events[:], 0)
+	if err != nil {
+		return 0 // interrupted
+	}
+	return n
+}
+
+// wait gives what happens, unless settle says first that there is other work.
+func (p *poller) wait(settle func() bool) (n int, err error) {
+	err = p.raw.Read(func(uintptr) bool {
+		if !settle() {
+			return true
+		}
+		n = p.poll()
+		return n > 0
+	})
+	return n, err
+}
+
+// ring ends a wait, now or the next one.
+func (p *poller) ring() {
+	one := [8]byte{0: 1}
+	_, _ = syscall.Write(p.bell, one[:]) // full = it rings already
+}
+
+// rings reports whether the bell is among the first n events.
+func (p *poller) rings(n int) bool {
+	for i := range p.events[:n] {
+		if p.events[i].Fd == bellSlot {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *poller) hush() {
+	var b [8]byte
+	_, _ = syscall.Read(p.bell, b[:])
+}
+
+// rest lets the thread do nothing for a while. time.Sleep would go through the
+// scheduler and its timers, which costs what this is to save.
+func rest(d time.Duration) {
+	ts := syscall.NsecToTimespec(int64(d))
+	_ = syscall.Nanosleep(&ts, nil)
+}
+
+// detach gives a descriptor of its own to the socket of nc. It reports false
+// for what has none.
+func detach(nc net.Conn) (fd int, ok bool, err error) {
+	var raw syscall.RawConn
+	switch c := nc.(type) { // and nothing around one, such as *tls.Conn
+	case *net.TCPConn:
+		raw, err = c.SyscallConn()
+	case *net.UnixConn:
+		raw, err = c.SyscallConn()
+	default:
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, nil // closed already; a goroutine will find out
+	}
+	fd = -1
+	cerr := raw.Control(func(old uintptr) {
+		r, _, errno := syscall.Syscall(syscall.SYS_FCNTL, old, syscall.F_DUPFD_CLOEXEC, 0)
+		if errno != 0 {
+			err = errno
+			return
+		}
+		fd = int(r)
+	})
+	if err = errors.Join(cerr, err); err != nil {
+		return 0, false, fmt.Errorf("take a socket over: %w", err)
+	}
+	return fd, true, nil
+}
+
+// tune sets what a socket that a loop watches needs.
+func tune(fd int, userTimeout time.Duration) {
+	// They fail on Unix sockets, which need none of them.
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 0)
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpUserTimeout, int(userTimeout.Milliseconds()))
+}
