@@ -1,0 +1,327 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway"
+)
+
+// maxPackBytes bounds a text that is sent: what a saved pack may have.
+const maxPackBytes = 4 << 20
+
+// packCmd is `colloquy pack`, for the packs of a running node.
+type packCmd struct {
+	List     packListCmd     `cmd:"" help:"List the packs of the node, and what state they are in."`
+	Versions packVersionsCmd `cmd:"" help:"List the kept versions of a saved pack: who, when, why, hash."`
+	Show     packShowCmd     `cmd:"" help:"Print the text of a pack, or of an earlier version of it."`
+	Save     packSaveCmd     `cmd:"" help:"Save a pack on all nodes. What is wrong is told by file and line, and then nothing changes."`
+	Rollback packRollbackCmd `cmd:"" help:"Save an earlier version again, as a new one."`
+}
+
+// packPath gives the path of a pack in the API.
+func packPath(name string, more ...string) (string, error) {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789_.-", r) }) {
+		return "", &failure{exitUsage, fmt.Errorf("%q is no name of a pack: lower-case letters, digits, and _ - . inside", name)}
+	}
+	return strings.Join(append([]string{"/v1/packs", name}, more...), "/"), nil
+}
+
+// packListCmd is `colloquy pack list`.
+type packListCmd struct{ apiFlags }
+
+// Run implements the subcommand.
+func (c *packListCmd) Run(t *tool) error {
+	var got struct {
+		Data []gateway.PackInfo `json:"data"`
+	}
+	if err := c.call(t, "GET", "/v1/packs", nil, &got); err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(t.stdout, got.Data)
+	}
+	w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "PACK\tORIGIN\tSTATE\tVERSION\tHASH\tINTENTS\tQUESTIONS\tLANGUAGES\tNOTE")
+	for i := range got.Data {
+		p := &got.Data[i]
+		number := "–"
+		if p.Saved > 0 {
+			number = strconv.FormatUint(p.Saved, 10)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", p.Name, p.Origin, p.State, number, p.Version,
+			p.Intents, p.Questions, strings.Join(p.Langs, ","), oneLine(p.Error))
+	}
+	return w.Flush()
+}
+
+// packVersionsCmd is `colloquy pack versions`.
+type packVersionsCmd struct {
+	apiFlags
+
+	Name string `arg:"" help:"The pack."`
+}
+
+// Run implements the subcommand.
+func (c *packVersionsCmd) Run(t *tool) error {
+	path, err := packPath(c.Name, "versions")
+	if err != nil {
+		return err
+	}
+	var got struct {
+		Data []conversation.PackVersion `json:"data"`
+	}
+	if err := c.call(t, "GET", path, nil, &got); err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(t.stdout, got.Data)
+	}
+	w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "VERSION\tHASH\tSAVED\tBY\tBYTES\tCOMMENT")
+	for i, v := range got.Data {
+		comment := v.Comment
+		if v.Restores > 0 {
+			comment = strings.Join(nonEmpty(fmt.Sprintf("version %d again", v.Restores), comment), ": ")
+		}
+		number := strconv.FormatUint(v.Number, 10)
+		if i == 0 {
+			number += " *"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", number, v.Hash, v.At.UTC().Format(time.DateTime), v.By, v.Bytes, oneLine(comment))
+	}
+	return w.Flush()
+}
+
+// packShowCmd is `colloquy pack show`.
+type packShowCmd struct {
+	apiFlags
+
+	Name    string `arg:"" help:"The pack."`
+	Version uint64 `help:"An earlier version of a saved pack." placeholder:"N"`
+	Diff    bool   `help:"Only the lines in which that version differs from the one in force."`
+}
+
+// Run implements the subcommand.
+func (c *packShowCmd) Run(t *tool) error {
+	if c.Diff && c.Version == 0 {
+		return &failure{exitUsage, errors.New("--diff needs --version: which one is compared with the one in force?")}
+	}
+	if c.Version > 0 {
+		return c.earlier(t)
+	}
+	path, err := packPath(c.Name)
+	if err != nil {
+		return err
+	}
+	var p struct {
+		gateway.PackView
+
+		Saved *conversation.PackVersion `json:"saved,omitempty"`
+	}
+	if err := c.call(t, "GET", path, nil, &p); err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(t.stdout, p)
+	}
+	for i, f := range p.Files {
+		if len(p.Files) > 1 { // a comment, so that what is printed is YAML still
+			if i > 0 {
+				_, _ = fmt.Fprintln(t.stdout, "---")
+			}
+			_, _ = fmt.Fprintln(t.stdout, "#", f.Name)
+		}
+		if _, err := io.WriteString(t.stdout, ended(f.Text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *packShowCmd) earlier(t *tool) error {
+	path, err := packPath(c.Name, "versions", strconv.FormatUint(c.Version, 10))
+	if err != nil {
+		return err
+	}
+	var v gateway.PackVersionView
+	if err := c.call(t, "GET", path, nil, &v); err != nil {
+		return err
+	}
+	switch {
+	case c.JSON:
+		return writeJSON(t.stdout, v)
+	case !c.Diff:
+		_, err = io.WriteString(t.stdout, ended(v.Text))
+		return err
+	}
+	for _, line := range v.Diff {
+		if line.Op == " " {
+			continue
+		}
+		if _, err := fmt.Fprintf(t.stdout, "%s %4d  %s\n", line.Op, max(line.Old, line.New), line.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended gives a text whose last line has an end.
+func ended(s string) string {
+	if s == "" || strings.HasSuffix(s, "\n") {
+		return s
+	}
+	return s + "\n"
+}
+
+// packSaveCmd is `colloquy pack save`.
+type packSaveCmd struct {
+	apiFlags
+
+	Name     string  `arg:"" help:"The pack."`
+	From     string  `arg:"" help:"Its text, a YAML file; - is standard input."`
+	Comment  string  `help:"Why, for the list of versions." placeholder:"TEXT"`
+	OnlyOver *uint64 `help:"Save only over this version; 0 = only if the pack is new." placeholder:"N"`
+	Check    bool    `help:"Only say what it would come to, and save nothing. Exits with 3 when the text is not good."`
+}
+
+// Run implements the subcommand.
+func (c *packSaveCmd) Run(t *tool) error {
+	path, err := packPath(c.Name)
+	if err != nil {
+		return err
+	}
+	text, err := c.read()
+	if err != nil {
+		return err
+	}
+	if c.Check {
+		return c.check(t, path, text)
+	}
+	var headers []string
+	if c.OnlyOver != nil {
+		headers = []string{"If-Match", strconv.Quote(strconv.FormatUint(*c.OnlyOver, 10))}
+	}
+	var s gateway.PackSaved
+	if err := c.call(t, "PUT", path, map[string]string{"text": text, "comment": c.Comment}, &s, headers...); err != nil {
+		return c.named(err)
+	}
+	return c.printSaved(t, &s)
+}
+
+func (c *packSaveCmd) read() (string, error) {
+	in := io.Reader(os.Stdin)
+	if c.From != "-" {
+		f, err := os.Open(c.From)
+		if err != nil {
+			return "", &failure{exitUsage, err}
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxPackBytes+1))
+	if err != nil {
+		return "", err
+	}
+	if len(raw) > maxPackBytes {
+		return "", &failure{exitUsage, fmt.Errorf("%s has more than the %d MiB of a saved pack", c.From, maxPackBytes>>20)}
+	}
+	return string(raw), nil
+}
+
+// named has problems name the file that was read, where the node knows the text
+// by the name of the pack.
+func (c *packSaveCmd) named(err error) error {
+	var refused *apiRefusal
+	if errors.As(err, &refused) {
+		c.rename(refused.Problems)
+	}
+	return err
+}
+
+func (c *packSaveCmd) rename(all []gateway.PackProblem) {
+	if c.From == "-" {
+		return
+	}
+	for i := range all {
+		if all[i].File == "saved:"+c.Name {
+			all[i].File = filepath.Base(c.From)
+		}
+	}
+}
+
+func (c *packSaveCmd) check(t *tool, path, text string) error {
+	var got gateway.PackCheck
+	if err := c.call(t, "POST", path+"/check", map[string]string{"text": text}, &got); err != nil {
+		return err
+	}
+	c.rename(got.Problems)
+	if c.JSON {
+		if err := writeJSON(t.stdout, got); err != nil {
+			return err
+		}
+	}
+	if !got.OK {
+		lines := make([]string, 0, len(got.Problems))
+		for _, p := range got.Problems {
+			lines = append(lines, problemLine(p))
+		}
+		return &failure{exitCheck, fmt.Errorf("%s would not be saved:\n  %s", c.Name, strings.Join(lines, "\n  "))}
+	}
+	if c.JSON {
+		return nil
+	}
+	_, err := fmt.Fprintf(t.stdout, "%s would be saved, hash %s\n  intents    %d → %d\n  questions  %d → %d\n  test lines %d right of %d, before %d\n",
+		c.Name, got.Hash, got.Intents.Before, got.Intents.After, got.Questions.Before, got.Questions.After,
+		got.Tests.Right.After, got.Tests.N, got.Tests.Right.Before)
+	for _, r := range got.Repeated {
+		_, _ = fmt.Fprintf(t.stdout, "  line %d: «%s» stands under %s as well (%s:%d)\n", r.Line, r.Text, r.OtherIntent, r.OtherFile, r.OtherLine)
+	}
+	return err
+}
+
+// printSaved says what is stored now.
+func (f *apiFlags) printSaved(t *tool, s *gateway.PackSaved) error {
+	if f.JSON {
+		return writeJSON(t.stdout, s)
+	}
+	what := "is saved"
+	if s.Unchanged {
+		what = "was the same already"
+	}
+	_, err := fmt.Fprintf(t.stdout, "%s %s: version %d, hash %s\n", s.Name, what, s.Saved.Number, s.Hash)
+	for _, m := range s.Models {
+		_, _ = fmt.Fprintf(t.stdout, "  inboxes with %s: answers will carry %s\n", strings.Join(m.Packs, " + "), m.Hash)
+	}
+	return err
+}
+
+// packRollbackCmd is `colloquy pack rollback`.
+type packRollbackCmd struct {
+	apiFlags
+
+	Name    string `arg:"" help:"The pack."`
+	Version uint64 `arg:"" help:"The version to save again."`
+	Comment string `help:"Why, for the list of versions." placeholder:"TEXT"`
+}
+
+// Run implements the subcommand.
+func (c *packRollbackCmd) Run(t *tool) error {
+	path, err := packPath(c.Name, "rollback")
+	if err != nil {
+		return err
+	}
+	var s gateway.PackSaved
+	if err := c.call(t, "POST", path, map[string]any{"version": c.Version, "comment": c.Comment}, &s); err != nil {
+		return err
+	}
+	return c.printSaved(t, &s)
+}
