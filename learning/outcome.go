@@ -33,7 +33,7 @@ func (k *Keeper) Outcome(ctx context.Context, id conversation.ConversationID, tu
 }
 
 // asked gives what the visitor really wanted, as far as what followed says it.
-func (x *exchange) asked(next *exchange, right bool, weight float64) string { //nolint:revive // right is a finding, not an option
+func (x *exchange) asked(next *exchange, right bool, weight float64) string {
 	switch {
 	case weight == 0:
 		return ""

@@ -22,8 +22,8 @@ import (
 // Variables that say where the API is and who asks.
 const (
 	variableURL       = "COLLOQUY_API_URL"
-	variableToken     = "COLLOQUY_API_TOKEN" //nolint:gosec // the name of it
-	variableTokenFile = "COLLOQUY_API_TOKEN_FILE"
+	variableToken     = "COLLOQUY_API_TOKEN"      //nolint:gosec // the name of it
+	variableTokenFile = "COLLOQUY_API_TOKEN_FILE" //nolint:gosec // likewise
 )
 
 const (
@@ -43,14 +43,19 @@ type apiFlags struct {
 	JSON      bool          `help:"Print JSON."`
 }
 
-// call makes one call to the API. A nil body sends none, a nil answer reads none.
-func (f *apiFlags) call(t *tool, method, path string, body, answer any, headers ...string) error {
-	req, err := f.request(t, method, path, body)
+// apiCall is one call.
+type apiCall struct {
+	method, path string
+	body         any    // nil = none
+	answer       any    // where the answer goes; nil = there is none to read
+	onlyOver     string // If-Match; empty = none
+}
+
+// call makes a call to the API.
+func (f *apiFlags) call(t *tool, c apiCall) error {
+	req, err := f.request(t, &c)
 	if err != nil {
 		return err
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
 	}
 	ctx, cancel := context.WithTimeout(t.ctx, f.Timeout)
 	defer cancel()
@@ -67,16 +72,16 @@ func (f *apiFlags) call(t *tool, method, path string, body, answer any, headers 
 	if res.StatusCode >= 300 {
 		return apiProblem(res, raw)
 	}
-	if answer == nil {
+	if c.answer == nil {
 		return nil
 	}
-	if err := json.Unmarshal(raw, answer); err != nil {
+	if err := json.Unmarshal(raw, c.answer); err != nil {
 		return fmt.Errorf("the answer of %s is not this program's: %w", req.URL.Host, err)
 	}
 	return nil
 }
 
-func (f *apiFlags) request(t *tool, method, path string, body any) (*http.Request, error) {
+func (f *apiFlags) request(t *tool, c *apiCall) (*http.Request, error) {
 	base, err := f.base(t)
 	if err != nil {
 		return nil, err
@@ -86,19 +91,22 @@ func (f *apiFlags) request(t *tool, method, path string, body any) (*http.Reques
 		return nil, err
 	}
 	send := io.Reader(http.NoBody)
-	if body != nil {
-		raw, err := json.Marshal(body)
+	if c.body != nil {
+		raw, err := json.Marshal(c.body)
 		if err != nil {
 			return nil, err
 		}
 		send = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequestWithContext(t.ctx, method, base+path, send)
+	req, err := http.NewRequestWithContext(t.ctx, c.method, base+c.path, send)
 	if err != nil {
 		return nil, &failure{exitUsage, err}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+token)
+	if c.onlyOver != "" {
+		req.Header.Set("If-Match", c.onlyOver)
+	}
 	return req, nil
 }
 
@@ -177,15 +185,15 @@ func checkToken(s string) (string, error) {
 	return s, nil
 }
 
-// apiRefusal is what the API answers in place of what was asked for.
-type apiRefusal struct {
+// apiRefusedError is what the API answers in place of what was asked for.
+type apiRefusedError struct {
 	wire.Problem
 
 	Problems []gateway.PackProblem `json:"problems"` // of a pack that was refused
 }
 
 // Error implements error, with every problem of a pack on a line of its own.
-func (e *apiRefusal) Error() string {
+func (e *apiRefusedError) Error() string {
 	var b strings.Builder
 	b.WriteString(strings.Join(nonEmpty(strings.TrimSuffix(e.Title, "."), e.Detail, e.Hint), ": "))
 	for _, p := range e.Problems {
@@ -202,7 +210,7 @@ func problemLine(p gateway.PackProblem) string {
 }
 
 func apiProblem(res *http.Response, raw []byte) error {
-	e := &apiRefusal{}
+	e := &apiRefusedError{}
 	if json.Unmarshal(raw, e) != nil || e.Title == "" {
 		return fmt.Errorf("the node answers %s", res.Status)
 	}

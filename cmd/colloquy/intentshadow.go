@@ -88,7 +88,7 @@ func (c *intentShadowCmd) turns(t *tool, limit int, q url.Values) ([]gateway.Sha
 		Data   []gateway.ShadowTurn `json:"data"`
 		Totals gateway.ShadowTotals `json:"totals"`
 	}
-	err := c.call(t, "GET", "/v1/intent/shadow?"+q.Encode(), nil, &got)
+	err := c.call(t, apiCall{method: "GET", path: "/v1/intent/shadow?" + q.Encode(), answer: &got})
 	return got.Data, got.Totals, err
 }
 

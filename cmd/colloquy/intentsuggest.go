@@ -48,7 +48,7 @@ func (c *intentSuggestCmd) Run(t *tool) error {
 }
 
 func (c *intentSuggestCmd) settle(t *tool, id, what string, body any, said string) error {
-	if err := c.call(t, "POST", "/v1/intent/suggestions/"+url.PathEscape(id)+"/"+what, body, nil); err != nil {
+	if err := c.call(t, apiCall{method: "POST", path: "/v1/intent/suggestions/" + url.PathEscape(id) + "/" + what, body: body}); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -63,7 +63,7 @@ func (c *intentSuggestCmd) list(t *tool) error {
 		Data     []conversation.Suggestion `json:"data"`
 		Editable bool                      `json:"editable"`
 	}
-	if err := c.call(t, "GET", "/v1/intent/suggestions?"+url.Values{"inbox": {c.Inbox}}.Encode(), nil, &got); err != nil {
+	if err := c.call(t, apiCall{method: "GET", path: "/v1/intent/suggestions?" + url.Values{"inbox": {c.Inbox}}.Encode(), answer: &got}); err != nil {
 		return err
 	}
 	if c.JSON {

@@ -43,7 +43,7 @@ func (c *packListCmd) Run(t *tool) error {
 	var got struct {
 		Data []gateway.PackInfo `json:"data"`
 	}
-	if err := c.call(t, "GET", "/v1/packs", nil, &got); err != nil {
+	if err := c.call(t, apiCall{method: "GET", path: "/v1/packs", answer: &got}); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -79,7 +79,7 @@ func (c *packVersionsCmd) Run(t *tool) error {
 	var got struct {
 		Data []conversation.PackVersion `json:"data"`
 	}
-	if err := c.call(t, "GET", path, nil, &got); err != nil {
+	if err := c.call(t, apiCall{method: "GET", path: path, answer: &got}); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -127,7 +127,7 @@ func (c *packShowCmd) Run(t *tool) error {
 
 		Saved *conversation.PackVersion `json:"saved,omitempty"`
 	}
-	if err := c.call(t, "GET", path, nil, &p); err != nil {
+	if err := c.call(t, apiCall{method: "GET", path: path, answer: &p}); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -153,7 +153,7 @@ func (c *packShowCmd) earlier(t *tool) error {
 		return err
 	}
 	var v gateway.PackVersionView
-	if err := c.call(t, "GET", path, nil, &v); err != nil {
+	if err := c.call(t, apiCall{method: "GET", path: path, answer: &v}); err != nil {
 		return err
 	}
 	switch {
@@ -206,12 +206,12 @@ func (c *packSaveCmd) Run(t *tool) error {
 	if c.Check {
 		return c.check(t, path, text)
 	}
-	var headers []string
-	if c.OnlyOver != nil {
-		headers = []string{"If-Match", strconv.Quote(strconv.FormatUint(*c.OnlyOver, 10))}
-	}
 	var s gateway.PackSaved
-	if err := c.call(t, "PUT", path, map[string]string{"text": text, "comment": c.Comment}, &s, headers...); err != nil {
+	call := apiCall{method: "PUT", path: path, body: map[string]string{"text": text, "comment": c.Comment}, answer: &s}
+	if c.OnlyOver != nil {
+		call.onlyOver = strconv.Quote(strconv.FormatUint(*c.OnlyOver, 10))
+	}
+	if err := c.call(t, call); err != nil {
 		return c.named(err)
 	}
 	return c.printSaved(t, &s)
@@ -240,7 +240,7 @@ func (c *packSaveCmd) read() (string, error) {
 // named has problems name the file that was read, where the node knows the text
 // by the name of the pack.
 func (c *packSaveCmd) named(err error) error {
-	var refused *apiRefusal
+	var refused *apiRefusedError
 	if errors.As(err, &refused) {
 		c.rename(refused.Problems)
 	}
@@ -260,7 +260,7 @@ func (c *packSaveCmd) rename(all []gateway.PackProblem) {
 
 func (c *packSaveCmd) check(t *tool, path, text string) error {
 	var got gateway.PackCheck
-	if err := c.call(t, "POST", path+"/check", map[string]string{"text": text}, &got); err != nil {
+	if err := c.call(t, apiCall{method: "POST", path: path + "/check", body: map[string]string{"text": text}, answer: &got}); err != nil {
 		return err
 	}
 	c.rename(got.Problems)
@@ -320,7 +320,7 @@ func (c *packRollbackCmd) Run(t *tool) error {
 		return err
 	}
 	var s gateway.PackSaved
-	if err := c.call(t, "POST", path, map[string]any{"version": c.Version, "comment": c.Comment}, &s); err != nil {
+	if err := c.call(t, apiCall{method: "POST", path: path, body: map[string]any{"version": c.Version, "comment": c.Comment}, answer: &s}); err != nil {
 		return err
 	}
 	return c.printSaved(t, &s)
