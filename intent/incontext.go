@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -35,21 +36,52 @@ func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float3
 	for _, matter := range slices.Backward(u.Matters) {
 		m.analyze(s, string(matter.Text))
 		m.weigh(s)
-		for i, id := range ids {
-			if at := slices.Index(s.ids, id); at >= 0 {
-				s.values[at] = s.values[at]*contextShare + values[i]
-				continue
-			}
-			s.ids = append(s.ids, id)
-			s.values = append(s.values, values[i])
-		}
-		unitLength(s.values)
+		s.join(ids, values, len(m.head.mean))
 		r := m.head.rank(s, m.corpus.background, unseen, units)
 		if r.best >= 0 && m.corpus.classes[r.best] == matter.Intent {
 			p.InContext = conversation.Candidate{Intent: matter.Intent, Confidence: m.settle(&r, k, s.shift)}
 			return
 		}
 	}
+}
+
+// join adds to the vector of s, which is that of an earlier text, the one of the
+// utterance itself, whose share is the larger one. Both end in dense numbers; the
+// two parts get the length that they have in a text by itself.
+func (s *scratch) join(ids []int32, values []float32, dense int) {
+	sparse := len(s.ids) - dense
+	tail := append([]float32(nil), s.values[sparse:]...)
+	denseIDs := append([]int32(nil), s.ids[sparse:]...)
+	length := lengthOf(values[len(values)-dense:])
+	s.ids, s.values = s.ids[:sparse], s.values[:sparse]
+	for i := range s.values {
+		s.values[i] *= contextShare
+	}
+	own := len(ids) - dense
+	for i, id := range ids[:own] {
+		if at := slices.Index(s.ids, id); at >= 0 {
+			s.values[at] += values[i]
+			continue
+		}
+		s.ids, s.values = append(s.ids, id), append(s.values, values[i])
+	}
+	unitLength(s.values)
+	for d := range tail {
+		tail[d] = tail[d]*contextShare + values[own+d]
+	}
+	unitLength(tail)
+	for d := range tail {
+		tail[d] *= length
+	}
+	s.ids, s.values = append(s.ids, denseIDs...), append(s.values, tail...)
+}
+
+func lengthOf(v []float32) float32 {
+	sum := float32(0)
+	for _, x := range v {
+		sum += x * x
+	}
+	return float32(math.Sqrt(float64(sum)))
 }
 
 // parts ranks the questions of an utterance one by one, where it holds several.
