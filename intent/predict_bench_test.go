@@ -1,7 +1,9 @@
 package intent
 
 import (
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,4 +69,53 @@ func BenchmarkPredictBanking77(b *testing.B) {
 	for name, at := range map[string]int{"p50-µs": len(best) / 2, "p99-µs": len(best) * 99 / 100} {
 		b.ReportMetric(float64(best[at].Nanoseconds())/1000, name)
 	}
+}
+
+// heapMB gives what is in use.
+func heapMB() float64 {
+	runtime.GC()
+	runtime.GC() // what had a finalizer goes the second time
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) / (1 << 20)
+}
+
+// BenchmarkModelMemory says what a combination of packs keeps in memory, with its
+// calibrator, beside what all combinations share.
+func BenchmarkModelMemory(b *testing.B) {
+	for _, packs := range [][]string{{"common"}, {"ecommerce"}, {"education"}, {"ecommerce", "education"}} {
+		b.Run(strings.Join(packs, "+"), func(b *testing.B) {
+			for b.Loop() {
+				before := heapMB()
+				l, err := Open(Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				shared := heapMB()
+				if err := l.Prepare(b.Context(), packs); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(heapMB()-shared, "MB")
+				b.ReportMetric(shared-before, "shared-MB")
+				runtime.KeepAlive(l)
+			}
+		})
+	}
+	b.Run("BANKING77", func(b *testing.B) {
+		dir := publicData(b)
+		for b.Loop() {
+			bundle := bundleOf(readCSV(b, dir, "banking77", "train.csv"))
+			l := openSmall(b, Options{})
+			before := heapMB()
+			m, err := newModel(b.Context(), bundle, l.base, 2)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := m.calibrated(b.Context(), 2); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(heapMB()-before, "MB")
+			runtime.KeepAlive(m)
+		}
+	})
 }
