@@ -34,7 +34,7 @@ type tokenizer struct {
 }
 
 // readVocabulary reads a vocab.txt.
-func readVocabulary(path string, cased bool) (*tokenizer, error) { //nolint:revive // a property of the vocabulary
+func readVocabulary(path string, cased bool) (*tokenizer, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err

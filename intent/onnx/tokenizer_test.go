@@ -11,7 +11,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-func testTokenizer(t *testing.T, cased bool) *tokenizer { //nolint:revive // a property of the vocabulary
+func testTokenizer(t *testing.T, cased bool) *tokenizer {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "vocab.txt")
 	words := "[PAD] [UNK] [CLS] [SEP] un ##aff ##able the cafe caf ##e 退 货 , ! Café 5"
@@ -94,8 +94,11 @@ func TestPool(t *testing.T) {
 		data  []float32
 		shape ort.Shape
 	}{
-		{[]float32{1, 2}, ort.NewShape(1, 2)}, {nil, ort.NewShape(2, 0)}, {[]float32{0, 0, 1, 1}, ort.NewShape(2, 2)},
-		{[]float32{nan, 0, 1, 1}, ort.NewShape(2, 2)}, {[]float32{1, 1, 1}, ort.NewShape(2, 2)},
+		{[]float32{1, 2}, ort.NewShape(1, 2)},
+		{nil, ort.NewShape(2, 0)},
+		{[]float32{0, 0, 1, 1}, ort.NewShape(2, 2)},
+		{[]float32{nan, 0, 1, 1}, ort.NewShape(2, 2)},
+		{[]float32{1, 1, 1}, ort.NewShape(2, 2)},
 	} {
 		if got, err := pool(bad.data, bad.shape, &b); err == nil {
 			t.Errorf("pool(%v, %v) = %v", bad.data, bad.shape, got)
