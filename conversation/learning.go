@@ -56,3 +56,11 @@ type Acceptance struct {
 	Texts    []Text `json:"texts,omitempty"`     // those of the examples that are taken; empty = all
 	NotTaken bool   `json:"not_taken,omitempty"` // the texts also become counter-examples of the intent that was wrong
 }
+
+// TurnOutcome is what a conversation shows, later on, about how a visitor's
+// message was understood.
+type TurnOutcome struct {
+	Right  bool    `json:"right"`            // what the bot took it for
+	Intent string  `json:"intent,omitempty"` // what was really asked; empty when that is not known
+	Weight float64 `json:"weight"`           // of the sign, see learning: 1 = an agent said so; 0 = there is none
+}

@@ -135,10 +135,17 @@ func add(totals *gateway.ShadowTotals, t *gateway.ShadowTurn) {
 		totals.Failed++
 	case t.Other != nil:
 		totals.Compared++
-		if t.Same {
-			totals.Same++
-		}
+		totals.Same += count(t.Same)
+		totals.OwnAnswers += count(t.Own.Action == conversation.ActionAnswer)
+		totals.OtherAnswers += count(t.Other.Action == conversation.ActionAnswer)
 	}
+}
+
+func count(yes bool) int { //nolint:revive // it is what is counted
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func verdictRow(v *actors.Verdict) gateway.ShadowVerdict {

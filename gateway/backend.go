@@ -146,6 +146,8 @@ type Learning interface {
 	Suggestions(ctx context.Context, in conversation.Inbox) ([]conversation.Suggestion, error)
 	Accept(ctx context.Context, in conversation.Inbox, id string, by conversation.AgentID, a conversation.Acceptance) error
 	Dismiss(ctx context.Context, in conversation.Inbox, id string) error
+	// Outcome says what became of what the bot made of a visitor's message.
+	Outcome(ctx context.Context, id conversation.ConversationID, turn conversation.Seq) (conversation.TurnOutcome, error)
 }
 
 // PackReport says what a reload came to.

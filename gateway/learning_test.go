@@ -40,6 +40,10 @@ func (tt *tutor) Accept(_ context.Context, _ conversation.Inbox, id string, by c
 	return nil
 }
 
+func (*tutor) Outcome(context.Context, conversation.ConversationID, conversation.Seq) (conversation.TurnOutcome, error) {
+	return conversation.TurnOutcome{}, nil
+}
+
 func (tt *tutor) Dismiss(_ context.Context, _ conversation.Inbox, id string) error {
 	tt.dismissed = append(tt.dismissed, id)
 	return nil

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -36,6 +37,10 @@ type ShadowTurn struct {
 	Other        *ShadowVerdict              `json:"other,omitempty"`  // of the shadow
 	Same         bool                        `json:"same,omitempty"`   // both come to the same
 	Failed       bool                        `json:"failed,omitempty"` // the shadow was asked and gave nothing
+
+	// Outcome is what agents and visitors made of it since; it is given when asked
+	// for, and where there is a sign.
+	Outcome *conversation.TurnOutcome `json:"outcome,omitempty"`
 }
 
 // ShadowVerdict is what an engine's prediction comes to.
@@ -58,6 +63,10 @@ type ShadowTotals struct {
 	Same     int       `json:"same"`
 	Failed   int       `json:"failed"`
 	Silent   int       `json:"silent"`
+
+	// Of those compared: how many each engine would have answered by itself.
+	OwnAnswers   int `json:"own_answers"`
+	OtherAnswers int `json:"other_answers"`
 }
 
 // listShadows is for admins: it shows what visitors of many conversations wrote.
@@ -82,9 +91,28 @@ func (g *Gateway) listShadows(w http.ResponseWriter, r *http.Request, who caller
 		}
 	}
 	turns, totals := g.opts.Shadows.Shadows(q)
+	if v.Get("outcomes") == "true" && g.opts.Learning != nil {
+		if err := g.outcomes(r.Context(), turns); err != nil {
+			return err
+		}
+	}
 	return answer(w, http.StatusOK, struct {
 		page[ShadowTurn]
 
 		Totals ShadowTotals `json:"totals"`
 	}{newPage(turns, ""), totals})
+}
+
+// outcomes adds what conversations have shown since.
+func (g *Gateway) outcomes(ctx context.Context, turns []ShadowTurn) error {
+	for i := range turns {
+		o, err := g.opts.Learning.Outcome(ctx, turns[i].Conversation, turns[i].Seq)
+		if err != nil {
+			return err
+		}
+		if o.Weight > 0 {
+			turns[i].Outcome = &o
+		}
+	}
+	return nil
 }

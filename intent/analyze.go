@@ -53,8 +53,18 @@ func (a *analyzer) analyze(s *scratch, text string) {
 
 // sublinear damps repetitions.
 func sublinear(count int) float32 {
-	if count == 1 {
-		return 1
+	if count < len(damped) {
+		return damped[count]
 	}
 	return float32(1 + math.Log(float64(count)))
 }
+
+// damped has what sublinear gives for small counts: logarithms are dear.
+//
+//nolint:gochecknoglobals // constant
+var damped = func() (out [64]float32) {
+	for n := range out {
+		out[n] = float32(1 + math.Log(float64(max(n, 1))))
+	}
+	return out
+}()

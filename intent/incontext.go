@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -35,15 +36,7 @@ func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float3
 	for _, matter := range slices.Backward(u.Matters) {
 		m.analyze(s, string(matter.Text))
 		m.weigh(s)
-		for i, id := range ids {
-			if at := slices.Index(s.ids, id); at >= 0 {
-				s.values[at] = s.values[at]*contextShare + values[i]
-				continue
-			}
-			s.ids = append(s.ids, id)
-			s.values = append(s.values, values[i])
-		}
-		unitLength(s.values)
+		s.join(ids, values, len(m.head.mean))
 		r := m.head.rank(s, m.corpus.background, unseen, units)
 		if r.best >= 0 && m.corpus.classes[r.best] == matter.Intent {
 			p.InContext = conversation.Candidate{Intent: matter.Intent, Confidence: m.settle(&r, k, s.shift)}
@@ -52,13 +45,49 @@ func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float3
 	}
 }
 
+// join adds to the vector of s, which is that of an earlier text, the one of the
+// utterance itself, whose share is the larger one. Both end in dense numbers; the
+// two parts get the length that they have in a text by itself.
+func (s *scratch) join(ids []int32, values []float32, dense int) {
+	sparse := len(s.ids) - dense
+	tail := append([]float32(nil), s.values[sparse:]...)
+	denseIDs := append([]int32(nil), s.ids[sparse:]...)
+	length := lengthOf(values[len(values)-dense:])
+	s.ids, s.values = s.ids[:sparse], s.values[:sparse]
+	for i := range s.values {
+		s.values[i] *= contextShare
+	}
+	own := len(ids) - dense
+	for i, id := range ids[:own] {
+		if at := slices.Index(s.ids, id); at >= 0 {
+			s.values[at] += values[i]
+			continue
+		}
+		s.ids, s.values = append(s.ids, id), append(s.values, values[i])
+	}
+	unitLength(s.values)
+	for d := range tail {
+		tail[d] = tail[d]*contextShare + values[own+d]
+	}
+	unitLength(tail)
+	for d := range tail {
+		tail[d] *= length
+	}
+	s.ids, s.values = append(s.ids, denseIDs...), append(s.values, tail...)
+}
+
+func lengthOf(v []float32) float32 {
+	sum := float32(0)
+	for _, x := range v {
+		sum += x * x
+	}
+	return float32(math.Sqrt(float64(sum)))
+}
+
 // parts ranks the questions of an utterance one by one, where it holds several.
 func (m *model) parts(s *scratch, u *conversation.Utterance, k *calibrator, p *conversation.Prediction) {
-	texts := splitQuestions(string(u.Text))
-	if len(texts) < 2 {
-		return
-	}
-	for _, text := range texts {
+	texts, n := splitQuestions(string(u.Text))
+	for _, text := range texts[:n] {
 		m.analyze(s, text)
 		if s.tokens.units < minPartUnits {
 			continue
@@ -71,32 +100,27 @@ func (m *model) parts(s *scratch, u *conversation.Utterance, k *calibrator, p *c
 		p.Parts = append(p.Parts, conversation.Candidate{Intent: m.corpus.classes[r.best], Confidence: m.settle(&r, k, s.shift)})
 	}
 	if len(p.Parts) == 1 {
-		p.Parts = nil
+		p.Parts = p.Parts[:0]
 	}
 }
 
 // splitQuestions cuts a text at the end of sentences and before words that begin
-// a further question. It gives nil for a text of one part, and for a story: one
+// a further question. It gives none for a text of one part, and for a story: one
 // that is long, or has many parts.
-func splitQuestions(text string) []string {
+func splitQuestions(text string) (parts [maxParts]string, n int) {
 	if len(text) > maxPartsBytes {
-		return nil
+		return parts, 0
 	}
-	var parts [maxParts]string
-	n, start := 0, 0
+	start := 0
 	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		ends := strings.ContainsRune("?？。!！;；\n", r) || r == '.' && strings.HasPrefix(text[i:], ". ")
-		if c := connective(text[i:]); c > 0 {
-			ends, size = true, c
-		}
+		ends, size := questionEnd(text[i:])
 		i += size
 		if !ends {
 			continue
 		}
 		if part := strings.TrimSpace(text[start : i-size]); part != "" {
 			if n == maxParts {
-				return nil
+				return parts, 0
 			}
 			parts[n] = part
 			n++
@@ -105,24 +129,51 @@ func splitQuestions(text string) []string {
 	}
 	if part := strings.TrimSpace(text[start:]); part != "" {
 		if n == maxParts {
-			return nil
+			return parts, 0
 		}
 		parts[n] = part
 		n++
 	}
 	if n < 2 {
-		return nil
+		return parts, 0
 	}
-	return append([]string(nil), parts[:n]...)
+	return parts, n
+}
+
+// questionEnd reports whether a question ends where text begins, and how much of
+// it belongs to neither that question nor the next.
+func questionEnd(text string) (ends bool, size int) {
+	switch c := text[0]; {
+	case c == '?' || c == '!' || c == ';' || c == '\n':
+		return true, 1
+	case c == '.':
+		return strings.HasPrefix(text, ". "), 1
+	case c < utf8.RuneSelf && c != ',' && c != ' ':
+		return false, 1
+	}
+	if n := connective(text); n > 0 {
+		return true, n
+	}
+	r, size := utf8.DecodeRuneInString(text)
+	switch r {
+	case '？', '。', '！', '；':
+		return true, size
+	}
+	return false, size
 }
 
 // connective gives the length of a word at the start of text that begins a
 // further question.
 func connective(text string) int {
-	for _, w := range []string{"，另外", ",另外", "，还有", ",还有", "，顺便", ",顺便", "，再问", "另外", "顺便问", ", also ", " and also ", ", and also ", " also, ", ", and "} {
-		if len(text) >= len(w) && strings.EqualFold(text[:len(w)], w) {
+	for _, w := range connectives {
+		if text[0] == w[0] && len(text) >= len(w) && strings.EqualFold(text[:len(w)], w) {
 			return len(w)
 		}
 	}
 	return 0
+}
+
+//nolint:gochecknoglobals // constant
+var connectives = [...]string{
+	"，另外", ",另外", "，还有", ",还有", "，顺便", ",顺便", "，再问", "另外", "顺便问", ", also ", " and also ", ", and also ", " also, ", ", and ",
 }

@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -24,8 +25,8 @@ func TestSplitQuestions(t *testing.T) {
 		"？？？":                                           nil,
 		"另外":                                            nil,
 	} {
-		if got := splitQuestions(text); !slices.Equal(got, want) {
-			t.Errorf("splitQuestions(%q) = %q, want %q", text, got, want)
+		if parts, n := splitQuestions(text); !slices.Equal(parts[:n], want) {
+			t.Errorf("splitQuestions(%q) = %q, want %q", text, parts[:n], want)
 		}
 	}
 }
@@ -86,5 +87,34 @@ intents:
 	both := predict(conversation.Utterance{Text: "what does delivery cost? and when are you open?"})
 	if len(both.Parts) != 2 || both.Parts[0].Intent != "fee" || both.Parts[1].Intent != "hours" {
 		t.Errorf("parts %+v, want fee and hours", both.Parts)
+	}
+}
+
+// A vector that leans on an earlier text has its dense numbers at the end, where
+// the evidence looks for them, and both parts as long as in any other.
+func TestJoinKeepsTheParts(t *testing.T) {
+	t.Parallel()
+	s := &scratch{ids: []int32{4, 7, 90, 91}, values: []float32{0.6, 0.8, 0, 2}} // 90 and 91 are the dense ones
+	s.join([]int32{7, 2, 90, 91}, []float32{0.8, 0.6, 2, 0}, 2)
+	if want := []int32{4, 7, 2, 90, 91}; !slices.Equal(s.ids, want) {
+		t.Fatalf("ids = %v, want %v", s.ids, want)
+	}
+	sparse := []float64{0.3, 1.2, 0.6} // the earlier text counts half
+	dense := []float64{2, 1}
+	for part, want := range map[int][]float64{0: sparse, 3: dense} {
+		got, length := s.values[part:part+len(want)], 1.0
+		if part == 3 {
+			length = 2
+		}
+		sum := 0.0
+		for _, x := range want {
+			sum += x * x
+		}
+		for i, x := range want {
+			if d := float64(got[i]) - x*length/math.Sqrt(sum); d > 1e-6 || d < -1e-6 {
+				t.Errorf("values from %d = %v, want %v in proportion, of length %v", part, got, want, length)
+				break
+			}
+		}
 	}
 }

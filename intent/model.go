@@ -50,7 +50,6 @@ func (m *model) calibrated(ctx context.Context, workers int) error {
 		return nil
 	}
 	if m.recall() {
-		m.corpus.forget()
 		return nil
 	}
 	held, err := m.crossFit(ctx, workers)

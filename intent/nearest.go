@@ -1,5 +1,10 @@
 package intent
 
+import (
+	"math"
+	"slices"
+)
+
 // nearest finds the training question most like an utterance by the cosine of
 // their weighted n-grams. It is evidence for the calibrator and for agents,
 // never the decision.
@@ -68,17 +73,38 @@ func (n *nearest) compare(s *scratch) {
 	}
 }
 
-// best finds the most similar row overall, and the highest similarity among
-// the rows from one to before another, which are those of one label.
+// best finds the most similar row overall, the first of several, and the highest
+// similarity among the rows from one to before another, which are those of one
+// label.
 func (n *nearest) best(s *scratch, from, to int32) (row int, overall, same float32) {
 	row = -1
-	for i, v := range s.similar {
-		if v > overall {
-			overall, row = v, i
+	at := 0
+	for i := 0; i < len(s.similar); i += similarBlock {
+		if top := highest(s.similar[i:min(i+similarBlock, len(s.similar))]); top > overall {
+			overall, at = top, i
 		}
 	}
-	for _, v := range s.similar[from:to] {
-		same = max(same, v)
+	if overall > 0 {
+		row = at + slices.Index(s.similar[at:], overall)
 	}
-	return row, overall, same
+	return row, overall, highest(s.similar[from:to])
+}
+
+// similarBlock is how many similarities are looked at before the best is.
+const similarBlock = 256
+
+// highest gives the largest of some similarities, or zero. They are not negative,
+// so that their bits are in their order, and integers need no branches.
+func highest(v []float32) float32 {
+	var a, b, c, d uint32
+	for ; len(v) >= 4; v = v[4:] {
+		a = max(a, math.Float32bits(v[0]))
+		b = max(b, math.Float32bits(v[1]))
+		c = max(c, math.Float32bits(v[2]))
+		d = max(d, math.Float32bits(v[3]))
+	}
+	for _, x := range v {
+		a = max(a, math.Float32bits(x))
+	}
+	return math.Float32frombits(max(a, b, c, d))
 }

@@ -20,7 +20,7 @@ const (
 // context errors as they are.
 func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *conversation.Prediction) error {
 	start := l.options.Now()
-	*p = conversation.Prediction{Candidates: p.Candidates[:0], Entities: p.Entities[:0]}
+	*p = conversation.Prediction{Candidates: p.Candidates[:0], Entities: p.Entities[:0], Parts: p.Parts[:0]}
 	m, err := l.modelFor(ctx, u.Packs)
 	if err != nil {
 		l.metrics.predictions[outcomeError].Inc()

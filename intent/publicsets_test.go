@@ -20,7 +20,7 @@ import (
 // parts are understood; docs/intent.md has the table.
 const dataEnv = "COLLOQUY_INTENT_DATA"
 
-func publicData(t *testing.T) string {
+func publicData(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv(dataEnv)
 	if dir == "" {
@@ -35,7 +35,7 @@ type labelled struct{ text, label string }
 // outsideLabels are the names that the sets have for what is out of scope.
 var outsideLabels = []string{"oos", "NO_NODES_DETECTED"}
 
-func readCSV(t *testing.T, elem ...string) []labelled {
+func readCSV(t testing.TB, elem ...string) []labelled {
 	t.Helper()
 	f, err := os.Open(filepath.Join(elem...))
 	if err != nil {

@@ -40,8 +40,10 @@ var shipped = sync.OnceValue(func() map[string]*storedCalibrator { //nolint:goch
 })
 
 // recall takes up the calibrator that was trained for the same model before, by
-// an earlier run or by who made the program, so that this run need not. It reports
-// whether there was one; a file that does not fit counts as none.
+// an earlier run or by who made the program, so that this run need not, and drops
+// the features that it would have been trained on. It reports whether there was
+// one; a file that does not fit counts as none. Nobody else has the model yet, or
+// the caller holds the lock of calibrate.
 func (m *model) recall() bool {
 	s := m.kept()
 	if s == nil {
@@ -52,6 +54,7 @@ func (m *model) recall() bool {
 	}
 	m.proof.Store(&proof{evaluation: *s.Evaluation})
 	m.calibrate.ready.Store(&calibrator{weights: s.Weights, mean: s.Mean, scale: s.Scale, above: s.Above})
+	m.corpus.forget()
 	return true
 }
 

@@ -54,3 +54,24 @@ func TestCalibratorIsRecalled(t *testing.T) {
 		}
 	}
 }
+
+// A model whose calibrator is there already keeps nothing to train one on.
+func TestRecalledModelsAreLean(t *testing.T) {
+	t.Parallel()
+	l, err := Open(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := l.model(t.Context(), []string{"common"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.calibrate.ready.Load() == nil {
+		t.Fatal("the calibrator that is shipped for common does not speak")
+	}
+	for i := range m.corpus.examples {
+		if ex := &m.corpus.examples[i]; ex.ids != nil || ex.counts != nil || ex.dense != nil {
+			t.Fatalf("question %d still has its features", i)
+		}
+	}
+}

@@ -311,21 +311,9 @@ func (k *Keeper) read(ctx context.Context, id conversation.ConversationID, p pla
 	if err != nil {
 		return nil // the inbox is gone, and its book with it
 	}
-	var log []conversation.Entry
-	after := p.version - min(p.version, maxEntries)
-	for {
-		part, err := k.o.Journal.Entries(ctx, id, after, readPage)
-		if errors.Is(err, conversation.ErrNotFound) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("log of %s: %w", id, err)
-		}
-		log = append(log, part...)
-		if len(part) < readPage || len(log) > 2*maxEntries {
-			break
-		}
-		after = part[len(part)-1].Seq
+	log, err := k.entries(ctx, id, p.version-min(p.version, maxEntries))
+	if err != nil {
+		return err
 	}
 	k.metrics.reads.Inc()
 	answers, missed := read(id, p.contact, log, k.o.Now())

@@ -160,3 +160,48 @@ func TestReadIsTheSameAgain(t *testing.T) {
 		t.Errorf("answers differ (-before +again):\n%s", diff)
 	}
 }
+
+// TestOutcome: what is known of a turn afterwards, as "right 0.5 intent".
+func TestOutcome(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		log   *talk
+		after time.Duration
+		want  conversation.TurnOutcome
+	}{
+		"nothing yet": {log: newTalk().visitor("where is it").answered("track", 0.9)},
+		"an agent agrees": {
+			log:  newTalk().visitor("where is it").answered("track", 0.9).judged(4, conversation.PartyAgent, conversation.VerdictRight, ""),
+			want: conversation.TurnOutcome{Right: true, Intent: "track", Weight: 1},
+		},
+		"an agent says what it was": {
+			log:  newTalk().visitor("where is it").answered("track", 0.9).judged(4, conversation.PartyAgent, conversation.VerdictWrong, "refund"),
+			want: conversation.TurnOutcome{Intent: "refund", Weight: 1},
+		},
+		"a visitor only says that it was not it": {
+			log:  newTalk().visitor("where is it").answered("track", 0.9).visitor("that's not what I asked"),
+			want: conversation.TurnOutcome{Weight: 0.5},
+		},
+		"the second button": {
+			log:  newTalk().visitor("hm").askedBack(0.6, "Track", "Refund").visitor("Refund").answered("refund", 1),
+			want: conversation.TurnOutcome{Intent: "refund", Weight: 0.5},
+		},
+		"silence": {
+			log: newTalk().visitor("where is it").answered("track", 0.9), after: 2 * time.Hour,
+			want: conversation.TurnOutcome{Right: true, Intent: "track", Weight: 0.25},
+		},
+	} {
+		j := newMemJournal()
+		r := newRig(t, j, true)
+		c := j.put(1, tc.log, testDay)
+		r.now = testDay.Add(tc.after)
+		got, err := r.Outcome(t.Context(), c.ID, 2)
+		if err != nil || got != tc.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, tc.want)
+		}
+	}
+	r := newRig(t, newMemJournal(), true)
+	if got, err := r.Outcome(t.Context(), conversation.ConversationID{9}, 2); err != nil || got != (conversation.TurnOutcome{}) {
+		t.Errorf("of a conversation that is gone: %+v, %v", got, err)
+	}
+}

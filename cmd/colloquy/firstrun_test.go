@@ -20,11 +20,12 @@ type shopNode struct {
 	dir     string
 	packs   string
 	ingress string
+	args    []string // beside those of every start
 }
 
-func setUpShop(t *testing.T) *shopNode {
+func setUpShop(t *testing.T, args ...string) *shopNode {
 	t.Helper()
-	n := &shopNode{dir: filepath.Join(t.TempDir(), "data"), packs: t.TempDir()}
+	n := &shopNode{args: args, dir: filepath.Join(t.TempDir(), "data"), packs: t.TempDir()}
 	n.writePack(t, n.goodPack(t))
 	out, code := runProgram(t, "init", "--data-dir", n.dir)
 	_, token, ok := strings.Cut(out, "setup_")
@@ -53,7 +54,7 @@ func setUpShop(t *testing.T) *shopNode {
 
 func (n *shopNode) start(t *testing.T) {
 	t.Helper()
-	n.served = serveProgram(t, nil, "--data-dir", n.dir, "--packs-dir", n.packs, "--set", "shutdown_grace=8s")
+	n.served = serveProgram(t, nil, append([]string{"--data-dir", n.dir, "--packs-dir", n.packs, "--set", "shutdown_grace=8s"}, n.args...)...)
 	if n.staff != nil {
 		n.at = n.addr
 	}

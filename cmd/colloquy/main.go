@@ -37,6 +37,7 @@ type cli struct {
 	Predict       predictCmd       `cmd:"" help:"Show how a sentence is understood."`
 	Evaluate      evaluateCmd      `cmd:"" help:"Measure packs on labelled sentences."`
 	Intent        intentCmd        `cmd:"" help:"Import, export and test what the bot knows, and check intent engines."`
+	Pack          packCmd          `cmd:"" help:"See, save and roll back the packs of a running node."`
 	Dialogues     dialoguesCmd     `cmd:"" help:"Replay whole conversations and report what the bot resolves."`
 	Replay        replayCmd        `cmd:"" help:"Read stored conversations again: their states, or what the bot would do now."`
 	Emotion       emotionCmd       `cmd:"" help:"Measure how well anger is heard on labelled sentences."`

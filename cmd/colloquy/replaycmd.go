@@ -199,22 +199,22 @@ func printRow(t *tool, row *history.Row) error {
 	if row.Why != "" {
 		why = " (" + row.Why + ")"
 	}
-	_, err := fmt.Fprintf(t.stdout, "\n%s%s  %s seq %d\n  %s\n", row.Change, why, row.Conversation, row.Seq, oneLine(row.Text))
+	_, err := fmt.Fprintf(t.stdout, "\n%s%s  %s seq %d\n  %s\n", row.Change, why, row.Conversation, row.Seq, opening(row.Text))
 	for _, side := range []struct {
 		name string
 		v    *history.Verdict
 	}{{"was", &row.Old}, {"now", &row.New}} {
 		if err == nil {
-			_, err = fmt.Fprintf(t.stdout, "  %s  %-11s %s %.2f  %s\n", side.name, side.v.Kind, side.v.Intent, side.v.Confidence, oneLine(side.v.Text))
+			_, err = fmt.Fprintf(t.stdout, "  %s  %-11s %s %.2f  %s\n", side.name, side.v.Kind, side.v.Intent, side.v.Confidence, opening(side.v.Text))
 		}
 	}
 	return err
 }
 
-// oneLine shows the beginning of a text.
-func oneLine(s string) string {
+// opening shows the beginning of a text, on one line.
+func opening(s string) string {
 	const most = 100
-	r := []rune(strings.Join(strings.Fields(s), " "))
+	r := []rune(oneLine(s))
 	if len(r) > most {
 		return string(r[:most]) + "…"
 	}

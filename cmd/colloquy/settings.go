@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/colloquyhq/colloquy/engine"
@@ -39,7 +40,7 @@ func setFlags(c *engine.Config, values map[string]string, pairs []string) error 
 func withoutFlagVariables(environ []string) []string {
 	var out []string
 	for _, pair := range environ {
-		if !strings.HasPrefix(pair, "COLLOQUY_CONFIG=") {
+		if name, _, _ := strings.Cut(pair, "="); !slices.Contains([]string{"COLLOQUY_CONFIG", variableURL, variableToken, variableTokenFile}, name) {
 			out = append(out, pair)
 		}
 	}

@@ -82,8 +82,9 @@ func TestReadRefusesWhatIsBroken(t *testing.T) {
 	}
 }
 
-// TestReadIsQuick: a node reads the weights at its start. The limit is wide of
-// what it takes, because the machine may be busy.
+// TestReadIsQuick: a node reads the weights at its start, and carries them in the
+// program. The limit of time is wide of what it takes, because the machine may
+// be busy; that of size is kept by minWeight of the generator.
 func TestReadIsQuick(t *testing.T) {
 	t.Parallel()
 	best := time.Hour

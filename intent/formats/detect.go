@@ -41,7 +41,7 @@ func Detect(in *Input) (Format, error) {
 		return "", conversation.Refusef(conversation.CodeInvalid, "%s is a pack already; put it into the folder of packs", in.name)
 	}
 	return "", conversation.Refusef(conversation.CodeInvalid,
-		"%s holds nothing that can be read: .xlsx, .csv, Rasa (nlu.yml, nlu.md), Dialogflow ES (intents/*.json), Botpress 12 (qna.json)", in.name)
+		"%s holds nothing that can be read: .xlsx, .csv, Rasa (nlu.yml, nlu.md), Dialogflow ES (intents/*.json) and CX (agent.json), Botpress 12 (qna.json)", in.name)
 }
 
 func joinFormats(all []Format) string {

@@ -24,7 +24,7 @@ var (
 	entriesFile = regexp.MustCompile(`^(.+)_entries_([A-Za-z-]+)\.json$`)
 )
 
-// readDialogflow reads the export of a Dialogflow ES agent.
+// readDialogflow reads the export of a Dialogflow agent, ES or CX.
 func readDialogflow(in *Input, d *draft) error {
 	r := &dialogflowReader{draft: d}
 	files := in.ending(".json")
@@ -35,14 +35,15 @@ func readDialogflow(in *Input, d *draft) error {
 			return err
 		}
 		docs[i] = n
-		if path.Base(f.name) != "agent.json" {
-			continue
+	}
+	for i, f := range files {
+		if isDialogflowCX(f, docs[i]) {
+			return readDialogflowCX(in, d, i, files, docs)
 		}
-		if n.has("defaultLanguageCode") {
-			return refuse(Place{File: f.name}, "this is a Dialogflow CX agent; exports of Dialogflow ES are read, those of CX are not")
+		if path.Base(f.name) == "agent.json" {
+			f.read = true
+			r.lang = langOf(docs[i].str("language"))
 		}
-		f.read = true
-		r.lang = langOf(n.str("language"))
 	}
 	// Entities come first: answers and parameters refer to them.
 	for i, f := range files {
@@ -280,8 +281,12 @@ func (r *dialogflowReader) entityFile(file string, n *node) {
 		}
 		return
 	}
-	e := r.entityOf(m[1], Place{File: file})
-	for _, entry := range n.list() {
+	entityEntries(r.draft, r.entityOf(m[1], Place{File: file}), file, n)
+}
+
+// entityEntries reads the values of an entity, of ES and CX alike.
+func entityEntries(d *draft, e *draftEntity, file string, entries *node) {
+	for _, entry := range entries.list() {
 		at := entry.at(file)
 		if e.regex != nil {
 			for _, p := range entry.get("synonyms").list() {
@@ -289,10 +294,13 @@ func (r *dialogflowReader) entityFile(file string, n *node) {
 			}
 			continue
 		}
-		e.word(entry.str("value"), at)
-		for _, w := range entry.get("synonyms").list() {
+		words := entry.get("synonyms").list()
+		if value := entry.str("value"); !slices.ContainsFunc(words, func(w *node) bool { return w.string() == value }) {
+			words = append([]*node{entry.get("value")}, words...)
+		}
+		for _, w := range words {
 			if strings.Contains(w.string(), "@") {
-				r.leaveOut(w.at(file), w.string(), "an entity's words are literal; entities made of others have no counterpart")
+				d.leaveOut(w.at(file), w.string(), "an entity's words are literal; entities made of others have no counterpart")
 				continue
 			}
 			e.word(w.string(), w.at(file))

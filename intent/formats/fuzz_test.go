@@ -116,6 +116,35 @@ func FuzzDialogflow(f *testing.F) {
 	})
 }
 
+func FuzzDialogflowCX(f *testing.F) {
+	parts := map[string][]byte{}
+	a, err := txtar.ParseFile(filepath.Join("testdata", "dialogflowcx.txtar"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range a.Files {
+		parts[file.Name] = file.Data
+	}
+	names := []string{
+		"agent/agent.json", "agent/intents/order.status/order.status.json", "agent/intents/order.status/trainingPhrases/en.json",
+		"agent/entityTypes/order/order.json", "agent/entityTypes/order/entities/en.json",
+		"agent/flows/Default Start Flow/Default Start Flow.json", "agent/flows/Default Start Flow/pages/Order.json",
+	}
+	for _, n := range names {
+		if parts[n] == nil {
+			f.Fatalf("no %s", n)
+		}
+	}
+	f.Add(parts[names[1]], parts[names[2]], parts[names[3]], parts[names[4]], parts[names[5]], parts[names[6]])
+	f.Fuzz(func(t *testing.T, one, phrases, kind, entries, flow, page []byte) {
+		in := &Input{name: "agent.zip", files: []*inputFile{{name: names[0], content: parts[names[0]]}}}
+		for i, content := range [][]byte{one, phrases, kind, entries, flow, page} {
+			in.files = append(in.files, &inputFile{name: names[i+1], content: content})
+		}
+		fuzzInput(t, in, Dialogflow)
+	})
+}
+
 func FuzzBotpress(f *testing.F) {
 	for _, s := range seeds(f, "botpress.txtar", ".json") {
 		f.Add(s)

@@ -55,7 +55,7 @@ func sourceParts(t testing.TB, archive string) []string {
 // The same export gives the same pack as a folder, a zip and a tar.gz.
 func TestOpen(t *testing.T) {
 	t.Parallel()
-	for archive, format := range map[string]Format{"dialogflow.txtar": Dialogflow, "botpress.txtar": Botpress, "rasa_old.txtar": Rasa} {
+	for archive, format := range map[string]Format{"dialogflow.txtar": Dialogflow, "dialogflowcx.txtar": Dialogflow, "botpress.txtar": Botpress, "rasa_old.txtar": Rasa} {
 		parts := sourceParts(t, archive)
 		junk := []string{".git/config.json", "{", "node_modules/x/package.json", "[1", "image.png", "\x00", "__MACOSX/._a.json", "\x00"}
 		dir := t.TempDir()
@@ -104,15 +104,23 @@ func TestDetectRefuses(t *testing.T) {
 		parts []string
 		want  string
 	}{
-		"nothing":       {[]string{"notes.md", "# Notes"}, "holds nothing that can be read"},
-		"a pack":        {[]string{"shop.yaml", "colloquy: 1\npack: shop\n"}, "is a pack already"},
-		"two formats":   {[]string{"a.csv", "x", "b.xlsx", "PK"}, "several formats (xlsx, csv); say with --format"},
-		"Dialogflow CX": {[]string{"agent.json", `{"displayName": "x", "defaultLanguageCode": "en"}`}, "those of CX are not"},
-		"broken JSON":   {[]string{"qna.json", "{\n\"qnas\": [\n}"}, "qna.json:3: not readable as JSON"},
-		"two values":    {[]string{"qna.json", "{} {}"}, "qna.json:1: not readable as JSON: more than one JSON value"},
-		"deep JSON":     {[]string{"qna.json", strings.Repeat("[", 5000)}, "nested too deep"},
-		"broken YAML":   {[]string{"nlu.yml", "nlu:\n  - intent: [a\n"}, "nlu.yml:"},
-		"deep YAML":     {[]string{"nlu.yml", strings.Repeat("[", 5000)}, "nlu.yml"},
+		"nothing":     {[]string{"notes.md", "# Notes"}, "holds nothing that can be read"},
+		"a pack":      {[]string{"shop.yaml", "colloquy: 1\npack: shop\n"}, "is a pack already"},
+		"two formats": {[]string{"a.csv", "x", "b.xlsx", "PK"}, "several formats (xlsx, csv); say with --format"},
+		"CX, empty":   {[]string{"agent.json", `{"defaultLanguageCode": "en"}`}, "holds no intents of Dialogflow CX"},
+		"CX, twice": {
+			[]string{"a/agent.json", `{"defaultLanguageCode": "en"}`, "b/agent.json", `{"defaultLanguageCode": "en"}`},
+			"b/agent.json: a second agent beside a/agent.json",
+		},
+		"CX, broken": {
+			[]string{"agent.json", `{"defaultLanguageCode": "en"}`, "flows/Default Start Flow/Default Start Flow.json", "{\n\"transitionRoutes\": [\n}"},
+			"flows/Default Start Flow/Default Start Flow.json:3: not readable as JSON",
+		},
+		"broken JSON": {[]string{"qna.json", "{\n\"qnas\": [\n}"}, "qna.json:3: not readable as JSON"},
+		"two values":  {[]string{"qna.json", "{} {}"}, "qna.json:1: not readable as JSON: more than one JSON value"},
+		"deep JSON":   {[]string{"qna.json", strings.Repeat("[", 5000)}, "nested too deep"},
+		"broken YAML": {[]string{"nlu.yml", "nlu:\n  - intent: [a\n"}, "nlu.yml:"},
+		"deep YAML":   {[]string{"nlu.yml", strings.Repeat("[", 5000)}, "nlu.yml"},
 		"many aliases": {
 			[]string{"nlu.yml", "nlu: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"},
 			"nlu.yml",

@@ -179,6 +179,7 @@ func TestBombs(t *testing.T) {
 		content []byte
 	}{
 		"one file":  {"a.zip", makeZip(t, "intents/a.json", zeros)},
+		"a CX flow": {"a.zip", makeZip(t, "agent.json", `{"defaultLanguageCode": "en"}`, "flows/A/A.json", "["+zeros)},
 		"many rows": {"a.xlsx", makeWorkbook(t, "", "", testSheet{name: "S", content: rows})},
 	} {
 		if len(tc.content) > 64<<10 {
@@ -204,7 +205,7 @@ func TestBombs(t *testing.T) {
 
 func TestArchivesWithUnsafeNames(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"../intents/a.json", "/etc/a.json", `..\a.json`, "a/../../b.json"} {
+	for _, name := range []string{"../intents/a.json", "/etc/a.json", `..\a.json`, "a/../../b.json", "flows/A/../../../agent.json"} {
 		if _, err := readOne(t, "a.zip", makeZip(t, name, "{}"), Options{}); !errors.Is(err, conversation.ErrInvalid) || !strings.Contains(err.Error(), "unsafe name") {
 			t.Errorf("%s: %v, want an error about an unsafe name", name, err)
 		}

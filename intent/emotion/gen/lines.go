@@ -115,7 +115,8 @@ func (b *book) samples(firstGroup int) ([]sample, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", b.file, r.number, err)
 			}
-			if seen[text] = true; len(seen) == maxSamples {
+			// Only here: inside of a line a space may be all that an alternative adds.
+			if seen[strings.TrimSpace(text)] = true; len(seen) == maxSamples {
 				break
 			}
 		}
@@ -159,7 +160,7 @@ func (b *book) expand(text string, random *rand.Rand) (string, error) {
 	if strings.ContainsAny(out.String(), "{}()") {
 		return "", fmt.Errorf("a bracket without its other half in %q", out.String())
 	}
-	return strings.TrimSpace(out.String()), nil
+	return out.String(), nil
 }
 
 // choose takes the part or the alternatives that text begins with, chooses one

@@ -14,9 +14,9 @@ import (
 const (
 	epochs     = 8
 	rate       = 0.2
-	decay      = 1e-5 // of a weight, at each sample it is part of
-	minSamples = 3    // sentences that a feature has to stand in
-	minWeight  = 0.1  // a smaller one is left out, as a share of the head's largest
+	decay      = 1e-5  // of a weight, at each sample it is part of
+	minSamples = 3     // sentences that a feature has to stand in
+	minWeight  = 0.101 // a smaller one is left out, as a share of the head's largest
 )
 
 // prior is the log-odds of each head for a text that says nothing known. It is
