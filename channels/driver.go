@@ -64,6 +64,9 @@ type Ack struct {
 	// Nil means that Answer is given as it stands, also when events were
 	// refused: repeating them would not help.
 	Compose func([]Outcome) Answer
+	// Pull says that the delivery only announced events: the channel fetches them
+	// with this hint before it answers. Empty means that there is nothing to fetch.
+	Pull string
 }
 
 // Answer is an HTTP answer. The zero value is an empty 200.

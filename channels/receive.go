@@ -77,8 +77,14 @@ func (c *Channel) receive(w http.ResponseWriter, r *http.Request, arrived time.T
 		return rejectedBy(conversation.Refuse(conversation.CodeOverloaded, "too many deliveries at a time")), rejectedOverload
 	}
 	outcomes, err := c.handIn(ctx, events, ack.Wait)
+	if err == nil && ack.Pull != "" {
+		err = c.pullAnnounced(ctx, ack.Pull)
+	}
 	if err != nil {
 		return rejectedBy(err), rejectedStore
+	}
+	if len(outcomes) > 0 {
+		c.health.received(arrived)
 	}
 	if ack.Compose != nil {
 		return reply{Answer: ack.Compose(outcomes)}, ""

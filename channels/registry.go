@@ -30,6 +30,8 @@ type Options struct {
 	// Contact names the visitor behind a provider's name, always the same for
 	// the same arguments. Required.
 	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
+	// Cursors keeps how far events were fetched; nil = in memory only.
+	Cursors Cursors
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -94,10 +96,13 @@ func NewRegistry(o Options) (*Registry, error) {
 		drivers: maps.Clone(o.Drivers),
 		bridge:  o.Bridge,
 		shared: &shared{
-			inbox: o.Inbox, deliver: o.Deliver, contact: o.Contact,
+			inbox: o.Inbox, deliver: o.Deliver, contact: o.Contact, cursors: o.Cursors,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),
+	}
+	if r.shared.cursors == nil {
+		r.shared.cursors = &memoryCursors{}
 	}
 	r.mu.channels = make(map[place]*Channel)
 	return r, nil
@@ -124,6 +129,17 @@ func (r *Registry) Entrance(kind conversation.ChannelKind, inbox conversation.In
 		return nil, false
 	}
 	return r.channel(d, inbox), true
+}
+
+// Configurable gives the drivers that need accounts, by kind.
+func (r *Registry) Configurable() map[conversation.ChannelKind]Configurable {
+	out := make(map[conversation.ChannelKind]Configurable)
+	for kind, d := range r.drivers {
+		if c, ok := d.(Configurable); ok {
+			out[kind] = c
+		}
+	}
+	return out
 }
 
 // find is For with the reason. Errors: class ErrNotFound for an inbox that

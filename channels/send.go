@@ -114,7 +114,9 @@ func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendErr
 		}
 	}()
 	id, err := c.driver.Send(ctx, p)
-	return id, classified(err)
+	failure = classified(err)
+	c.health.sent(time.Now(), failure)
+	return id, failure
 }
 
 // judge draws the conclusions that reach beyond the message.

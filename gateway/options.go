@@ -29,6 +29,7 @@ type Options struct {
 	Drafts   Drafts   // nil = agents get no drafts
 	Shadows  Shadows  // nil = the route of shadows answers 503
 	Shelf    Shelf    // nil = packs cannot be changed: those routes answer 503
+	Accounts Accounts // nil = the routes of channel accounts answer 503
 	Learning Learning // nil = no suggestions and no figures
 	Relay    Relay    // nil = one node, and nobody else to ask
 	Cluster  Cluster  // nil = the cluster routes answer 503
