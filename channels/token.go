@@ -64,7 +64,8 @@ func (k *token) hold(ctx context.Context) error {
 }
 
 // Token gives an account's access token, got by fetch when there is none that
-// lives for another while. Errors: those of fetch.
+// lives for another while. Errors: those of fetch; one that leaves open what was
+// done is worth another try, since it was no message that was sent.
 func (p *Provider) Token(ctx context.Context, a Account, fetch FetchToken) (string, error) {
 	k := p.tokens.find(a.id)
 	if err := k.hold(ctx); err != nil {
@@ -77,8 +78,11 @@ func (p *Provider) Token(ctx context.Context, a Account, fetch FetchToken) (stri
 	}
 	force := k.force
 	text, life, err := fetch(ctx, force)
-	if err != nil {
-		return "", err
+	if failure := classified(err); failure != nil {
+		if failure.Class == Unknown {
+			failure = &SendError{Class: Retry, Scope: failure.Scope, Code: failure.Code, After: failure.After, Err: failure.Err}
+		}
+		return "", failure
 	}
 	k.text, k.until, k.force = text, now.Add(life-min(tokenMargin, life/2)), false
 	if force {

@@ -10,6 +10,7 @@ import (
 	"github.com/colloquyhq/colloquy/channels/telegram"
 	"github.com/colloquyhq/colloquy/channels/web"
 	"github.com/colloquyhq/colloquy/channels/webhook"
+	"github.com/colloquyhq/colloquy/channels/wechat"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -23,6 +24,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 	}
 	for kind, build := range map[conversation.ChannelKind]func(channels.ProviderOptions) (channels.Driver, error){
 		conversation.ChannelTelegram: driver(telegram.New),
+		conversation.ChannelWeChat:   driver(wechat.New),
 	} {
 		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
 		if err != nil {
