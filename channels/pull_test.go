@@ -171,3 +171,34 @@ func TestAnnouncedEventsAreFetchedBeforeTheAnswer(t *testing.T) {
 		t.Errorf("status %d while the provider is down, want 503", status)
 	}
 }
+
+// configurable is a driver that needs accounts.
+type configurable struct{ scripted }
+
+func (c *configurable) Settings() []channels.Setting { return nil }
+
+func (c *configurable) Check(context.Context, conversation.InboxID) (string, error) { return "", nil }
+
+// An inbox without an account with a provider may still have a bridge to it.
+func TestInboxWithoutAccountUsesTheBridge(t *testing.T) {
+	own, bridge := &configurable{}, &scripted{kind: conversation.ChannelWebhook}
+	r, err := channels.NewRegistry(channels.Options{
+		Drivers: map[conversation.ChannelKind]channels.Driver{own.Kind(): own, bridge.kind: bridge}, Bridge: bridge.kind,
+		HasAccount: func(_ conversation.ChannelKind, inbox conversation.InboxID) bool { return inbox == "shop" },
+		Inbox:      func(id conversation.InboxID) (conversation.Inbox, error) { return conversation.Inbox{ID: id}, nil },
+		Deliver: func(context.Context, conversation.Inbound) (conversation.Receipt, error) {
+			return conversation.Receipt{}, nil
+		},
+		Contact: func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID {
+			return conversation.ContactID{}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for inbox, want := range map[conversation.InboxID]conversation.ChannelKind{"shop": own.Kind(), "desk": bridge.kind} {
+		if c, ok := r.For(own.Kind(), inbox); !ok || c.Kind() != want {
+			t.Errorf("For(%s) is of kind %s, want %s", inbox, c.Kind(), want)
+		}
+	}
+}

@@ -51,6 +51,12 @@ func (a *accounts) of(kind conversation.ChannelKind) channels.Accounts {
 	}
 }
 
+// has reports whether an inbox has an account.
+func (a *accounts) has(kind conversation.ChannelKind, inbox conversation.InboxID) bool {
+	_, err := a.store.Account(kind, inbox)
+	return err == nil
+}
+
 // values gives all settings of an account, with the secrets in clear.
 func (a *accounts) values(stored *conversation.Account) (map[string]string, error) {
 	out := maps.Clone(stored.Settings)
