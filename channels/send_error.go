@@ -63,6 +63,14 @@ func (e *SendError) Detail() string {
 	return string(e.Class) + ": " + e.Code
 }
 
+// ClassOf gives the class of a failed call; empty for nil.
+func ClassOf(err error) Class {
+	if failure := classified(err); failure != nil {
+		return failure.Class
+	}
+	return ""
+}
+
 // classified makes a SendError of whatever a driver returned. An error without
 // a class leaves open whether the message was taken, so it is Unknown.
 func classified(err error) *SendError {

@@ -11,6 +11,7 @@ import (
 	"github.com/colloquyhq/colloquy/channels/web"
 	"github.com/colloquyhq/colloquy/channels/webhook"
 	"github.com/colloquyhq/colloquy/channels/wechat"
+	"github.com/colloquyhq/colloquy/channels/wecom"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -25,6 +26,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 	for kind, build := range map[conversation.ChannelKind]func(channels.ProviderOptions) (channels.Driver, error){
 		conversation.ChannelTelegram: driver(telegram.New),
 		conversation.ChannelWeChat:   driver(wechat.New),
+		conversation.ChannelWeCom:    driver(wecom.New),
 	} {
 		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
 		if err != nil {
