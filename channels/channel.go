@@ -38,6 +38,7 @@ type Channel struct {
 	breaker    breaker
 	progress   progress
 	pulling    chan struct{} // taken by who fetches
+	replies    replies
 	health     health
 }
 
@@ -45,6 +46,7 @@ type Channel struct {
 type shared struct {
 	inbox   func(conversation.InboxID) (conversation.Inbox, error)
 	deliver Deliver
+	tell    func(context.Context, conversation.ConversationID, conversation.Command) error
 	contact func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
 	cursors Cursors
 	metrics *metrics

@@ -176,6 +176,7 @@ func (c *Channel) handIn(ctx context.Context, events []Event, wait time.Duration
 			return nil, fmt.Errorf("hand in event %d of %d: %w", i+1, len(events), err)
 		}
 		c.count(&events[i], receipt, err)
+		c.replies.keep(events[i].Peer, events[i].ReplyTo, time.Now().Add(c.limits.ReplyWithin))
 		outcomes = append(outcomes, Outcome{Ref: events[i].Ref, Receipt: receipt, Err: err})
 	}
 	return outcomes, nil
@@ -184,6 +185,9 @@ func (c *Channel) handIn(ctx context.Context, events []Event, wait time.Duration
 func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (conversation.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return conversation.Receipt{}, fmt.Errorf("acknowledge in time: %w", err)
+	}
+	if e.Receipt != nil {
+		return conversation.Receipt{}, c.handInReceipt(ctx, e.Receipt)
 	}
 	in, err := c.inbound(e)
 	if err != nil {
@@ -264,6 +268,8 @@ func checkPeer(peer string) error {
 func (c *Channel) count(e *Event, r conversation.Receipt, err error) {
 	outcome := eventStored
 	switch {
+	case e.Receipt != nil:
+		outcome = eventReceipt
 	case err != nil:
 		outcome = eventRefused
 	case r.Duplicate:

@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,9 @@ type Options struct {
 	Inbox func(conversation.InboxID) (conversation.Inbox, error)
 	// Deliver hands events in. Required.
 	Deliver Deliver
+	// Tell hands in what became of a message that was sent, and returns when that
+	// is durable; nil = such news is dropped.
+	Tell func(context.Context, conversation.ConversationID, conversation.Command) error
 	// Contact names the visitor behind a provider's name, always the same for
 	// the same arguments. Required.
 	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
@@ -102,7 +106,7 @@ func NewRegistry(o Options) (*Registry, error) {
 		bridge:  o.Bridge,
 		account: o.HasAccount,
 		shared: &shared{
-			inbox: o.Inbox, deliver: o.Deliver, contact: o.Contact, cursors: o.Cursors,
+			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),
