@@ -2,7 +2,11 @@ package channels
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
+	"io"
 	"net/http"
 	"unicode/utf8"
 
@@ -72,6 +76,21 @@ func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Acc
 // NotSigned refuses a delivery whose signature or secret is missing or wrong.
 func NotSigned() error {
 	return conversation.Refuse(conversation.CodeUnauthenticated, "the delivery is not signed with this account's secret")
+}
+
+// HMAC is the HMAC-SHA256 of the parts, one after the other.
+func HMAC(secret string, parts ...string) []byte {
+	mac := hmac.New(sha256.New, []byte(secret))
+	for _, p := range parts {
+		_, _ = io.WriteString(mac, p)
+	}
+	return mac.Sum(nil)
+}
+
+// Same compares a secret with what was given, in constant time. An empty secret
+// is nobody's.
+func Same(secret, given string) bool {
+	return secret != "" && subtle.ConstantTimeCompare([]byte(secret), []byte(given)) == 1
 }
 
 // MetadataRaw is the metadata key under which what the provider said is kept

@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/channels/feishu"
+	"github.com/colloquyhq/colloquy/channels/line"
+	"github.com/colloquyhq/colloquy/channels/slack"
 	"github.com/colloquyhq/colloquy/channels/telegram"
 	"github.com/colloquyhq/colloquy/channels/web"
 	"github.com/colloquyhq/colloquy/channels/webhook"
 	"github.com/colloquyhq/colloquy/channels/wechat"
 	"github.com/colloquyhq/colloquy/channels/wecom"
+	"github.com/colloquyhq/colloquy/channels/whatsapp"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
@@ -27,6 +31,10 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelTelegram: driver(telegram.New),
 		conversation.ChannelWeChat:   driver(wechat.New),
 		conversation.ChannelWeCom:    driver(wecom.New),
+		conversation.ChannelSlack:    driver(slack.New),
+		conversation.ChannelLine:     driver(line.New),
+		conversation.ChannelWhatsApp: driver(whatsapp.New),
+		conversation.ChannelFeishu:   driver(feishu.New),
 	} {
 		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
 		if err != nil {
@@ -60,6 +68,10 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, HasAccount: e.accounts.has,
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)
+		},
+		Tell: func(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) error {
+			_, err := e.actors.Do(ctx, id, cmd)
+			return err
 		},
 		Contact: func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID {
 			return e.gateway.ContactOf(inbox, kind, peer)

@@ -5,12 +5,11 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/colloquyhq/colloquy/channels/channeltest"
 )
 
 const (
@@ -122,23 +121,13 @@ func TestFresh(t *testing.T) {
 
 // Both ciphers that others published understand ours, and we theirs.
 func TestAgainstOtherPeoplesCiphers(t *testing.T) {
-	dir := filepath.Join("..", "..", "test", "channels")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "wechat-crypto")); err != nil {
-		t.Skip("needs npm ci in test/channels")
-	}
 	c := cipherOf(t, keyB, corpB)
 	texts := []string{"", plainA, strings.Repeat("长文", 2000), "<xml>&]]></xml>"}
 	input := []string{keyB, corpB, "QDG6eK"}
 	for _, text := range texts {
 		input = append(input, c.Encrypt([]byte(text)))
 	}
-	cmd := exec.CommandContext(t.Context(), "node", append([]string{"wxcrypt.mjs"}, input...)...)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	lines := channeltest.Node(t, "wxcrypt.mjs", input...)
 	if len(lines) != 2*len(texts) {
 		t.Fatalf("%d lines, want two for each of %d texts", len(lines), len(texts))
 	}
