@@ -32,7 +32,7 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 	case CompleteTurn:
 		return decideTurn(s, c, now)
 	case ReplyAsAgent:
-		return decideReply(s, c)
+		return decideReply(s, c, now)
 	case AddNote:
 		return decideNote(s, c)
 	case RequestHandover:
@@ -170,7 +170,7 @@ func checkMessage(r Ref, t Text, metadata map[string]string) error {
 	return checkMetadata(metadata)
 }
 
-func decideReply(s *State, c ReplyAsAgent) (Decision, error) {
+func decideReply(s *State, c ReplyAsAgent, now time.Time) (Decision, error) {
 	if seq := s.FindRef(c.Ref.of(c.Agent)); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
@@ -184,6 +184,9 @@ func decideReply(s *State, c ReplyAsAgent) (Decision, error) {
 		return Decision{}, Refusef(CodeNotAssignee, "%s has this conversation", s.Assignee)
 	}
 	if err := s.Status.guard(TriggerTakeOver); err != nil {
+		return Decision{}, err
+	}
+	if err := s.checkWindow(now); err != nil {
 		return Decision{}, err
 	}
 	out := takeOver(s, c.Agent, c.Agent, true)

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -79,9 +80,7 @@ func event(t testing.TB, m channeltest.Message, more map[string]any) []byte {
 	if m.Kind != "" {
 		inner["message_type"], inner["content"] = m.Kind, `{"image_key":"img_v2_xxx"}`
 	}
-	for k, v := range more {
-		inner[k] = v
-	}
+	maps.Copy(inner, more)
 	b, err := json.Marshal(map[string]any{
 		"schema": "2.0",
 		"header": map[string]any{"event_id": "5e3702a84e847582be8db7fb73283c02", "event_type": "im.message.receive_v1", "token": token, "app_id": "cli_1"},

@@ -179,18 +179,26 @@ func (d *Driver) post(ctx context.Context, a channels.Account, way, key string, 
 		header.Set(headerRetry, key)
 	}
 	reply, err := d.Call(ctx, channels.Call{URL: address(a, "message/"+way), JSON: body, Header: header})
-	if err != nil && reply.Status != http.StatusConflict { // taken before, with this key
+	if reply.Status == http.StatusConflict { // taken before, with this key
+		err = nil
+	}
+	if err != nil {
 		return "", classify(err, reply.Body)
 	}
+	return sentID(reply.Body), nil
+}
+
+// sentID finds LINE's name for a message; that it was taken, the status says.
+func sentID(body []byte) string {
 	var answer struct {
 		Sent []struct {
 			ID string `json:"id"`
 		} `json:"sentMessages"`
 	}
-	if json.Unmarshal(reply.Body, &answer) != nil || len(answer.Sent) == 0 {
-		return "", nil // the status says that it was taken
+	if json.Unmarshal(body, &answer) != nil || len(answer.Sent) == 0 {
+		return ""
 	}
-	return answer.Sent[0].ID, nil
+	return answer.Sent[0].ID
 }
 
 func address(a channels.Account, path string) string {

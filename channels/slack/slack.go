@@ -95,10 +95,10 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 		return nil, channels.Ack{Answer: channels.Answer{Type: "text/plain", Body: []byte(got.Challenge)}}, nil
 	}
 	var e event
-	if got.Type != "event_callback" || json.Unmarshal(got.Event, &e) != nil {
-		return nil, channels.Ack{}, nil
+	if got.Type == "event_callback" && json.Unmarshal(got.Event, &e) == nil {
+		return e.events(got.Event), channels.Ack{}, nil
 	}
-	return e.events(got.Event), channels.Ack{}, nil
+	return nil, channels.Ack{}, nil // of interest to others
 }
 
 // signed checks v0, and that the delivery is neither old nor early.

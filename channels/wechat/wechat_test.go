@@ -77,7 +77,7 @@ func (w *withTokens) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func answer(r *http.Request, body string) *http.Response {
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
 }
 
 func query(at time.Time, encrypted string) url.Values {
@@ -362,8 +362,8 @@ func TestTokens(t *testing.T) {
 			t.Errorf("send %d: %+v, want %q", i, got, want)
 		}
 	}
-	if got := strings.Join(s.tokens, " "); got != "T1 T1 T2" {
-		t.Errorf("sent with the tokens %s, want T1 T1 T2", got)
+	if got := strings.Join(s.tokens, ","); got != "T1,T1,T2" {
+		t.Errorf("sent with the tokens %s, want the first twice and then the second", got)
 	}
 	const asked = `{"appid":"wx2c2769f8efd9abc2","force_refresh":%t,"grant_type":"client_credential","secret":"appsecret"}`
 	if want := []string{fmt.Sprintf(asked, false), fmt.Sprintf(asked, true)}; strings.Join(w.asked, "\n") != strings.Join(want, "\n") {

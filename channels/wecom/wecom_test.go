@@ -53,7 +53,7 @@ func driver(t testing.TB, rt http.RoundTripper) *wecom.Driver {
 }
 
 func answer(r *http.Request, body string) *http.Response {
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
 }
 
 // withTokens hands out access tokens and leaves the rest to the provider.

@@ -104,10 +104,10 @@ func (v *value) event(raw json.RawMessage) (channels.Event, bool) {
 		}
 	}
 	text := m.Text.Body
-	switch {
-	case m.Type == "button":
+	switch m.Type {
+	case "button":
 		text = m.Button.Text
-	case m.Type == "interactive":
+	case "interactive":
 		text = m.Interactive.Button.Title + m.Interactive.List.Title
 	}
 	e.Text = conversation.Text(text)

@@ -109,7 +109,7 @@ func (c *Cipher) encrypt(random [randomSize]byte, message []byte) string {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(message))) //nolint:gosec // a message's length
 	b = append(append(b, message...), c.receiver...)
 	pad := padBlock - len(b)%padBlock
-	b = append(b, bytes.Repeat([]byte{byte(pad)}, pad)...) //nolint:gosec // 1 to 32
+	b = append(b, bytes.Repeat([]byte{byte(pad)}, pad)...)
 	cipher.NewCBCEncrypter(c.block(), c.key[:aes.BlockSize]).CryptBlocks(b, b)
 	return base64.StdEncoding.EncodeToString(b)
 }
