@@ -39,7 +39,8 @@ func setFlags(c *engine.Config, values map[string]string, pairs []string) error 
 func withoutFlagVariables(environ []string) []string {
 	var out []string
 	for _, pair := range environ {
-		if !strings.HasPrefix(pair, "COLLOQUY_CONFIG=") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name != "COLLOQUY_CONFIG" && name != "COLLOQUY_API" && name != "COLLOQUY_API_TOKEN" {
 			out = append(out, pair)
 		}
 	}
