@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/channels/dingtalk"
 	"github.com/colloquyhq/colloquy/channels/feishu"
 	"github.com/colloquyhq/colloquy/channels/line"
 	"github.com/colloquyhq/colloquy/channels/slack"
@@ -35,6 +36,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelLine:     driver(line.New),
 		conversation.ChannelWhatsApp: driver(whatsapp.New),
 		conversation.ChannelFeishu:   driver(feishu.New),
+		conversation.ChannelDingTalk: driver(dingtalk.New),
 	} {
 		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
 		if err != nil {
