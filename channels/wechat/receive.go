@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/channels/wxcrypt"
@@ -62,7 +61,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	ack := channels.Ack{Answer: channels.Answer{Type: "text/plain", Body: []byte("success")}}
 	events := m.events(body)
 	if len(events) == 1 && a.Value(settingPassive) != off {
-		ack.Wait, ack.Compose = replyWait, m.composer(ack.Answer, r.At, seal)
+		ack.Wait, ack.Compose = replyWait, m.composer(ack.Answer, seal)
 	}
 	return events, ack, nil
 }
@@ -115,8 +114,9 @@ type cdata struct {
 }
 
 // composer makes the answer that carries the bot's replies. What does not fit in
-// one message is cut: an answer holds one.
-func (m *message) composer(otherwise channels.Answer, at time.Time, seal func([]byte) ([]byte, error)) func([]channels.Outcome) channels.Answer {
+// one message is cut: an answer holds one. Its time is that of the message, so
+// that a repeated delivery gets the same answer.
+func (m *message) composer(otherwise channels.Answer, seal func([]byte) ([]byte, error)) func([]channels.Outcome) channels.Answer {
 	return func(outcomes []channels.Outcome) channels.Answer {
 		var texts []string
 		for _, reply := range outcomes[0].Receipt.Replies {
@@ -133,11 +133,11 @@ func (m *message) composer(otherwise channels.Answer, at time.Time, seal func([]
 			XMLName xml.Name `xml:"xml"`
 			To      cdata    `xml:"ToUserName"`
 			From    cdata    `xml:"FromUserName"`
-			Created int64    `xml:"CreateTime"`
+			Created string   `xml:"CreateTime"`
 			Type    cdata    `xml:"MsgType"`
 			Content cdata    `xml:"Content"`
 		}{
-			To: cdata{m.From}, From: cdata{m.To}, Created: at.Unix(), Type: cdata{"text"},
+			To: cdata{m.From}, From: cdata{m.To}, Created: m.Created, Type: cdata{"text"},
 			Content: cdata{string(channels.Split(text, maxText, channels.UnitBytes)[0])},
 		})
 		if err == nil {
