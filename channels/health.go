@@ -22,6 +22,8 @@ type health struct {
 		sync.Mutex
 
 		Health
+
+		pulls int // loops that fetch; two for a moment when the account changes
 	}
 }
 
@@ -59,10 +61,16 @@ func (h *health) judged(at time.Time, err *SendError) {
 	h.mu.Broken = h.mu.Broken || err.Class == Auth
 }
 
-func (h *health) setPulling(on bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mu.Pulling = on
+// pulling counts a loop that fetches, until the function that it gives is called.
+func (h *health) pulling() (done func()) {
+	count := func(n int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.mu.pulls += n
+		h.mu.Pulling = h.mu.pulls > 0
+	}
+	count(1)
+	return func() { count(-1) }
 }
 
 // Health says how the account is, as this node has seen it.

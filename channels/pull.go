@@ -108,8 +108,7 @@ func (c *Channel) PullLoop(ctx context.Context) {
 	if !ok {
 		return
 	}
-	c.health.setPulling(true)
-	defer c.health.setPulling(false)
+	defer c.health.pulling()()
 	failures := 0
 	for ctx.Err() == nil {
 		began := time.Now()

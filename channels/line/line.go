@@ -71,7 +71,10 @@ type event struct {
 	Mode       string          `json:"mode"`
 	ReplyToken string          `json:"replyToken"`
 	Message    json.RawMessage `json:"message"`
-	Source     struct {
+	Postback   struct {
+		Data string `json:"data"`
+	} `json:"postback"`
+	Source struct {
 		User  string `json:"userId"`
 		Group string `json:"groupId"`
 		Room  string `json:"roomId"`
@@ -117,11 +120,18 @@ func (e *event) event() (channels.Event, bool) {
 		Type string `json:"type"`
 		Text string `json:"text"`
 	}
-	if e.Type != "message" || e.Mode == "standby" || peer == "" || len(e.ID) > conversation.MaxRefBytes || json.Unmarshal(e.Message, &m) != nil {
+	if e.Mode == "standby" || peer == "" || len(e.ID) > conversation.MaxRefBytes {
 		return channels.Event{}, false
 	}
-	out := channels.Event{Peer: peer, Ref: conversation.Ref(e.ID), Text: conversation.Text(m.Text), ReplyTo: e.ReplyToken}
-	if m.Type != "text" {
+	out := channels.Event{Peer: peer, Ref: conversation.Ref(e.ID), ReplyTo: e.ReplyToken}
+	switch {
+	case e.Type == "postback" && e.Postback.Data != "": // a press on a menu
+		out.Text = conversation.Text(e.Postback.Data)
+	case e.Type != "message" || json.Unmarshal(e.Message, &m) != nil:
+		return channels.Event{}, false
+	case m.Type == "text":
+		out.Text = conversation.Text(m.Text)
+	default:
 		out.Keep(m.Type, e.Message)
 	}
 	return out, true

@@ -130,10 +130,11 @@ func TestEvents(t *testing.T) {
 	b := []byte(`{"events":[
 		{"type":"follow","webhookEventId":"e1","source":{"type":"user","userId":"U1"},"replyToken":"r"},
 		{"type":"message","webhookEventId":"e2","mode":"standby","source":{"userId":"U1"},"message":{"type":"text","text":"to another"}},
-		{"type":"message","webhookEventId":"e3","mode":"active","source":{"type":"group","groupId":"G1","userId":"U1"},"replyToken":"r3","message":{"type":"text","text":"in a group"}}]}`)
+		{"type":"message","webhookEventId":"e3","mode":"active","source":{"type":"group","groupId":"G1","userId":"U1"},"replyToken":"r3","message":{"type":"text","text":"in a group"}},
+		{"type":"postback","webhookEventId":"e4","source":{"userId":"U1"},"postback":{"data":"prices"}}]}`)
 	d := sign(t, b, time.Time{})
 	events, _, err := driver(t, nil).Receive(t.Context(), channels.Request{Header: d.Header, Account: channeltest.Inbox}, d.Body)
-	if err != nil || len(events) != 1 || events[0].Peer != "G1" || events[0].Ref != "e3" || events[0].ReplyTo != "r3" {
+	if err != nil || len(events) != 2 || events[0].Peer != "G1" || events[0].Ref != "e3" || events[0].ReplyTo != "r3" || events[1].Text != "prices" {
 		t.Errorf("Receive = %+v, %v", events, err)
 	}
 	empty := sign(t, []byte(`{"destination":"x","events":[]}`), time.Time{}) // the check of the address

@@ -56,6 +56,7 @@ func (u *update) message(raw json.RawMessage, kind string) []channels.Event {
 	if m.From != nil {
 		e.Metadata["name"], e.Metadata["lang"] = m.From.FirstName, m.From.Lang
 	}
+	maps.DeleteFunc(e.Metadata, func(_, value string) bool { return value == "" })
 	if m.Text == "" {
 		e.Text = conversation.Text(m.Caption)
 		kind = kindOf(raw)
