@@ -272,6 +272,49 @@ func TestAccountsNeedTheKey(t *testing.T) {
 	}
 }
 
+// Whether a visitor can be answered is part of the conversation, and what the
+// provider would refuse is refused before it is stored.
+func TestReplyWindowInTheAPI(t *testing.T) {
+	t.Parallel()
+	e, _ := serving(t, quietOptions(t, io.Discard))
+	putInbox(t, e, conversation.Inbox{ID: "desk", Name: "Desk", Lang: "en"})
+	in := visitor("desk", "is anybody there")
+	in.Channel, in.Peer, in.Wait = conversation.ChannelWeChat, "openid-1", 0
+	first := say(t, e, in)
+	api := newAPI(t, e, conversation.RoleAdmin)
+	path := "/v1/conversations/" + first.Conversation.String()
+	window := func() conversation.ReplyWindow {
+		t.Helper()
+		var v struct {
+			Window conversation.ReplyWindow `json:"reply_window"`
+		}
+		api.want(http.StatusOK, call{method: "GET", path: path}, &v)
+		if v.Window.Remaining == nil || v.Window.Until.IsZero() {
+			t.Fatalf("reply_window = %+v", v.Window)
+		}
+		return v.Window
+	}
+	if w := window(); !w.CanReply || *w.Remaining != 5 {
+		t.Errorf("reply_window = %+v, want five replies", w)
+	}
+	reply := call{method: "POST", path: path + "/messages", body: map[string]string{"text": "yes"}}
+	for range 5 {
+		if status, _ := api.do(reply, nil); status/100 != 2 {
+			t.Fatalf("a reply = %d", status)
+		}
+	}
+	var problem struct {
+		Code string `json:"code"`
+	}
+	api.want(http.StatusConflict, reply, &problem)
+	if problem.Code != string(conversation.CodeWindowClosed) {
+		t.Errorf("the sixth reply is refused with %s, want window_closed", problem.Code)
+	}
+	if w := window(); w.CanReply || *w.Remaining != 0 {
+		t.Errorf("reply_window = %+v, want none left", w)
+	}
+}
+
 // The whole way against a server that nobody here wrote: a visitor of the
 // emulator writes, the bot answers, the visitor sees it.
 func TestTelegramAgainstTheEmulator(t *testing.T) {
