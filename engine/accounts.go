@@ -47,7 +47,8 @@ func (a *accounts) of(kind conversation.ChannelKind) channels.Accounts {
 		if err != nil {
 			return channels.Account{}, err
 		}
-		return channels.NewAccount(stored.Place()+"@"+strconv.FormatUint(stored.Version, 10), values), nil
+		// Versions begin anew after an account was deleted, the key does not.
+		return channels.NewAccount(stored.Place()+"@"+strconv.FormatUint(stored.Version, 10)+"@"+values[pathKey], values), nil
 	}
 }
 
