@@ -113,7 +113,7 @@ func TestADeliveryIsStoredOnceInTheCluster(t *testing.T) {
 	}
 	messages, replies := 0, 0
 	for _, e := range entries {
-		switch e.Event.(type) { //nolint:gochecksumtype // the two that count
+		switch e.Event.(type) {
 		case conversation.MessageAccepted:
 			messages++
 		case conversation.ReplyComposed:

@@ -22,6 +22,7 @@ import (
 const (
 	headerTime  = "Timestamp"
 	headerSign  = "Sign"
+	headerToken = "X-Acs-Dingtalk-Access-Token" //nolint:gosec // the name of a header
 	defaultAPI  = "https://api.dingtalk.com"
 	maxText     = 6000 // bytes
 	skew        = 5 * time.Minute
@@ -148,7 +149,7 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 		Unknown []string `json:"invalidStaffIdList"`
 		Slow    []string `json:"flowControlledStaffIdList"`
 	}
-	err = d.call(ctx, a, path, token, body, &sent)
+	err = d.call(ctx, channels.Call{URL: address(a, path), JSON: body, Header: http.Header{headerToken: {token}}}, &sent)
 	switch {
 	case channels.ClassOf(err) == channels.Auth:
 		d.Refused(ctx, a, token)
@@ -179,18 +180,18 @@ func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) 
 			Seconds int64  `json:"expireIn"`
 		}
 		body := map[string]string{"appKey": a.Value(settingKey), "appSecret": a.Value(settingSecret)}
-		err := d.call(ctx, a, "/v1.0/oauth2/accessToken", "", body, &got)
+		err := d.call(ctx, channels.Call{URL: address(a, "/v1.0/oauth2/accessToken"), JSON: body}, &got)
 		return got.Token, time.Duration(min(max(got.Seconds, 0), 7200)) * time.Second, err
 	})
 }
 
+func address(a channels.Account, path string) string {
+	return strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + path
+}
+
 // call makes a call. Errors: [*channels.SendError].
-func (d *Driver) call(ctx context.Context, a channels.Account, path, token string, body, result any) error {
-	header := http.Header{}
-	if token != "" {
-		header.Set("X-Acs-Dingtalk-Access-Token", token)
-	}
-	reply, err := d.Call(ctx, channels.Call{URL: strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + path, JSON: body, Header: header})
+func (d *Driver) call(ctx context.Context, c channels.Call, result any) error {
+	reply, err := d.Call(ctx, c)
 	if err != nil {
 		return classify(err, reply.Body)
 	}

@@ -96,7 +96,7 @@ func readValue(value string) (string, error) {
 	name, isFile := strings.CutPrefix(value, "@")
 	switch {
 	case isFile:
-		raw, err = os.ReadFile(name)
+		raw, err = os.ReadFile(name) //nolint:gosec // its user names it
 	case value == "-":
 		raw, err = io.ReadAll(io.LimitReader(os.Stdin, maxAPIAnswer))
 	default:
