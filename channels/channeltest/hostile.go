@@ -130,8 +130,8 @@ func (s Suite) testCompressed(t *testing.T) {
 	}
 }
 
-// Fuzz feeds a driver with signed bodies of any content, and with headers of
-// any content.
+// Fuzz feeds a driver with signed bodies of any content, and with headers and
+// parameters of any content.
 func Fuzz(f *testing.F, s Suite) {
 	f.Helper()
 	for _, body := range hostileBodies() {
@@ -146,14 +146,21 @@ func Fuzz(f *testing.F, s Suite) {
 		for _, name := range s.SignatureHeaders {
 			f.Add(d.Body, name, d.Header.Get(name))
 		}
+		for _, name := range s.SignatureQuery {
+			f.Add(d.Body, name, d.Query.Get(name))
+		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, name, value string) {
 		d := Delivery{Header: http.Header{}, Body: body}
 		if s.Sign != nil {
 			d = s.Sign(t, body, now)
 		}
+		if d.Header == nil {
+			d.Header = http.Header{}
+		}
 		if name != "" {
 			d.Header.Set(name, value)
+			d = d.withQuery(name, []string{value})
 		}
 		s.survives(t, d, now)
 	})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -176,6 +177,9 @@ func (s Suite) testSignatureFlips(t *testing.T) {
 // withQuery is the delivery with other values of a query parameter.
 func (d Delivery) withQuery(name string, values []string) Delivery {
 	query := maps.Clone(d.Query)
+	if query == nil {
+		query = url.Values{}
+	}
 	delete(query, name)
 	if values != nil {
 		query[name] = values
