@@ -104,3 +104,10 @@ func strike(err *SendError) (weight int, neutral bool) {
 	}
 	return 1, false
 }
+
+// pausedTo says until when nothing is sent; zero when the account is not paused.
+func (b *breaker) pausedTo() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.until
+}

@@ -37,13 +37,18 @@ type Channel struct {
 	pace       *pace
 	breaker    breaker
 	progress   progress
+	pulling    chan struct{} // taken by who fetches
+	replies    replies
+	health     health
 }
 
 // shared is what the channels of a registry have in common.
 type shared struct {
 	inbox   func(conversation.InboxID) (conversation.Inbox, error)
 	deliver Deliver
+	tell    func(context.Context, conversation.ConversationID, conversation.Command) error
 	contact func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
+	cursors Cursors
 	metrics *metrics
 	bodies  atomic.Int64 // bytes of deliveries in memory
 }
@@ -57,6 +62,7 @@ func newChannel(d Driver, account conversation.InboxID, s *shared, logger *slog.
 		sends:      make(chan struct{}, maxSends),
 		waiting:    make(chan struct{}, maxWaiting),
 		pace:       newPace(limits),
+		pulling:    make(chan struct{}, 1),
 	}
 	c.progress.mu.parts = make(map[string]sent)
 	return c

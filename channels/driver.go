@@ -43,14 +43,18 @@ type Request struct {
 	At      time.Time // when it arrived
 }
 
-// Event is one visitor's message as the provider tells it.
+// Event is one visitor's message as the provider tells it, or what became of one
+// of ours.
 type Event struct {
+	Receipt *Receipt // of a message that was sent; the other fields are empty then
+
 	Channel     conversation.ChannelKind // empty = the driver's kind
 	Peer        string                   // the provider's name of the visitor
 	Ref         conversation.Ref         // the provider's name of the message; the same again when it is repeated
 	Text        conversation.Text
 	Metadata    map[string]string
 	Unsupported string // the provider's name for a kind of message that is not text; empty = text
+	ReplyTo     string // lets one message be sent back at no cost, within Limits.ReplyWithin; empty = nothing does
 }
 
 // Ack is how a delivery is answered once all its events are durable.
@@ -64,6 +68,9 @@ type Ack struct {
 	// Nil means that Answer is given as it stands, also when events were
 	// refused: repeating them would not help.
 	Compose func([]Outcome) Answer
+	// Pull says that the delivery only announced events: the channel fetches them
+	// with this hint before it answers. Empty means that there is nothing to fetch.
+	Pull string
 }
 
 // Answer is an HTTP answer. The zero value is an empty 200.
@@ -88,6 +95,8 @@ type Part struct {
 
 	Key  string // the same for every attempt at this part, different for any other
 	Last bool   // buttons ride only on the last part
+
+	ReplyTo string // of the peer's newest event, if no part has had it; empty = none, or too late
 }
 
 // Limits says what a provider allows. The zero value is a provider that takes
@@ -106,7 +115,8 @@ type Limits struct {
 	Account Rate // of all sends of an account; zero = no limit
 	Peer    Rate // of sends to one peer; zero = no limit
 
-	Idempotent bool // the provider drops a repeated Part.Key by itself
+	Idempotent  bool          // the provider drops a repeated Part.Key by itself
+	ReplyWithin time.Duration // how long Event.ReplyTo is good for
 }
 
 // Rate is a sustained rate with a burst.

@@ -23,6 +23,7 @@ const (
 	eventDuplicate   = "duplicate"
 	eventRefused     = "refused"
 	eventUnsupported = "unsupported"
+	eventReceipt     = "receipt"
 )
 
 // metrics are shared by all channels of a registry. The label channel is the
@@ -97,7 +98,7 @@ func (m *metrics) touch(kind string) {
 	} {
 		m.rejected.WithLabelValues(kind, r)
 	}
-	for _, o := range []string{eventStored, eventDuplicate, eventRefused, eventUnsupported} {
+	for _, o := range []string{eventStored, eventDuplicate, eventRefused, eventUnsupported, eventReceipt} {
 		m.events.WithLabelValues(kind, o)
 	}
 	m.ack.WithLabelValues(kind)

@@ -77,8 +77,14 @@ func (c *Channel) receive(w http.ResponseWriter, r *http.Request, arrived time.T
 		return rejectedBy(conversation.Refuse(conversation.CodeOverloaded, "too many deliveries at a time")), rejectedOverload
 	}
 	outcomes, err := c.handIn(ctx, events, ack.Wait)
+	if err == nil && ack.Pull != "" {
+		err = c.pullAnnounced(ctx, ack.Pull)
+	}
 	if err != nil {
 		return rejectedBy(err), rejectedStore
+	}
+	if len(outcomes) > 0 {
+		c.health.received(arrived)
 	}
 	if ack.Compose != nil {
 		return reply{Answer: ack.Compose(outcomes)}, ""
@@ -170,6 +176,7 @@ func (c *Channel) handIn(ctx context.Context, events []Event, wait time.Duration
 			return nil, fmt.Errorf("hand in event %d of %d: %w", i+1, len(events), err)
 		}
 		c.count(&events[i], receipt, err)
+		c.replies.keep(events[i].Peer, events[i].ReplyTo, time.Now().Add(c.limits.ReplyWithin))
 		outcomes = append(outcomes, Outcome{Ref: events[i].Ref, Receipt: receipt, Err: err})
 	}
 	return outcomes, nil
@@ -178,6 +185,9 @@ func (c *Channel) handIn(ctx context.Context, events []Event, wait time.Duration
 func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (conversation.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return conversation.Receipt{}, fmt.Errorf("acknowledge in time: %w", err)
+	}
+	if e.Receipt != nil {
+		return conversation.Receipt{}, c.handInReceipt(ctx, e.Receipt)
 	}
 	in, err := c.inbound(e)
 	if err != nil {
@@ -258,6 +268,8 @@ func checkPeer(peer string) error {
 func (c *Channel) count(e *Event, r conversation.Receipt, err error) {
 	outcome := eventStored
 	switch {
+	case e.Receipt != nil:
+		outcome = eventReceipt
 	case err != nil:
 		outcome = eventRefused
 	case r.Duplicate:

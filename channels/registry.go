@@ -1,6 +1,7 @@
 package channels
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,17 +20,26 @@ type Options struct {
 	// Drivers by kind. Required.
 	Drivers map[conversation.ChannelKind]Driver
 	// Bridge is the kind whose driver also carries replies to kinds that have
-	// no driver of their own: somebody else's bridge then speaks to the
-	// provider. Empty means that such replies fail.
+	// no driver of their own, or with which the inbox has no account: somebody
+	// else's bridge then speaks to the provider. Empty means that such replies
+	// fail.
 	Bridge conversation.ChannelKind
+	// HasAccount reports whether an inbox has an account of a [Configurable]
+	// driver's kind; nil = every inbox has.
+	HasAccount func(conversation.ChannelKind, conversation.InboxID) bool
 	// Inbox finds an inbox; class ErrNotFound when there is none. It is asked
 	// at every delivery and must be fast. Required.
 	Inbox func(conversation.InboxID) (conversation.Inbox, error)
 	// Deliver hands events in. Required.
 	Deliver Deliver
+	// Tell hands in what became of a message that was sent, and returns when that
+	// is durable; nil = such news is dropped.
+	Tell func(context.Context, conversation.ConversationID, conversation.Command) error
 	// Contact names the visitor behind a provider's name, always the same for
 	// the same arguments. Required.
 	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
+	// Cursors keeps how far events were fetched; nil = in memory only.
+	Cursors Cursors
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -65,6 +75,7 @@ func (o *Options) Validate() error {
 type Registry struct {
 	drivers map[conversation.ChannelKind]Driver
 	bridge  conversation.ChannelKind
+	account func(conversation.ChannelKind, conversation.InboxID) bool
 	shared  *shared
 	logger  *slog.Logger
 
@@ -93,18 +104,22 @@ func NewRegistry(o Options) (*Registry, error) {
 	r := &Registry{
 		drivers: maps.Clone(o.Drivers),
 		bridge:  o.Bridge,
+		account: o.HasAccount,
 		shared: &shared{
-			inbox: o.Inbox, deliver: o.Deliver, contact: o.Contact,
+			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),
+	}
+	if r.shared.cursors == nil {
+		r.shared.cursors = &memoryCursors{}
 	}
 	r.mu.channels = make(map[place]*Channel)
 	return r, nil
 }
 
 // For finds the channel that carries messages of a kind for an inbox: the
-// kind's own driver, else the bridge. It gives false when there is neither, or
+// kind's own driver if the inbox has what that needs, else the bridge. It gives false when there is neither, or
 // no such inbox.
 func (r *Registry) For(kind conversation.ChannelKind, inbox conversation.InboxID) (*Channel, bool) {
 	c, err := r.find(kind, inbox)
@@ -126,11 +141,22 @@ func (r *Registry) Entrance(kind conversation.ChannelKind, inbox conversation.In
 	return r.channel(d, inbox), true
 }
 
+// Configurable gives the drivers that need accounts, by kind.
+func (r *Registry) Configurable() map[conversation.ChannelKind]Configurable {
+	out := make(map[conversation.ChannelKind]Configurable)
+	for kind, d := range r.drivers {
+		if c, ok := d.(Configurable); ok {
+			out[kind] = c
+		}
+	}
+	return out
+}
+
 // find is For with the reason. Errors: class ErrNotFound for an inbox that
 // does not exist, ErrInvalid for a kind that nothing carries.
 func (r *Registry) find(kind conversation.ChannelKind, inbox conversation.InboxID) (*Channel, error) {
 	d, ok := r.drivers[kind]
-	if !ok && kind.Known() && r.bridge != "" {
+	if r.bridge != "" && kind.Known() && (!ok || r.lacksAccount(d, inbox)) {
 		d, ok = r.drivers[r.bridge]
 	}
 	if !ok {
@@ -141,6 +167,11 @@ func (r *Registry) find(kind conversation.ChannelKind, inbox conversation.InboxI
 		return nil, fmt.Errorf("find inbox %s: %w", inbox, err)
 	}
 	return r.channel(d, inbox), nil
+}
+
+func (r *Registry) lacksAccount(d Driver, inbox conversation.InboxID) bool {
+	_, needs := d.(Configurable)
+	return needs && r.account != nil && !r.account(d.Kind(), inbox)
 }
 
 func (r *Registry) channel(d Driver, inbox conversation.InboxID) *Channel {

@@ -92,6 +92,7 @@ func (c *Channel) sendPart(ctx context.Context, p Part) (string, *SendError) {
 	if wait := c.breaker.allow(time.Now()); wait > 0 {
 		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait}
 	}
+	p.ReplyTo = c.replies.take(p.Peer, time.Now())
 	id, err := c.call(ctx, p)
 	c.judge(ctx, p, err)
 	return id, err
@@ -114,7 +115,9 @@ func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendErr
 		}
 	}()
 	id, err := c.driver.Send(ctx, p)
-	return id, classified(err)
+	failure = classified(err)
+	c.health.sent(time.Now(), failure)
+	return id, failure
 }
 
 // judge draws the conclusions that reach beyond the message.

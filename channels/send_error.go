@@ -40,6 +40,7 @@ type SendError struct {
 	Scope Scope
 	Code  string        // the provider's code or our own slug, such as http_503
 	After time.Duration // when the provider says to come back; zero means not stated
+	Once  bool          // the provider does not drop a repetition of this call, whatever Limits.Idempotent says
 	Err   error         // cause, optional
 }
 
@@ -61,6 +62,14 @@ func (e *SendError) Detail() string {
 		return string(e.Class)
 	}
 	return string(e.Class) + ": " + e.Code
+}
+
+// ClassOf gives the class of a failed call; empty for nil.
+func ClassOf(err error) Class {
+	if failure := classified(err); failure != nil {
+		return failure.Class
+	}
+	return ""
 }
 
 // classified makes a SendError of whatever a driver returned. An error without

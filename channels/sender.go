@@ -43,7 +43,7 @@ func (s *Sender) Next(o conversation.Outbound, err error, attempt int, first tim
 	}
 	step := Next(failure.Class, Attempt{
 		Number: attempt, First: first, Now: time.Now(), After: failure.After,
-		Idempotent: s.idempotent(o), Jitter: jitter(o, attempt),
+		Idempotent: s.idempotent(o) && !failure.Once, Jitter: jitter(o, attempt),
 	})
 	return step, failure.Detail()
 }

@@ -72,7 +72,7 @@ func (s *State) applyStarted(ev ConversationStarted, at time.Time) {
 
 func (s *State) applyAccepted(ev MessageAccepted, e Entry) {
 	s.Mood, _, _ = s.hear(ev, e.At)
-	s.LastVisitor = e.Seq
+	s.LastVisitor, s.VisitorAt, s.Outgoing = e.Seq, e.At, 0
 	if s.WaitingSince.IsZero() {
 		s.WaitingSince = e.At
 	}
@@ -90,6 +90,7 @@ func (s *State) applyComposed(ev ReplyComposed, e Entry) {
 	})
 	if s.firstDelivery(ev.Inline) == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)
+		s.Outgoing++
 	}
 	s.answered()
 }
@@ -101,6 +102,7 @@ func (s *State) applyReplied(ev AgentReplied, e Entry) {
 	})
 	if delivery == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)
+		s.Outgoing++
 	}
 	s.rememberRef(ev.Ref.of(ev.Agent), e.Seq)
 	s.ReadAgent = max(s.ReadAgent, s.LastVisitor)

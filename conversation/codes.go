@@ -32,6 +32,7 @@ const (
 	CodeConversationClosed Code = "conversation_closed"
 	CodeAlreadyClaimed     Code = "already_claimed"
 	CodeNotAssignee        Code = "not_assignee"
+	CodeWindowClosed       Code = "window_closed"
 	CodeStaleTurn          Code = "stale_turn"
 	CodeVersionMismatch    Code = "version_mismatch"
 	CodeTooLarge           Code = "too_large"
@@ -82,6 +83,7 @@ func Codes() []CodeRow {
 		{CodeConversationClosed, ErrConflict, 409, false, "The conversation is closed for good; a new message opens its successor."},
 		{CodeAlreadyClaimed, ErrConflict, 409, false, "Another agent has the conversation."},
 		{CodeNotAssignee, ErrConflict, 409, false, "Only the assigned agent may do this."},
+		{CodeWindowClosed, ErrConflict, 409, false, "The provider takes no more messages until the visitor writes again."},
 		{CodeStaleTurn, ErrConflict, 409, false, "The turn that this answers is over."},
 		{CodeVersionMismatch, ErrConflict, 409, true, "The conversation has moved on; read it again."},
 		{CodeTooLarge, ErrTooLarge, 413, false, "Over a size limit."},

@@ -32,7 +32,7 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 	case CompleteTurn:
 		return decideTurn(s, c, now)
 	case ReplyAsAgent:
-		return decideReply(s, c)
+		return decideReply(s, c, now)
 	case AddNote:
 		return decideNote(s, c)
 	case RequestHandover:
@@ -170,7 +170,7 @@ func checkMessage(r Ref, t Text, metadata map[string]string) error {
 	return checkMetadata(metadata)
 }
 
-func decideReply(s *State, c ReplyAsAgent) (Decision, error) {
+func decideReply(s *State, c ReplyAsAgent, now time.Time) (Decision, error) {
 	if seq := s.FindRef(c.Ref.of(c.Agent)); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
@@ -184,6 +184,9 @@ func decideReply(s *State, c ReplyAsAgent) (Decision, error) {
 		return Decision{}, Refusef(CodeNotAssignee, "%s has this conversation", s.Assignee)
 	}
 	if err := s.Status.guard(TriggerTakeOver); err != nil {
+		return Decision{}, err
+	}
+	if err := s.checkWindow(now); err != nil {
 		return Decision{}, err
 	}
 	out := takeOver(s, c.Agent, c.Agent, true)
@@ -398,8 +401,16 @@ func decidePriority(s *State, c ChangePriority) (Decision, error) {
 	return events(PriorityChanged{By: c.By, From: s.Priority, To: c.To})
 }
 
+// failsLate reports whether a message of ours that counts as sent has failed.
+func (s *State) failsLate(c RecordDelivery) bool {
+	m, ok := s.MessageAt(c.Message)
+	return ok && c.Result == DeliveryFailed && m.Delivery == DeliverySent && s.Channel != ChannelWeb && s.Status != StatusClosed &&
+		(m.From == PartyBot || m.From == PartyAgent)
+}
+
 // decideDelivery records the fate of an outbound message once; what comes later
-// for the same message changes nothing.
+// for the same message changes nothing, unless the provider took it and says
+// afterwards that it could not deliver it: what failed is not shown as sent.
 func decideDelivery(s *State, c RecordDelivery) (Decision, error) {
 	switch c.Result {
 	case DeliverySent, DeliveryUncertain, DeliveryFailed:
@@ -408,7 +419,7 @@ func decideDelivery(s *State, c RecordDelivery) (Decision, error) {
 	default:
 		return Decision{}, Refuse(CodeInvalid, "a delivery is sent, uncertain or failed")
 	}
-	if !slices.Contains(s.Unsent, c.Message) {
+	if !slices.Contains(s.Unsent, c.Message) && !s.failsLate(c) {
 		return nothing()
 	}
 	return events(MessageSent(c))

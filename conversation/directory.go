@@ -60,6 +60,18 @@ type Inbox struct {
 	Version uint64 `json:"version"` // of the document, for If-Match
 }
 
+// Account is how an inbox speaks through a provider. An inbox has one of a kind.
+type Account struct {
+	Inbox    InboxID           `json:"inbox_id"`
+	Kind     ChannelKind       `json:"channel"`
+	Settings map[string]string `json:"settings,omitempty"` // what anybody may read who may read the inbox
+	Sealed   []byte            `json:"sealed,omitempty"`   // secrets, encrypted
+	Version  uint64            `json:"version"`            // of the document, for If-Match
+}
+
+// Place names an account: kind and inbox.
+func (a *Account) Place() string { return string(a.Kind) + "/" + string(a.Inbox) }
+
 // DefaultReopenWindow is how long a resolved conversation can come back.
 const DefaultReopenWindow = 72 * time.Hour
 

@@ -44,11 +44,13 @@ type State struct {
 	LastActivity time.Time `json:"last_activity"`
 	WaitingSince time.Time `json:"waiting_since,omitzero"` // of the first visitor message that nobody has answered
 
-	LastVisitor Seq `json:"last_visitor,omitempty"` // newest visitor message
-	LastTurn    Seq `json:"last_turn,omitempty"`    // newest turn that is over, by the bot or by an agent's reply
-	ReadVisitor Seq `json:"read_visitor,omitempty"`
-	ReadAgent   Seq `json:"read_agent,omitempty"`
-	Delivered   Seq `json:"delivered,omitempty"`
+	VisitorAt   time.Time `json:"visitor_at,omitzero"`    // when the visitor wrote last
+	Outgoing    int       `json:"outgoing,omitempty"`     // messages to the provider since then
+	LastVisitor Seq       `json:"last_visitor,omitempty"` // newest visitor message
+	LastTurn    Seq       `json:"last_turn,omitempty"`    // newest turn that is over, by the bot or by an agent's reply
+	ReadVisitor Seq       `json:"read_visitor,omitempty"`
+	ReadAgent   Seq       `json:"read_agent,omitempty"`
+	Delivered   Seq       `json:"delivered,omitempty"`
 
 	Dialogue Dialogue  `json:"dialogue"`
 	Mood     Mood      `json:"mood,omitzero"`

@@ -7,13 +7,52 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/channels/dingtalk"
+	"github.com/colloquyhq/colloquy/channels/feishu"
+	"github.com/colloquyhq/colloquy/channels/line"
+	"github.com/colloquyhq/colloquy/channels/slack"
+	"github.com/colloquyhq/colloquy/channels/telegram"
 	"github.com/colloquyhq/colloquy/channels/web"
 	"github.com/colloquyhq/colloquy/channels/webhook"
+	"github.com/colloquyhq/colloquy/channels/wechat"
+	"github.com/colloquyhq/colloquy/channels/wecom"
+	"github.com/colloquyhq/colloquy/channels/whatsapp"
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-// newChannels joins the drivers with conversations and directory. A new
-// provider is entered here, one line each.
+// addProviders makes the drivers of providers with which inboxes have accounts.
+// A new provider is entered here, one line each.
+func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driver) error {
+	allowed, _ := prefixes(e.config.Egress.AllowedCIDRs) // validated
+	client := newEgressClient(allowed)                   // their long polls must not take connections from flows
+	if t, ok := client.Transport.(*http.Transport); ok {
+		t.MaxConnsPerHost = maxPulls + egressPerHost
+	}
+	for kind, build := range map[conversation.ChannelKind]func(channels.ProviderOptions) (channels.Driver, error){
+		conversation.ChannelTelegram: driver(telegram.New),
+		conversation.ChannelWeChat:   driver(wechat.New),
+		conversation.ChannelWeCom:    driver(wecom.New),
+		conversation.ChannelSlack:    driver(slack.New),
+		conversation.ChannelLine:     driver(line.New),
+		conversation.ChannelWhatsApp: driver(whatsapp.New),
+		conversation.ChannelFeishu:   driver(feishu.New),
+		conversation.ChannelDingTalk: driver(dingtalk.New),
+	} {
+		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
+		if err != nil {
+			return err
+		}
+		drivers[kind] = d
+	}
+	return nil
+}
+
+// driver lets the constructors of all drivers stand in one table.
+func driver[D channels.Driver](build func(channels.ProviderOptions) (D, error)) func(channels.ProviderOptions) (channels.Driver, error) {
+	return func(o channels.ProviderOptions) (channels.Driver, error) { return build(o) }
+}
+
+// newChannels joins the drivers with conversations and directory.
 func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 	hook, err := webhook.New(webhook.Options{Client: client, Accounts: e.webhookAccount, UserAgent: "colloquy/" + e.opts.Version})
 	if err != nil {
@@ -23,11 +62,18 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 		conversation.ChannelWeb:     web.Driver{},
 		conversation.ChannelWebhook: hook,
 	}
+	if err := e.addProviders(drivers); err != nil {
+		return nil, err
+	}
 	maps.Copy(drivers, e.opts.Drivers)
 	return channels.NewRegistry(channels.Options{
-		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox,
+		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, HasAccount: e.accounts.has,
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)
+		},
+		Tell: func(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) error {
+			_, err := e.actors.Do(ctx, id, cmd)
+			return err
 		},
 		Contact: func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID {
 			return e.gateway.ContactOf(inbox, kind, peer)
@@ -53,22 +99,42 @@ func (e *Engine) webhookAccount(_ context.Context, id conversation.InboxID) (web
 	return account, nil
 }
 
+const channelsPath = "/v1/channels/"
+
+// channelPath gives the address of an account's deliveries on this server.
+func channelPath(kind conversation.ChannelKind, inbox conversation.InboxID, key string) string {
+	return channelsPath + string(kind) + "/" + string(inbox) + "/" + key
+}
+
 // serveChannels is the native ingress: each provider speaks its own protocol to
-// its own address, and its driver checks the signature.
+// its own address, and its driver checks the signature. The address of an account
+// holds a key, because some providers sign too little.
 func (e *Engine) serveChannels() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/v1/channels/{kind}/{inbox}", func(w http.ResponseWriter, r *http.Request) {
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		kind := conversation.ChannelKind(r.PathValue("kind"))
 		inbox, err := conversation.ParseInboxID(r.PathValue("inbox"))
-		if err != nil {
+		if err != nil || !e.mayEnter(kind, inbox, r.PathValue("key")) {
 			http.NotFound(w, r)
 			return
 		}
-		h, ok := e.channels.Entrance(conversation.ChannelKind(r.PathValue("kind")), inbox)
+		h, ok := e.channels.Entrance(kind, inbox)
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
 		h.ServeHTTP(w, r)
-	})
+	}
+	mux.HandleFunc(channelsPath+"{kind}/{inbox}", serve)
+	mux.HandleFunc(channelsPath+"{kind}/{inbox}/{key}", serve)
 	return mux
+}
+
+// mayEnter reports whether an address leads anywhere: that of an account only
+// with its key, that of another channel only without.
+func (e *Engine) mayEnter(kind conversation.ChannelKind, inbox conversation.InboxID, key string) bool {
+	if _, ok := e.channels.Configurable()[kind]; ok {
+		return e.accounts.opens(kind, inbox, key)
+	}
+	return key == ""
 }

@@ -71,6 +71,7 @@ func (e *Engine) addChecks() {
 		}
 		return nil
 	})
+	e.health.Add("channels", e.accountsCheck)
 	e.health.Add("packs", func(context.Context) error { return packsCheck(e.library.Packs()) })
 }
 

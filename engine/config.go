@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/intent/remote"
@@ -25,17 +26,18 @@ type Config struct {
 	OpsPprof      bool          `yaml:"ops_pprof" help:"Also serve /debug/pprof on the operations address."`
 	ShutdownGrace time.Duration `yaml:"shutdown_grace" help:"At SIGTERM, clients are told to come back spread over a part of this time, and everything ends within it."`
 
-	Log     LogConfig     `yaml:"log"`
-	Packs   PacksConfig   `yaml:"packs"`
-	Intent  IntentConfig  `yaml:"intent"`
-	Assist  AssistConfig  `yaml:"assist"`
-	Gateway GatewayConfig `yaml:"gateway"`
-	Egress  EgressConfig  `yaml:"egress"`
-	Turns   TurnsConfig   `yaml:"turns"`
-	Cluster ClusterConfig `yaml:"cluster"`
-	Journal JournalConfig `yaml:"journal"`
-	CPU     CPUConfig     `yaml:"cpu"`
-	Health  HealthConfig  `yaml:"health"`
+	Log      LogConfig      `yaml:"log"`
+	Packs    PacksConfig    `yaml:"packs"`
+	Intent   IntentConfig   `yaml:"intent"`
+	Assist   AssistConfig   `yaml:"assist"`
+	Gateway  GatewayConfig  `yaml:"gateway"`
+	Channels ChannelsConfig `yaml:"channels"`
+	Egress   EgressConfig   `yaml:"egress"`
+	Turns    TurnsConfig    `yaml:"turns"`
+	Cluster  ClusterConfig  `yaml:"cluster"`
+	Journal  JournalConfig  `yaml:"journal"`
+	CPU      CPUConfig      `yaml:"cpu"`
+	Health   HealthConfig   `yaml:"health"`
 }
 
 // LogConfig is how the log is written.
@@ -99,6 +101,11 @@ type GatewayConfig struct {
 	SessionsIP      float64  `yaml:"sessions_per_minute" help:"New visitors one address may bring in a minute."`
 	VisitorFrames   float64  `yaml:"visitor_frames_per_second" help:"Frames a visitor may send in a second."`
 	Loops           int      `yaml:"loops" help:"Event loops that serve the sockets; 0 = one for each processor, -1 = none, every socket has goroutines of its own."`
+}
+
+// ChannelsConfig is how accounts with providers are kept.
+type ChannelsConfig struct {
+	Key string `yaml:"key" secret:"true" help:"Encrypts the secrets of accounts with providers: 32 random bytes as text, such as from openssl rand -base64 32, the same on all nodes; empty = no such accounts. Better as COLLOQUY_CHANNELS_KEY_FILE."`
 }
 
 // EgressConfig is where the server itself may connect to for flows and
@@ -226,6 +233,9 @@ func (c *Config) Validate() error {
 		if _, err := conversation.ParseInboxID(c.Gateway.InsecureIngress); err != nil {
 			bad("gateway.insecure_ingress", "%v", err)
 		}
+	}
+	if _, err := channels.NewVault(c.Channels.Key); err != nil {
+		bad("channels.key", "%s", detail(err))
 	}
 	if c.Journal.CacheBytes < 1<<20 || c.Journal.MemTableBytes < 1<<20 {
 		bad("journal", "cache_bytes and memtable_bytes must be at least 1 MiB")

@@ -74,6 +74,7 @@ type Engine struct {
 	actors   *actors.Engine
 	learning *learning.Keeper
 	channels *channels.Registry
+	accounts *accounts
 	gateway  *gateway.Gateway
 
 	listener, opsListener net.Listener
@@ -227,6 +228,11 @@ func (e *Engine) openActors() error {
 	}
 	allowed, _ := prefixes(e.config.Egress.AllowedCIDRs) // validated
 	client := newEgressClient(allowed)
+	vault, err := channels.NewVault(e.config.Channels.Key)
+	if err != nil {
+		return err
+	}
+	e.accounts = &accounts{store: e.store, vault: vault, registry: func() *channels.Registry { return e.channels }}
 	if e.channels, err = e.newChannels(client); err != nil {
 		return err
 	}
@@ -247,7 +253,7 @@ func (e *Engine) openGateway() error {
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
-		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors,
+		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Accounts: e.accounts,
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies), Loops: e.config.Gateway.Loops,

@@ -53,6 +53,7 @@ func (e *Engine) parts() []part {
 				e.log.Warn("sockets not all told to come back", "err", err)
 			}
 		}},
+		{name: "pulls", run: e.pulls},
 		{name: "listener", run: e.serve},
 	}...)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway/wire"
@@ -50,6 +51,7 @@ type conversationView struct {
 	Delivered   conversation.Seq            `json:"delivered,omitempty"`
 	ResolvedAt  string                      `json:"resolved_at,omitempty"`
 	Slots       map[string]string           `json:"slots,omitempty"`
+	ReplyWindow *conversation.ReplyWindow   `json:"reply_window,omitempty"` // of channels whose provider has one
 }
 
 func (g *Gateway) summary(h conversation.Head) wire.Summary {
@@ -99,6 +101,7 @@ func (g *Gateway) showConversation(w http.ResponseWriter, r *http.Request, who c
 	v := conversationView{
 		Summary: g.summary(head), Handover: s.Handover, Previous: s.Previous, ReadVisitor: s.ReadVisitor,
 		ReadAgent: s.ReadAgent, Delivered: s.Delivered, Slots: s.Dialogue.Slots,
+		ReplyWindow: s.ReplyWindow(time.Now()),
 	}
 	if !s.ResolvedAt.IsZero() {
 		v.ResolvedAt = s.ResolvedAt.UTC().Format(timeFormat)

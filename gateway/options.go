@@ -31,6 +31,7 @@ type Options struct {
 	Costs    Costs    // nil = the route of costs answers 503
 	Shadows  Shadows  // nil = the route of shadows answers 503
 	Shelf    Shelf    // nil = packs cannot be changed: those routes answer 503
+	Accounts Accounts // nil = the routes of channel accounts answer 503
 	Learning Learning // nil = no suggestions and no figures
 	Relay    Relay    // nil = one node, and nobody else to ask
 	Cluster  Cluster  // nil = the cluster routes answer 503

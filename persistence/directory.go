@@ -23,6 +23,8 @@ const (
 	docSecret     = "secret"
 	docPack       = "pack"
 	docPackText   = "pack_text"
+	docAccount    = "channel_account"
+	docCursor     = "channel_cursor"
 )
 
 // directory keeps the configuration documents decoded, so that a read costs a
@@ -38,6 +40,7 @@ type directory struct {
 		credentials map[string]Credential
 		hashes      map[[32]byte]string
 		packs       map[string]conversation.StoredPack
+		accounts    map[string]conversation.Account
 	}
 }
 
@@ -56,6 +59,7 @@ func (d *directory) clear() {
 	d.mu.credentials = make(map[string]Credential)
 	d.mu.hashes = make(map[[32]byte]string)
 	d.mu.packs = make(map[string]conversation.StoredPack)
+	d.mu.accounts = make(map[string]conversation.Account)
 	d.tellPacks()
 }
 
@@ -107,6 +111,9 @@ func (d *directory) refuse(doc *document) error {
 		}
 	case docPack:
 		_, err := decodeDoc[conversation.StoredPack](doc)
+		return err
+	case docAccount:
+		_, err := decodeDoc[conversation.Account](doc)
 		return err
 	}
 	return nil
@@ -169,6 +176,15 @@ func (d *directory) put(doc *document) error {
 		defer d.mu.Unlock()
 		d.mu.packs[v.Name] = v
 		d.tellPacks()
+	case docAccount:
+		v, err := decodeDoc[conversation.Account](doc)
+		if err != nil {
+			return err
+		}
+		v.Version = doc.version
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.mu.accounts[doc.id] = v
 	}
 	return nil
 }
@@ -197,6 +213,8 @@ func (d *directory) forget(kind, id string) {
 	case docPack:
 		delete(d.mu.packs, id)
 		d.tellPacks()
+	case docAccount:
+		delete(d.mu.accounts, id)
 	}
 }
 

@@ -163,6 +163,15 @@ func (d exportDocument) public() (exportDocument, bool, error) {
 	switch d.Kind {
 	case docSecret, docCredential:
 		return d, false, nil
+	case docAccount:
+		var a conversation.Account
+		if err := json.Unmarshal(d.JSON, &a); err != nil {
+			return d, false, fmt.Errorf("%w: channel account %s: %w", ErrCorrupt, d.ID, err)
+		}
+		a.Sealed = nil
+		var err error
+		d.JSON, err = json.Marshal(a)
+		return d, true, err
 	case docAgent:
 		var a conversation.Agent
 		if err := json.Unmarshal(d.JSON, &a); err != nil {

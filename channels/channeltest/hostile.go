@@ -130,8 +130,8 @@ func (s Suite) testCompressed(t *testing.T) {
 	}
 }
 
-// Fuzz feeds a driver with signed bodies of any content, and with headers of
-// any content.
+// Fuzz feeds a driver with signed bodies of any content, and with headers and
+// parameters of any content.
 func Fuzz(f *testing.F, s Suite) {
 	f.Helper()
 	for _, body := range hostileBodies() {
@@ -141,10 +141,13 @@ func Fuzz(f *testing.F, s Suite) {
 	}
 	now := time.Now()
 	if s.Deliver != nil {
-		d := s.Deliver(f, []Message{message(0), message(1)}[:1], now)
+		d := s.Deliver(f, []Message{s.message(0)}, now)
 		f.Add(d.Body, "", "")
 		for _, name := range s.SignatureHeaders {
 			f.Add(d.Body, name, d.Header.Get(name))
+		}
+		for _, name := range s.SignatureQuery {
+			f.Add(d.Body, name, d.Query.Get(name))
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte, name, value string) {
@@ -152,8 +155,12 @@ func Fuzz(f *testing.F, s Suite) {
 		if s.Sign != nil {
 			d = s.Sign(t, body, now)
 		}
+		if d.Header == nil {
+			d.Header = http.Header{}
+		}
 		if name != "" {
 			d.Header.Set(name, value)
+			d = d.withQuery(name, []string{value})
 		}
 		s.survives(t, d, now)
 	})

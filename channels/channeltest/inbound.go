@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -42,7 +44,7 @@ func (s Suite) receive(t *testing.T, d Delivery, at time.Time) ([]channels.Event
 
 func (s Suite) testTranslate(t *testing.T) {
 	now := time.Now()
-	want := message(0)
+	want := s.message(0)
 	events, _, err := s.receive(t, s.Deliver(t, []Message{want}, now), now)
 	if err != nil {
 		t.Fatalf("Receive: %v", err)
@@ -63,7 +65,7 @@ func (s Suite) testBatch(t *testing.T) {
 	const n = 20
 	sent := make([]Message, n)
 	for i := range sent {
-		sent[i] = message(i)
+		sent[i] = s.message(i)
 	}
 	r := s.rig(t, &provider{})
 	if rec := r.post(t, s.Deliver(t, sent, time.Now())); rec.Code/100 != 2 {
@@ -86,7 +88,7 @@ func (s Suite) testUnsupported(t *testing.T) {
 	}
 	for _, kind := range []string{"image", "location", "kind_of_next_year"} {
 		r := s.rig(t, &provider{})
-		m := message(0)
+		m := s.message(0)
 		m.Kind, m.Text = kind, ""
 		if rec := r.post(t, s.Deliver(t, []Message{m}, time.Now())); rec.Code/100 != 2 {
 			t.Errorf("%s: status %d, want success: %s", kind, rec.Code, rec.Body)
@@ -120,7 +122,7 @@ func (s Suite) refused(t *testing.T, what string, d Delivery, at time.Time) {
 
 func (s Suite) testUnsigned(t *testing.T) {
 	now := time.Now()
-	good := s.Deliver(t, []Message{message(0)}, now)
+	good := s.Deliver(t, []Message{s.message(0)}, now)
 	bare := good
 	bare.Header, bare.Query = http.Header{}, nil
 	s.refused(t, "no headers at all", bare, now)
@@ -134,6 +136,11 @@ func (s Suite) testUnsigned(t *testing.T) {
 		d.Header.Set(name, strings.Repeat("A", 64<<10))
 		s.refused(t, name+" of 64 KiB", d, now)
 	}
+	for _, name := range s.SignatureQuery {
+		s.refused(t, name+" missing", good.withQuery(name, nil), now)
+		s.refused(t, name+" empty", good.withQuery(name, []string{""}), now)
+		s.refused(t, name+" of 64 KiB", good.withQuery(name, []string{strings.Repeat("A", 64<<10)}), now)
+	}
 	r := s.rig(t, &provider{})
 	if rec := r.post(t, bare); rec.Code != http.StatusUnauthorized && rec.Code != http.StatusForbidden {
 		t.Errorf("status %d, want 401 or 403", rec.Code)
@@ -145,7 +152,7 @@ func (s Suite) testUnsigned(t *testing.T) {
 
 func (s Suite) testSignatureFlips(t *testing.T) {
 	now := time.Now()
-	good := s.Deliver(t, []Message{message(0)}, now)
+	good := s.Deliver(t, []Message{s.message(0)}, now)
 	for _, name := range s.SignatureHeaders {
 		value := good.Header.Get(name)
 		for i := range len(value) * 8 {
@@ -157,16 +164,45 @@ func (s Suite) testSignatureFlips(t *testing.T) {
 			s.refused(t, fmt.Sprintf("%s with bit %d flipped", name, i), d, now)
 		}
 	}
+	for _, name := range s.SignatureQuery {
+		value := good.Query.Get(name)
+		for i := range len(value) * 8 {
+			flipped := []byte(value)
+			flipped[i/8] ^= 1 << (i % 8)
+			s.refused(t, fmt.Sprintf("%s with bit %d flipped", name, i), good.withQuery(name, []string{string(flipped)}), now)
+		}
+	}
+}
+
+// withQuery is the delivery with other values of a query parameter.
+func (d Delivery) withQuery(name string, values []string) Delivery {
+	query := maps.Clone(d.Query)
+	if query == nil {
+		query = url.Values{}
+	}
+	delete(query, name)
+	if values != nil {
+		query[name] = values
+	}
+	d.Query = query
+	return d
 }
 
 func (s Suite) testBodyFlips(t *testing.T) {
 	now := time.Now()
-	good := s.Deliver(t, []Message{message(0)}, now)
-	for i := range len(good.Body) * 8 {
+	good := s.Deliver(t, []Message{s.message(0)}, now)
+	from, to := 0, len(good.Body)
+	if s.Signed != nil {
+		from, to = s.Signed(good.Body)
+	}
+	for i := from * 8; i < to*8; i++ {
 		d := good
 		d.Body = append([]byte(nil), good.Body...)
 		d.Body[i/8] ^= 1 << (i % 8)
 		s.refused(t, fmt.Sprintf("body with bit %d flipped", i), d, now)
+	}
+	if s.Signed != nil {
+		return // what lies around it may change
 	}
 	longer, shorter := good, good
 	longer.Body = append(append([]byte(nil), good.Body...), ' ')
@@ -181,10 +217,10 @@ func (s Suite) testClock(t *testing.T) {
 	}
 	now := time.Now()
 	for _, off := range []time.Duration{-24 * time.Hour, -6 * time.Minute, 6 * time.Minute, 24 * time.Hour} {
-		s.refused(t, "sent "+off.String()+" from now", s.Deliver(t, []Message{message(0)}, now.Add(off)), now)
+		s.refused(t, "sent "+off.String()+" from now", s.Deliver(t, []Message{s.message(0)}, now.Add(off)), now)
 	}
 	for _, off := range []time.Duration{-4 * time.Minute, 0, 4 * time.Minute} {
-		if _, _, err := s.receive(t, s.Deliver(t, []Message{message(0)}, now.Add(off)), now); err != nil {
+		if _, _, err := s.receive(t, s.Deliver(t, []Message{s.message(0)}, now.Add(off)), now); err != nil {
 			t.Errorf("sent %s from now: Receive error = %v, want none", off, err)
 		}
 	}
@@ -192,7 +228,7 @@ func (s Suite) testClock(t *testing.T) {
 
 func (s Suite) testRepeat(t *testing.T) {
 	r := s.rig(t, &provider{})
-	d := s.Deliver(t, []Message{message(0)}, time.Now())
+	d := s.Deliver(t, []Message{s.message(0)}, time.Now())
 	for i := range 3 {
 		if rec := r.post(t, d); rec.Code/100 != 2 {
 			t.Errorf("delivery %d: status %d, want success: %s", i, rec.Code, rec.Body)
@@ -205,7 +241,7 @@ func (s Suite) testRepeat(t *testing.T) {
 
 func (s Suite) testRepeatTogether(t *testing.T) {
 	r := s.rig(t, &provider{})
-	d := s.Deliver(t, []Message{message(0)}, time.Now())
+	d := s.Deliver(t, []Message{s.message(0)}, time.Now())
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -233,7 +269,7 @@ func (s Suite) testDurable(t *testing.T) {
 			}
 		}
 		answered := make(chan *httptest.ResponseRecorder, 1)
-		d := s.Deliver(t, []Message{message(0)}, time.Now())
+		d := s.Deliver(t, []Message{s.message(0)}, time.Now())
 		go func() { answered <- r.post(t, d) }()
 		synctest.Wait()
 		select {
@@ -256,7 +292,7 @@ func (s Suite) testStalled(t *testing.T) {
 			return ctx.Err()
 		}
 		started := time.Now()
-		rec := r.post(t, s.Deliver(t, []Message{message(0)}, started))
+		rec := r.post(t, s.Deliver(t, []Message{s.message(0)}, started))
 		if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
 			t.Errorf("status %d, Retry-After %q, want 503 and a time", rec.Code, rec.Header().Get("Retry-After"))
 		}
@@ -275,7 +311,7 @@ func (s Suite) testDown(t *testing.T) {
 		}
 		return nil
 	}
-	d := s.Deliver(t, []Message{message(0)}, time.Now())
+	d := s.Deliver(t, []Message{s.message(0)}, time.Now())
 	if rec := r.post(t, d); rec.Code != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", rec.Code)
 	}
@@ -295,12 +331,12 @@ func (s Suite) testNoOvertaking(t *testing.T) {
 	r := s.rig(t, &provider{})
 	failing := true
 	r.journal.before = func(_ context.Context, _ int, in conversation.Inbound) error {
-		if failing && string(in.Ref) == message(1).Ref {
+		if failing && string(in.Ref) == s.message(1).Ref {
 			return conversation.Refuse(conversation.CodeUnavailable, "no quorum")
 		}
 		return nil
 	}
-	d := s.Deliver(t, []Message{message(0), message(1), message(2)}, time.Now())
+	d := s.Deliver(t, []Message{s.message(0), s.message(1), s.message(2)}, time.Now())
 	if rec := r.post(t, d); rec.Code != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", rec.Code)
 	}
@@ -312,14 +348,14 @@ func (s Suite) testNoOvertaking(t *testing.T) {
 		t.Errorf("repeated: status %d, want success", rec.Code)
 	}
 	stored := r.journal.all()
-	if len(stored) != 3 || string(stored[1].Ref) != message(1).Ref || string(stored[2].Ref) != message(2).Ref {
+	if len(stored) != 3 || string(stored[1].Ref) != s.message(1).Ref || string(stored[2].Ref) != s.message(2).Ref {
 		t.Errorf("stored %d messages, want three in order", len(stored))
 	}
 }
 
 func (s Suite) testSilence(t *testing.T) {
 	now := time.Now()
-	m := Message{Peer: "visitor-1", Ref: "ref-1", Text: canary}
+	m := Message{Peer: s.peer(), Ref: s.message(1).Ref, Text: canary}
 	good := s.Deliver(t, []Message{m}, now)
 	for name, change := range map[string]func(*Delivery){
 		"good":        func(*Delivery) {},

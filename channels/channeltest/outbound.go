@@ -37,7 +37,7 @@ func (s Suite) runOutbound(t *testing.T) {
 func (s Suite) outbound(kind conversation.ChannelKind, text string) conversation.Outbound {
 	return conversation.Outbound{
 		Conversation: conversation.ConversationID{1, 2, 3}, Message: 8, Inbox: s.Account, Channel: kind,
-		Contact: conversation.ContactID{4}, Peer: "visitor-1", From: conversation.PartyBot, InReplyTo: 7,
+		Contact: conversation.ContactID{4}, Peer: s.peer(), From: conversation.PartyBot, InReplyTo: 7,
 		Text: conversation.Text(text), At: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC),
 	}
 }
@@ -63,7 +63,7 @@ func classOf(t *testing.T, err error) *channels.SendError {
 
 func (s Suite) testArrives(t *testing.T) {
 	const text = "hello <b>&amp;</b> 你好 👍"
-	p := answering(http.StatusOK, nil, "{}")
+	p := answering(http.StatusOK, nil, s.taken())
 	if _, err := s.send(t, p, text); err != nil {
 		t.Fatalf("Send: %v", err)
 	}
@@ -72,13 +72,13 @@ func (s Suite) testArrives(t *testing.T) {
 		t.Fatalf("%d calls, want 1", len(calls))
 	}
 	got := s.Decode(t, calls[0].request, calls[0].body)
-	if got.Peer != "visitor-1" || got.Text != text {
-		t.Errorf("the provider got %q for %q, want %q for visitor-1", got.Text, got.Peer, text)
+	if got.Peer != s.peer() || got.Text != text {
+		t.Errorf("the provider got %q for %q, want %q for %q", got.Text, got.Peer, text, s.peer())
 	}
 }
 
 func (s Suite) testLong(t *testing.T) {
-	p := answering(http.StatusOK, nil, "{}")
+	p := answering(http.StatusOK, nil, s.taken())
 	limits := s.New(t, p).Limits()
 	text := strings.Repeat("A sentence of the answer. 一句话。\n", conversation.MaxTextBytes/40)
 	if _, err := s.send(t, p, text); err != nil {
@@ -127,7 +127,7 @@ func (s Suite) testSameKey(t *testing.T) {
 
 func (s Suite) testStatuses(t *testing.T) {
 	for status := http.StatusOK; status < 600; status++ {
-		p := answering(status, http.Header{"Location": {"http://127.0.0.1/elsewhere"}}, "{}")
+		p := answering(status, http.Header{"Location": {"http://127.0.0.1/elsewhere"}}, s.taken())
 		_, err := s.send(t, p, "hello")
 		if n := len(p.all()); n != 1 {
 			t.Errorf("status %d: %d calls, want 1", status, n)

@@ -30,8 +30,16 @@ type Suite struct {
 	// Sign gives a delivery with any body, signed as the provider does, so that
 	// hostile bodies come past the signature. Needed for Inbound.
 	Sign func(t testing.TB, body []byte, at time.Time) Delivery
-	// SignatureHeaders are those of which no bit may change.
+	// SignatureHeaders and SignatureQuery are those of which no bit may change.
 	SignatureHeaders []string
+	SignatureQuery   []string
+	// Signed gives the part of a body that the signature covers, from and to a
+	// byte; nil = all of it.
+	Signed func(body []byte) (from, to int)
+	// Peer is what the provider calls a visitor; empty = visitor-1. Ref gives its
+	// name for the i-th message; nil = ref-a, ref-b and so on.
+	Peer string
+	Ref  func(i int) string
 
 	// Decode gives what the provider makes of a call; it must check the call's
 	// signature or token. Needed for Outbound.
@@ -39,6 +47,8 @@ type Suite struct {
 	// ClassOf says what a provider's status means; empty for success. Needed
 	// for Outbound.
 	ClassOf func(status int) channels.Class
+	// Taken is how the provider says that it took a message; empty = {}.
+	Taken string
 }
 
 // Features are the differences between providers.
@@ -124,7 +134,26 @@ func (d Delivery) method() string {
 }
 
 // message makes the i-th of a row of messages by one visitor.
-func message(i int) Message {
+func (s Suite) message(i int) Message {
 	n := string(rune('a' + i%26))
-	return Message{Peer: "visitor-1", Ref: "ref-" + n, Text: "message " + n + " 你好"}
+	m := Message{Peer: s.peer(), Ref: "ref-" + n, Text: "message " + n + " 你好"}
+	if s.Ref != nil {
+		m.Ref = s.Ref(i)
+	}
+	return m
+}
+
+func (s Suite) peer() string {
+	if s.Peer == "" {
+		return "visitor-1"
+	}
+	return s.Peer
+}
+
+// taken is the provider's word that it took a message.
+func (s Suite) taken() string {
+	if s.Taken == "" {
+		return "{}"
+	}
+	return s.Taken
 }

@@ -46,6 +46,7 @@ type cli struct {
 	Backup        backupCmd        `cmd:"" help:"Copy the journal, consistently and with checksums."`
 	Restore       restoreCmd       `cmd:"" help:"Check a backup and make a data directory of it."`
 	Healthcheck   healthcheckCmd   `cmd:"" help:"Ask a running node whether it is ready."`
+	Channel       channelCmd       `cmd:"" help:"Accounts with providers: Telegram, WeChat, WhatsApp and others."`
 	Cluster       clusterCmd       `cmd:"" help:"See and steer the nodes of a cluster."`
 	Bench         benchCmd         `cmd:"" help:"Measure this program on this machine."`
 	Chaos         chaosCmd         `cmd:"" help:"Break nodes on purpose and count what is lost."`

@@ -266,6 +266,7 @@ export type Code =
   | "conversation_closed"
   | "already_claimed"
   | "not_assignee"
+  | "window_closed"
   | "stale_turn"
   | "version_mismatch"
   | "too_large"

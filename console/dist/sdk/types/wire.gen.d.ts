@@ -308,7 +308,7 @@ export interface ClientUnsubscribe {
     inbox?: string;
 }
 /** Code is a stable slug that names one kind of refusal. Codes are never reused. */
-export type Code = "invalid" | "bad_id" | "bad_ref" | "text_empty" | "text_too_long" | "text_not_utf8" | "metadata_too_large" | "bad_tag" | "bad_priority" | "bad_time" | "unknown_field" | "bad_json" | "bad_frame" | "unknown_channel" | "unauthenticated" | "token_expired" | "forbidden" | "csrf" | "origin_not_allowed" | "not_found" | "conflict" | "invalid_transition" | "conversation_closed" | "already_claimed" | "not_assignee" | "stale_turn" | "version_mismatch" | "too_large" | "overloaded" | "rate_limited" | "unavailable" | "fenced" | "shutting_down" | "outcome_unknown" | "internal";
+export type Code = "invalid" | "bad_id" | "bad_ref" | "text_empty" | "text_too_long" | "text_not_utf8" | "metadata_too_large" | "bad_tag" | "bad_priority" | "bad_time" | "unknown_field" | "bad_json" | "bad_frame" | "unknown_channel" | "unauthenticated" | "token_expired" | "forbidden" | "csrf" | "origin_not_allowed" | "not_found" | "conflict" | "invalid_transition" | "conversation_closed" | "already_claimed" | "not_assignee" | "window_closed" | "stale_turn" | "version_mismatch" | "too_large" | "overloaded" | "rate_limited" | "unavailable" | "fenced" | "shutting_down" | "outcome_unknown" | "internal";
 /** DeliveredData says that the visitor's side has everything up to a seq; agents only. */
 export interface DeliveredData {
     up_to: number;

@@ -1,0 +1,225 @@
+// Package slack is the driver for Slack apps, by the Events API. A direct message
+// is a conversation; so is every thread of a channel.
+//
+// Source: https://docs.slack.dev/apis/events-api/.
+package slack
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+const (
+	headerTime      = "X-Slack-Request-Timestamp"
+	headerSignature = "X-Slack-Signature"
+	version         = "v0"
+	defaultAPI      = "https://slack.com/api"
+	maxText         = 3500 // Slack advises 4,000 characters; some become four
+	ackWithin       = 3 * time.Second
+	skew            = 5 * time.Minute
+)
+
+// The settings of an account.
+const (
+	settingToken  = "bot_token"
+	settingSecret = "signing_secret"
+	settingAPI    = "api_url"
+)
+
+// Driver implements [channels.Driver] and [channels.Configurable].
+type Driver struct{ *channels.Provider }
+
+// New makes a driver.
+func New(o channels.ProviderOptions) (*Driver, error) {
+	p, err := channels.NewProvider(o)
+	return &Driver{p}, err
+}
+
+// Kind implements [channels.Driver].
+func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelSlack }
+
+// Limits implements [channels.Driver]: one message a second to a channel.
+func (d *Driver) Limits() channels.Limits {
+	return channels.Limits{AckWithin: ackWithin, MaxText: maxText, Peer: channels.Rate{PerSec: 1, Burst: 3}}
+}
+
+// Settings implements [channels.Configurable].
+func (d *Driver) Settings() []channels.Setting {
+	return []channels.Setting{
+		{Name: settingToken, Secret: true, Required: true, Help: "the bot's token, xoxb-…, with the scope chat:write"},
+		{Name: settingSecret, Secret: true, Required: true, Help: "signing secret of the app"},
+		{Name: settingAPI, Help: "address of the Web API; empty = " + defaultAPI},
+	}
+}
+
+type delivery struct {
+	Type      string          `json:"type"`
+	Challenge string          `json:"challenge"`
+	Event     json.RawMessage `json:"event"`
+}
+
+type event struct {
+	Type     string `json:"type"`
+	Subtype  string `json:"subtype"`
+	Channel  string `json:"channel"`
+	ChatType string `json:"channel_type"`
+	User     string `json:"user"`
+	Bot      string `json:"bot_id"`
+	Text     string `json:"text"`
+	At       string `json:"ts"`
+	Thread   string `json:"thread_ts"`
+}
+
+// Receive implements [channels.Driver].
+func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) ([]channels.Event, channels.Ack, error) {
+	a, err := d.Receiving(ctx, r.Account)
+	if err != nil {
+		return nil, channels.Ack{}, err
+	}
+	if !signed(a.Value(settingSecret), r, body) {
+		return nil, channels.Ack{}, channels.NotSigned()
+	}
+	var got delivery
+	if json.Unmarshal(body, &got) != nil {
+		return nil, channels.Ack{}, conversation.Refuse(conversation.CodeBadJSON, "the body is no event")
+	}
+	if got.Type == "url_verification" {
+		return nil, channels.Ack{Answer: channels.Answer{Type: "text/plain", Body: []byte(got.Challenge)}}, nil
+	}
+	var e event
+	if got.Type == "event_callback" && json.Unmarshal(got.Event, &e) == nil {
+		return e.events(got.Event), channels.Ack{}, nil
+	}
+	return nil, channels.Ack{}, nil // of interest to others
+}
+
+// signed checks v0, and that the delivery is neither old nor early.
+func signed(secret string, r channels.Request, body []byte) bool {
+	at := r.Header.Get(headerTime)
+	n, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || secret == "" || r.At.Sub(time.Unix(n, 0)).Abs() > skew {
+		return false
+	}
+	want := version + "=" + hex.EncodeToString(channels.HMAC(secret, version, ":", at, ":", string(body)))
+	return channels.Same(want, r.Header.Get(headerSignature))
+}
+
+// events translates a message. What bots write is left out, our own among it; so
+// is what tells about messages and channels. A message that comes twice because
+// it mentions the app is known by its time.
+func (e *event) events(raw []byte) []channels.Event {
+	about := strings.HasPrefix(e.Subtype, "bot_") || strings.HasPrefix(e.Subtype, "message_") ||
+		strings.HasPrefix(e.Subtype, "channel_") || strings.HasPrefix(e.Subtype, "group_")
+	if e.Type != "message" && e.Type != "app_mention" || e.Bot != "" || about || e.User == "" || e.Channel == "" || e.At == "" {
+		return nil
+	}
+	text := e.Text
+	if _, rest, ok := strings.Cut(text, "> "); ok && e.Type == "app_mention" && strings.HasPrefix(text, "<@") {
+		text = rest
+	}
+	out := channels.Event{
+		Peer: e.peer(), Ref: conversation.Ref(e.Channel + "-" + e.At), Metadata: map[string]string{"slack_user": e.User},
+		Text: conversation.Text(strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)),
+	}
+	if len(out.Ref) > conversation.MaxRefBytes {
+		return nil
+	}
+	if e.Subtype != "" && e.Subtype != "thread_broadcast" && e.Subtype != "me_message" {
+		out.Keep(e.Subtype, raw)
+	}
+	return []channels.Event{out}
+}
+
+// peer names where the answer belongs: a direct message, or a thread of a
+// channel, which begins with the message that is in none yet.
+func (e *event) peer() string {
+	switch {
+	case e.Thread != "":
+		return e.Channel + "/" + e.Thread
+	case e.ChatType == "im":
+		return e.Channel
+	}
+	return e.Channel + "/" + e.At
+}
+
+// Send implements [channels.Driver].
+func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
+	a, err := d.Sending(ctx, p.Inbox)
+	if err != nil {
+		return "", err
+	}
+	channel, thread, _ := strings.Cut(p.Peer, "/")
+	body := map[string]any{"channel": channel, "text": strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(string(p.Text))}
+	if thread != "" {
+		body["thread_ts"] = thread
+	}
+	var at string
+	err = d.call(ctx, a, "chat.postMessage", body, &at)
+	return at, err
+}
+
+// Check implements [channels.Configurable].
+func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string, error) {
+	a, err := d.Sending(ctx, inbox)
+	if err != nil {
+		return "", err
+	}
+	var team string
+	err = d.call(ctx, a, "auth.test", map[string]any{}, &team)
+	return team, err
+}
+
+// call calls a method of the Web API. result gets the time of a message, or the
+// name of the team. Errors: [*channels.SendError].
+func (d *Driver) call(ctx context.Context, a channels.Account, method string, body any, result *string) error {
+	reply, err := d.Call(ctx, channels.Call{
+		URL: strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/" + method, JSON: body,
+		Header: http.Header{"Authorization": {"Bearer " + a.Value(settingToken)}},
+	})
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error"`
+		At    string `json:"ts"`
+		Team  string `json:"team"`
+	}
+	if err := reply.JSON(&answer); err != nil {
+		return err
+	}
+	if !answer.OK {
+		return failureOf(answer.Error)
+	}
+	*result = answer.At + answer.Team
+	return nil
+}
+
+// failureOf classes the word that the Web API gives for a failure.
+func failureOf(word string) *channels.SendError {
+	e := &channels.SendError{Class: channels.Permanent, Code: word}
+	switch word {
+	case "ratelimited", "rate_limited":
+		e.Class, e.After = channels.Limited, time.Second
+	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "ekm_access_denied":
+		e.Class, e.Scope = channels.Auth, channels.ScopeAccount
+	case "channel_not_found", "is_archived", "not_in_channel", "user_not_found":
+		e.Class = channels.Gone
+	case "internal_error", "service_unavailable", "request_timeout":
+		e.Class = channels.Retry
+	case "fatal_error", "": // may have been posted
+		e.Class, e.Code = channels.Unknown, "fatal_error"
+	}
+	if len(e.Code) > 40 {
+		e.Code = "unknown_error"
+	}
+	return e
+}

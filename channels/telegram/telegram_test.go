@@ -1,0 +1,263 @@
+package telegram_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/channels/channeltest"
+	"github.com/colloquyhq/colloquy/channels/telegram"
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+const (
+	inbox  = "shop"
+	token  = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw" // of Telegram's documentation
+	secret = "0f-Secret_Token"
+)
+
+func driver(t testing.TB, rt http.RoundTripper, values map[string]string) *telegram.Driver {
+	t.Helper()
+	d, err := telegram.New(channels.ProviderOptions{
+		Client: &http.Client{Transport: rt},
+		Accounts: func(_ context.Context, id conversation.InboxID) (channels.Account, error) {
+			if id != inbox {
+				return channels.Account{}, conversation.Refuse(conversation.CodeNotFound, "no such inbox")
+			}
+			return channels.NewAccount("1", values), nil
+		},
+	})
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return d
+}
+
+func signed(_ testing.TB, body []byte, _ time.Time) channeltest.Delivery {
+	return channeltest.Delivery{Header: http.Header{"X-Telegram-Bot-Api-Secret-Token": {secret}}, Body: body}
+}
+
+// update is the recorded shape of an update with a message.
+func update(t testing.TB, m channeltest.Message) []byte {
+	t.Helper()
+	chat, err := strconv.ParseInt(m.Peer, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := strconv.ParseInt(m.Ref, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := map[string]any{
+		"message_id": 1365, "date": 1441645532,
+		"from": map[string]any{"id": chat, "is_bot": false, "first_name": "Test", "username": "Testusername", "language_code": "de"},
+		"chat": map[string]any{"id": chat, "first_name": "Test", "username": "Testusername", "type": "private"},
+	}
+	if m.Kind == "" {
+		message["text"] = m.Text
+	} else {
+		message[m.Kind] = map[string]any{"file_id": "AwADBAADbXXXXXXXXXXXGBdhD2l6_XX"}
+	}
+	b, err := json.Marshal(map[string]any{"update_id": id, "message": message})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func classOf(status int) channels.Class {
+	switch status {
+	case 401, 404:
+		return channels.Auth
+	case 403:
+		return channels.Gone
+	case 408, 409, 500, 503:
+		return channels.Retry
+	case 429:
+		return channels.Limited
+	}
+	switch status / 100 {
+	case 2:
+		return ""
+	case 5:
+		return channels.Unknown
+	}
+	return channels.Permanent
+}
+
+func suite() channeltest.Suite {
+	return channeltest.Suite{
+		New: func(t testing.TB, rt http.RoundTripper) channels.Driver {
+			t.Helper()
+			return driver(t, rt, map[string]string{"token": token, "secret_token": secret})
+		},
+		Account: inbox, Peer: "1111111", Ref: func(i int) string { return strconv.Itoa(10_000 + i) },
+		Features: channeltest.Features{Inbound: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
+		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
+			t.Helper()
+			return signed(t, update(t, m[0]), at)
+		},
+		Sign: signed, SignatureHeaders: []string{"X-Telegram-Bot-Api-Secret-Token"},
+		Signed: func([]byte) (int, int) { return 0, 0 }, // the secret covers no body
+		Decode: decode, ClassOf: classOf, Taken: `{"ok":true,"result":{"message_id":77}}`,
+	}
+}
+
+func decode(t testing.TB, r *http.Request, b []byte) channeltest.Sent {
+	t.Helper()
+	if want := "https://api.telegram.org/bot" + token + "/sendMessage"; r.URL.String() != want {
+		t.Errorf("called %s, want %s", r.URL, want)
+	}
+	var got struct {
+		Chat int64  `json:"chat_id"`
+		Text string `json:"text"`
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatalf("Unmarshal: %v", err)
+	}
+	return channeltest.Sent{Peer: strconv.FormatInt(got.Chat, 10), Text: got.Text}
+}
+
+func TestConformance(t *testing.T) { channeltest.Run(t, suite()) }
+
+func FuzzReceive(f *testing.F) { channeltest.Fuzz(f, suite()) }
+
+// api answers calls to the Bot API in order.
+type api struct {
+	t       *testing.T
+	answers []string
+	status  int
+	calls   []map[string]any
+}
+
+func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		a.t.Errorf("Decode: %v", err)
+	}
+	a.calls = append(a.calls, body)
+	answer := a.answers[0]
+	if len(a.answers) > 1 {
+		a.answers = a.answers[1:]
+	}
+	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+}
+
+// What is fetched is remembered by the offset, which is presented next time.
+func TestPull(t *testing.T) {
+	one := update(t, channeltest.Message{Peer: "42", Ref: "900", Text: "hello"})
+	two := update(t, channeltest.Message{Peer: "-7", Ref: "901", Kind: "sticker"})
+	a := &api{t: t, status: 200, answers: []string{
+		`{"ok":true,"result":[` + string(one) + `,` + string(two) + `,{"update_id":902,"my_chat_member":{}}]}`, `{"ok":true,"result":[]}`,
+	}}
+	d := driver(t, a, map[string]string{"token": token})
+	got, err := d.Pull(t.Context(), channels.Pull{Account: inbox})
+	if err != nil {
+		t.Fatalf("Pull: %v", err)
+	}
+	if len(got.Events) != 2 || got.Events[0].Text != "hello" || got.Events[0].Ref != "900" || got.Events[1].Peer != "-7" || got.Events[1].Unsupported != "sticker" {
+		t.Errorf("Pull gave %+v", got.Events)
+	}
+	if string(got.Cursor) != "903" {
+		t.Errorf("cursor %q, want 903: the update without a message is done with too", got.Cursor)
+	}
+	if _, err := d.Pull(t.Context(), channels.Pull{Account: inbox, Cursor: got.Cursor}); err != nil {
+		t.Fatalf("Pull: %v", err)
+	}
+	if a.calls[0]["offset"] != nil || a.calls[1]["offset"] != 903.0 {
+		t.Errorf("offsets %v and %v, want none and 903", a.calls[0]["offset"], a.calls[1]["offset"])
+	}
+}
+
+func TestPullOfAWebhook(t *testing.T) {
+	d := driver(t, &api{t: t}, map[string]string{"token": token, "secret_token": secret})
+	if _, err := d.Pull(t.Context(), channels.Pull{Account: inbox}); !errors.Is(err, channels.ErrDelivered) {
+		t.Errorf("Pull error = %v, want ErrDelivered", err)
+	}
+}
+
+// An account without a secret takes no deliveries: anybody could make them.
+func TestNoSecretNoDelivery(t *testing.T) {
+	d := driver(t, &api{t: t}, map[string]string{"token": token})
+	body := update(t, channeltest.Message{Peer: "1", Ref: "2", Text: "x"})
+	_, _, err := d.Receive(t.Context(), channels.Request{Account: inbox, Header: http.Header{"X-Telegram-Bot-Api-Secret-Token": {""}}}, body)
+	if !errors.Is(err, conversation.ErrUnauthenticated) {
+		t.Errorf("Receive error = %v, want unauthenticated", err)
+	}
+}
+
+// The error answers are those of Telegram's documentation.
+func TestErrors(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		want   channels.SendError
+	}{
+		{
+			"flood", 429, `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 35","parameters":{"retry_after":35}}`,
+			channels.SendError{Class: channels.Limited, Code: "http_429", After: 35 * time.Second},
+		},
+		{
+			"blocked", 403, `{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}`,
+			channels.SendError{Class: channels.Gone, Code: "http_403"},
+		},
+		{
+			"no chat", 400, `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`,
+			channels.SendError{Class: channels.Gone, Code: "http_400"},
+		},
+		{
+			"bad request", 400, `{"ok":false,"error_code":400,"description":"Bad Request: message text is empty"}`,
+			channels.SendError{Class: channels.Permanent, Code: "http_400"},
+		},
+		{
+			"token", 401, `{"ok":false,"error_code":401,"description":"Unauthorized"}`,
+			channels.SendError{Class: channels.Auth, Scope: channels.ScopeAccount, Code: "http_401"},
+		},
+		{"no word", 200, `{"ok":false}`, channels.SendError{Class: channels.Unknown, Code: "answer_unreadable"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := driver(t, &api{t: t, status: c.status, answers: []string{c.body}}, map[string]string{"token": token})
+			_, err := d.Send(t.Context(), channels.Part{Outbound: conversation.Outbound{Inbox: inbox, Peer: "1", Text: "x"}})
+			var got *channels.SendError
+			if !errors.As(err, &got) || *got != c.want {
+				t.Errorf("Send error = %+v, want %+v", err, c.want)
+			}
+			if strings.Contains(err.Error(), "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw") {
+				t.Error("the error holds the token")
+			}
+		})
+	}
+}
+
+func TestButtonsBecomeKeys(t *testing.T) {
+	a := &api{t: t, status: 200, answers: []string{`{"ok":true,"result":{"message_id":5}}`}}
+	d := driver(t, a, map[string]string{"token": token})
+	id, err := d.Send(t.Context(), channels.Part{Outbound: conversation.Outbound{
+		Inbox: inbox, Peer: "1", Text: "Which?", Buttons: []conversation.Button{{Label: "Yes", Text: "yes"}},
+	}})
+	if err != nil || id != "5" {
+		t.Fatalf("Send = %q, %v", id, err)
+	}
+	keys, err := json.Marshal(a.calls[0]["reply_markup"])
+	if err != nil || string(keys) != `{"keyboard":[[{"text":"Yes"}]],"one_time_keyboard":true,"resize_keyboard":true}` {
+		t.Errorf("reply_markup %s, %v", keys, err)
+	}
+}
+
+// A bot that answers a bot would never end.
+func TestOtherBotsAreNotHeard(t *testing.T) {
+	d := driver(t, &api{t: t}, map[string]string{"token": token, "secret_token": secret})
+	events, _, err := d.Receive(t.Context(), channels.Request{Account: inbox, Header: signed(t, nil, time.Time{}).Header},
+		[]byte(`{"update_id":1,"message":{"from":{"id":2,"is_bot":true},"chat":{"id":3},"text":"hi"}}`))
+	if err != nil || len(events) != 0 {
+		t.Errorf("Receive = %v, %v, want no event", events, err)
+	}
+}

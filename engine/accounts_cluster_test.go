@@ -1,0 +1,167 @@
+//go:build !race
+
+// Several nodes in one process race in a library; see cluster_test.go.
+
+package engine
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/colloquyhq/colloquy/channels/wxcrypt"
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway"
+)
+
+// threeNodes runs a cluster that keeps accounts, with the inbox house.
+func threeNodes(t *testing.T) (nodes []*Engine, stops []func() error) {
+	t.Helper()
+	key := cluster.NewKey()
+	var seeds []string
+	for range 3 {
+		o := clusterOptions(t, key, seeds...)
+		o.Config.Channels.Key = channelKey
+		o.Config.Egress.AllowedCIDRs = []string{"127.0.0.0/8"}
+		e, stop := serving(t, o)
+		nodes, stops = append(nodes, e), append(stops, stop)
+		seeds = []string{nodes[0].node.GossipAddress()}
+	}
+	eventually(t, "three voters that all know of each other", func() bool {
+		for _, e := range nodes {
+			if s := status(t, e); s.LiveVoters != 3 || len(e.gate.View().Members()) != 3 {
+				return false
+			}
+		}
+		return true
+	})
+	putInbox(t, nodes[0], conversation.Inbox{ID: "house", Name: "House", Lang: "en", Packs: []string{"house"}, Policy: conversation.Policy{Answers: conversation.AnswersOn}})
+	return nodes, stops
+}
+
+// everywhere stores an account and waits until all nodes have it.
+func everywhere(t *testing.T, nodes []*Engine, kind string, settings map[string]string) gateway.AccountView {
+	t.Helper()
+	var v gateway.AccountView
+	newAPI(t, nodes[0], conversation.RoleAdmin).want(http.StatusCreated, call{
+		method: "PUT", path: "/v1/inboxes/house/channels/" + kind, body: map[string]any{"settings": settings},
+	}, &v)
+	eventually(t, "the account on every node", func() bool {
+		for _, e := range nodes {
+			_, err := e.store.Account(conversation.ChannelKind(kind), "house")
+			if _, inboxErr := e.store.Inbox("house"); err != nil || inboxErr != nil {
+				return false
+			}
+		}
+		return true
+	})
+	return v
+}
+
+// The same delivery, many times at once and at all nodes: one message is stored,
+// and every delivery gets the same answer, with the bot's one reply in it.
+func TestADeliveryIsStoredOnceInTheCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts three nodes")
+	}
+	nodes, _ := threeNodes(t)
+	v := everywhere(t, nodes, "wechat", map[string]string{"app_id": "wx1", "token": "t0ken"})
+	now := strconv.FormatInt(time.Now().Unix(), 10)
+	q := url.Values{"timestamp": {now}, "nonce": {"n"}, "signature": {wxcrypt.Signature("t0ken", now, "n")}}
+	const body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>openid-1</FromUserName><CreateTime>1348831860</CreateTime>" +
+		"<MsgType>text</MsgType><Content>when are you open</Content><MsgId>1234567890123456</MsgId></xml>"
+	answers := make([]string, 60)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+nodes[i%3].Addr()+v.Path+"?"+q.Encode(), strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = res.Body.Close() }()
+			b, err := io.ReadAll(res.Body)
+			answers[i] = fmt.Sprintf("%d %s %v", res.StatusCode, b, err)
+		})
+	}
+	wg.Wait()
+	for i, a := range answers {
+		if !strings.HasPrefix(a, "200 <xml>") || !strings.Contains(a, "We are open from nine to five.") || a != answers[0] {
+			t.Errorf("delivery %d: %s, the first %s", i, a, answers[0])
+		}
+	}
+	contact := nodes[0].gateway.ContactOf("house", conversation.ChannelWeChat, "openid-1")
+	id, err := nodes[0].store.Current(t.Context(), conversation.ContactKey{Inbox: "house", Contact: contact})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := nodes[0].store.Entries(t.Context(), id, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, replies := 0, 0
+	for _, e := range entries {
+		switch e.Event.(type) {
+		case conversation.MessageAccepted:
+			messages++
+		case conversation.ReplyComposed:
+			replies++
+		}
+	}
+	if messages != 1 || replies != 1 {
+		t.Errorf("%d messages and %d replies stored, want one of each", messages, replies)
+	}
+}
+
+// One node fetches for an account; when it is gone another goes on where it was.
+func TestOneNodeFetchesForAnAccount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts three nodes")
+	}
+	bot := &botAPI{sent: make(chan string, 16)}
+	srv, _ := inside(t, bot.ServeHTTP)
+	nodes, stops := threeNodes(t)
+	everywhere(t, nodes, "telegram", map[string]string{"token": botToken, "api_url": srv.URL})
+	fetching := func() (who []int) {
+		for i, e := range nodes {
+			if c, ok := e.channels.For(conversation.ChannelTelegram, "house"); ok && e.node != nil && c.Health().Pulling {
+				who = append(who, i)
+			}
+		}
+		return who
+	}
+	eventually(t, "one node fetches", func() bool { return len(fetching()) == 1 })
+	bot.push(botUpdate(0, "when are you open"))
+	if got := next(t, bot.sent); got != "77: We are open from nine to five." {
+		t.Errorf("the bot sent %q", got)
+	}
+	eventually(t, "the update is forgotten", func() bool { return bot.forgotten() == 1 })
+	first := fetching()[0]
+	if err := stops[first](); err != nil {
+		t.Errorf("Run of a node that was stopped = %v", err)
+	}
+	bot.push(botUpdate(1, "where can I park"))
+	if got := next(t, bot.sent); got != "77: There is a car park behind the house." {
+		t.Errorf("the bot sent %q", got)
+	}
+	if who := fetching(); len(who) != 1 || who[0] == first {
+		t.Errorf("nodes %v fetch, want one of the other two", who)
+	}
+	select {
+	case again := <-bot.sent:
+		t.Errorf("the bot sent %q as well", again)
+	default:
+	}
+}
