@@ -93,7 +93,7 @@ func (c *replayCmd) steps(t *tool, s *persistence.Store) error {
 	lines.SetEscapeHTML(false)
 	err = history.Steps(t.ctx, s, id, func(step history.Step) error {
 		if c.JSON {
-			return lines.Encode(stepLine{step.Entry.Seq, step.Entry.At, step.Entry.Event.Kind(), step.Entry.Event, step.State})
+			return lines.Encode(stepLine{step.Entry.Seq, step.Entry.At, step.Entry.Event.Kind(), step.Entry.Event, step.State}) //nolint:musttag // the state as the journal stores it
 		}
 		_, err := fmt.Fprintf(t.stdout, "%5d  %s  %-28s %s\n", step.Entry.Seq, step.Entry.At.Format(time.RFC3339), step.Entry.Event.Kind(), summary(step.State))
 		return err

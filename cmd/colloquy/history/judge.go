@@ -15,7 +15,6 @@ type truth struct {
 // turn is a visitor's message, what the bot did, and what came of it.
 type turn struct {
 	message conversation.Message
-	before  *conversation.State // when the bot had to decide
 	old     Verdict
 	after   []conversation.Entry
 }

@@ -53,11 +53,11 @@ func Steps(ctx context.Context, j Journal, id conversation.ConversationID, f fun
 // compare looks at the form in which states are stored: what it does not hold
 // is not part of one.
 func compare(folded, stored *conversation.State) error {
-	a, err := json.Marshal(folded)
+	a, err := json.Marshal(folded) //nolint:musttag // as the journal stores it
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(stored)
+	b, err := json.Marshal(stored) //nolint:musttag // likewise
 	if err != nil {
 		return err
 	}
