@@ -133,6 +133,31 @@ func TestShortPartitionEvictsNobody(t *testing.T) {
 	}
 }
 
+// checkDoubled fails the test when grains were active on two nodes at once. A
+// machine that stands still for longer than an attempt may take is given up on:
+// what it had starts elsewhere, and the journal keeps it out. Such grains are
+// counted by those who took them over.
+func checkDoubled(t *testing.T, books *tally, ms []*clustertest.Machine) {
+	t.Helper()
+	givenUpOn := 0.0
+	for _, m := range ms {
+		families, err := m.Metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, v := range f.GetMetric() {
+				if f.GetName() == "colloquy_grain_releases_total" && v.GetLabel()[0].GetValue() == "unanswered" {
+					givenUpOn += v.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	if d := books.doubled(); float64(d) > givenUpOn {
+		t.Errorf("%d grains were active on two nodes at once, of which %v had been given up on", d, givenUpOn)
+	}
+}
+
 func TestJoinMovesGrainsOnceAndFailsNoRequest(t *testing.T) {
 	t.Parallel()
 	books := newTally()
@@ -144,9 +169,7 @@ func TestJoinMovesGrainsOnceAndFailsNoRequest(t *testing.T) {
 	n.Await("grains have moved", func() bool { return ms[2].Gate.Active("adder") > 15 })
 	l.more(n, 400)
 	l.end(t)
-	if d := books.doubled(); d > 0 {
-		t.Errorf("%d grains were active on two nodes at once", d)
-	}
+	checkDoubled(t, books, ms)
 }
 
 func TestDrainMovesGrainsOnceAndFailsNoRequest(t *testing.T) {
@@ -164,9 +187,7 @@ func TestDrainMovesGrainsOnceAndFailsNoRequest(t *testing.T) {
 	without(n, ms[2].Node.ID(), ms[0], ms[1])
 	l.more(n, 400)
 	l.end(t)
-	if d := books.doubled(); d > 0 {
-		t.Errorf("%d grains were active on two nodes at once", d)
-	}
+	checkDoubled(t, books, ms)
 	if got := ms[2].Gate.Active("adder"); got != 0 {
 		t.Errorf("the node left with %d grains", got)
 	}

@@ -81,10 +81,11 @@ func New(t testing.TB, o Options) *Network {
 
 // Machine is one node of a [Network].
 type Machine struct {
-	Name   string
-	Node   *cluster.Node
-	Gate   *cluster.Gate
-	System *actor.ActorSystem
+	Name    string
+	Node    *cluster.Node
+	Gate    *cluster.Gate
+	System  *actor.ActorSystem
+	Metrics *prometheus.Registry // of Gate
 
 	network *Network
 	stop    context.CancelFunc
@@ -110,7 +111,7 @@ func (n *Network) Start(names ...string) []*Machine {
 // Boot starts a machine that does not serve yet, and waits for nobody.
 func (n *Network) Boot(name string) *Machine {
 	n.t.Helper()
-	m := &Machine{Name: name, network: n, ended: make(chan struct{})}
+	m := &Machine{Name: name, network: n, ended: make(chan struct{}), Metrics: prometheus.NewRegistry()}
 	log := n.o.Logger.With("machine", name)
 	m.System = cluster.NewSystem(log)
 	n.mu.Lock()
@@ -142,7 +143,7 @@ func (n *Network) Boot(name string) *Machine {
 		kinds = n.o.Kinds(name)
 	}
 	m.Gate, err = cluster.NewGate(cluster.Options{
-		System: m.System, Node: m.Node, Kinds: kinds, Logger: log, Registerer: prometheus.NewRegistry(),
+		System: m.System, Node: m.Node, Kinds: kinds, Logger: log, Registerer: m.Metrics,
 	})
 	if err != nil {
 		n.t.Fatalf("open gate of %s: %v", name, err)
