@@ -1,6 +1,6 @@
 package conversation
 
-import "slices"
+import "sync"
 
 // Code is a stable slug that names one kind of refusal. Codes are never reused.
 type Code string
@@ -97,13 +97,21 @@ func Codes() []CodeRow {
 	}
 }
 
+// rows is the table by code. It is asked for with every error, several times.
+var rows = sync.OnceValue(func() map[Code]CodeRow { //nolint:gochecknoglobals // made once, never changed
+	m := make(map[Code]CodeRow)
+	for _, r := range Codes() {
+		m[r.Code] = r
+	}
+	return m
+})
+
 // Row finds the table row of c; unknown codes give that of [CodeInternal].
 func (c Code) Row() CodeRow {
-	rows := Codes()
-	if i := slices.IndexFunc(rows, func(r CodeRow) bool { return r.Code == c }); i >= 0 {
-		return rows[i]
+	if r, ok := rows()[c]; ok {
+		return r
 	}
-	return rows[len(rows)-1]
+	return rows()[CodeInternal]
 }
 
 // Class gives the error class of c.

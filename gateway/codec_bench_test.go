@@ -65,6 +65,38 @@ func BenchmarkMessages(b *testing.B) {
 	}
 }
 
+// instant takes every message at once and keeps none.
+type instant struct{ Conversations }
+
+var answeredAt = time.Now().UTC() //nolint:gochecknoglobals // never changed
+
+func (instant) DeliverAsync(_ conversation.Inbound, done func(conversation.Receipt, error)) {
+	done(conversation.Receipt{Conversation: conversation.ConversationID{1}, Seq: 7, At: answeredAt, Version: 7, Status: conversation.StatusPending}, nil)
+}
+
+// BenchmarkSends is BenchmarkMessages with a visitor's messages and their acks.
+func BenchmarkSends(b *testing.B) {
+	for _, batch := range []int{1, 8} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			c := offline(b)
+			c.gw.opts.Conversations = instant{}
+			in := bytes.Repeat(text(`{"t":"message.send","client_id":"0192f0c1-7e3a-7c4d-9b1f-2a6d5e8c9f01","text":"`+strings.Repeat("p", 110)+`"}`), batch)
+			out := make([]byte, 64<<10)
+			turn := loop.Turn{Loop: -1}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Input(turn, in)
+				answer, _ := c.Output(out[:0])
+				if len(answer) < 100*batch {
+					b.Fatalf("the answer is %q", answer)
+				}
+				c.Wrote(len(answer))
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/msg")
+		})
+	}
+}
+
 // BenchmarkFanOut is one event to many followers: encoded and framed once, then
 // a place in each queue.
 func BenchmarkFanOut(b *testing.B) {
