@@ -170,10 +170,16 @@ func (g *grain) newWork(t *turn) *Turn {
 	}
 	w := &Turn{
 		Inbox: inbox, Conversation: s, Seq: t.seq, Text: t.text, Timer: t.timerID, Now: g.now(),
-		phrase: func(name, lang string) string { return g.e.o.Library.Phrase(inbox.Packs, name, lang) },
+		phrase: g.e.phrases(&inbox),
 	}
 	g.e.understand(w, t.pred, inbox.Policy)
 	return w
+}
+
+// phrases gives the fixed sentences of an inbox's packs.
+func (e *Engine) phrases(in *conversation.Inbox) func(name, lang string) string {
+	packs := in.Packs
+	return func(name, lang string) string { return e.o.Library.Phrase(packs, name, lang) }
 }
 
 // understand fills in what a prediction says about a turn: its language, the

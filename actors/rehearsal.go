@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -36,8 +35,8 @@ func (r *Rehearsal) Verdict(ctx context.Context, inbox *conversation.Inbox, s *c
 		return Verdict{}, err
 	}
 	seen := sighting{e: r.e, work: Turn{
-		Inbox: *inbox, Conversation: s, Seq: m.Seq, Text: m.Text, Now: time.Time{}, Prediction: &pred,
-		phrase: func(name, lang string) string { return r.e.o.Library.Phrase(inbox.Packs, name, lang) },
+		Inbox: *inbox, Conversation: s, Seq: m.Seq, Text: m.Text, Prediction: &pred,
+		phrase: r.e.phrases(inbox),
 	}}
 	return seen.verdict(&pred), nil
 }

@@ -77,7 +77,7 @@ func (g *grain) sighting(seq conversation.Seq, text conversation.Text, pred *con
 	}
 	s := &sighting{e: g.e, watched: watched, utterance: g.utterance(&inbox, text, seq), work: Turn{
 		Inbox: inbox, Conversation: g.state, Seq: seq, Text: text, Now: g.now(), Prediction: pred,
-		phrase: func(name, lang string) string { return g.e.o.Library.Phrase(inbox.Packs, name, lang) },
+		phrase: g.e.phrases(&inbox),
 	}}
 	s.work.own(g.state)
 	return s

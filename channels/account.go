@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -51,6 +52,10 @@ func (a Account) Or(name, otherwise string) string {
 	}
 	return otherwise
 }
+
+// Address gives the setting with the address of a provider's interface, or the
+// usual one, so that a path can be put behind it.
+func (a Account) Address(name, usual string) string { return strings.TrimRight(a.Or(name, usual), "/") }
 
 // String implements [fmt.Stringer] without the values.
 func (a Account) String() string { return "account" }

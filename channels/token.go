@@ -19,6 +19,15 @@ type FetchToken func(ctx context.Context, force TokenForce) (token string, life 
 // TokenForce says whether a token that the provider still has will do.
 type TokenForce bool
 
+// maxTokenLife is as long as any of the providers lets a token live.
+const maxTokenLife = 2 * time.Hour
+
+// TokenLife is the life that a provider states in seconds, within what can be
+// true.
+func TokenLife(seconds int64) time.Duration {
+	return time.Duration(min(max(seconds, 0), int64(maxTokenLife/time.Second))) * time.Second
+}
+
 // tokens keeps access tokens in memory, one for each account, and has one
 // caller at a time get a new one while the others wait for it. Each node keeps
 // its own: the providers that need it give every node the same token as long as

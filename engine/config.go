@@ -240,8 +240,9 @@ func (c *Config) Validate() error {
 	if c.Journal.CacheBytes < 1<<20 || c.Journal.MemTableBytes < 1<<20 {
 		bad("journal", "cache_bytes and memtable_bytes must be at least 1 MiB")
 	}
-	if o := c.CPU.options(); o.Validate() != nil {
-		bad("cpu", "%v", o.Validate())
+	costs := c.CPU.options()
+	if err := costs.Validate(); err != nil {
+		bad("cpu", "%v", err)
 	}
 	if _, err := prefixes(c.Gateway.TrustedProxies); err != nil {
 		bad("gateway.trusted_proxies", "%v", err)

@@ -181,12 +181,12 @@ func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) 
 		}
 		body := map[string]string{"appKey": a.Value(settingKey), "appSecret": a.Value(settingSecret)}
 		err := d.call(ctx, channels.Call{URL: address(a, "/v1.0/oauth2/accessToken"), JSON: body}, &got)
-		return got.Token, time.Duration(min(max(got.Seconds, 0), 7200)) * time.Second, err
+		return got.Token, channels.TokenLife(got.Seconds), err
 	})
 }
 
 func address(a channels.Account, path string) string {
-	return strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + path
+	return a.Address(settingAPI, defaultAPI) + path
 }
 
 // call makes a call. Errors: [*channels.SendError].

@@ -118,12 +118,12 @@ func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) 
 			URL:  address(a, "/auth/v3/tenant_access_token/internal"),
 			JSON: map[string]string{"app_id": a.Value(settingAppID), "app_secret": a.Value(settingSecret)},
 		}, &got)
-		return got.Token, time.Duration(min(max(got.Seconds, 0), 7200)) * time.Second, err
+		return got.Token, channels.TokenLife(got.Seconds), err
 	})
 }
 
 func address(a channels.Account, path string) string {
-	return strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/open-apis" + path
+	return a.Address(settingAPI, defaultAPI) + "/open-apis" + path
 }
 
 // call makes a call and reads the code in its answer, which also failures have.

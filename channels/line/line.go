@@ -212,7 +212,7 @@ func sentID(body []byte) string {
 }
 
 func address(a channels.Account, path string) string {
-	return strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/v2/bot/" + path
+	return a.Address(settingAPI, defaultAPI) + "/v2/bot/" + path
 }
 
 // classify tells the month's quota, which does not come back soon, from a rate.

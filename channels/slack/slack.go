@@ -181,7 +181,7 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 // name of the team. Errors: [*channels.SendError].
 func (d *Driver) call(ctx context.Context, a channels.Account, method string, body any, result *string) error {
 	reply, err := d.Call(ctx, channels.Call{
-		URL: strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/" + method, JSON: body,
+		URL: a.Address(settingAPI, defaultAPI) + "/" + method, JSON: body,
 		Header: http.Header{"Authorization": {"Bearer " + a.Value(settingToken)}},
 	})
 	if err != nil {

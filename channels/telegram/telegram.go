@@ -149,7 +149,7 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 
 // call calls a method of the Bot API. Errors: [*channels.SendError].
 func (d *Driver) call(ctx context.Context, a channels.Account, method string, body, result any) error {
-	address := strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/bot" + url.PathEscape(a.Value(settingToken)) + "/" + method
+	address := a.Address(settingAPI, defaultAPI) + "/bot" + url.PathEscape(a.Value(settingToken)) + "/" + method
 	reply, err := d.Call(ctx, channels.Call{URL: address, JSON: body})
 	var answer struct {
 		OK          bool            `json:"ok"`

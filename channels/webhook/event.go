@@ -1,9 +1,6 @@
 package webhook
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
@@ -40,7 +37,7 @@ type created struct {
 // encode gives the body for a part. It is the same at every attempt.
 func encode(p channels.Part) ([]byte, error) {
 	at := p.At.UTC().Truncate(time.Millisecond)
-	return marshal(event{
+	return channels.EncodeJSON(event{
 		Type: eventCreated, Timestamp: at.Format(timeForm),
 		Data: created{
 			ConversationID: p.Conversation, MessageID: conversation.MessageID(p.Conversation, p.Message),
@@ -48,15 +45,4 @@ func encode(p channels.Part) ([]byte, error) {
 			InReplyTo: p.InReplyTo, From: p.From,
 		},
 	})
-}
-
-// marshal writes JSON without the escapes that are meant for HTML pages.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode %T: %w", v, err)
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }

@@ -80,7 +80,7 @@ func receiptOf(o channels.Outcome) receipt {
 }
 
 func answerJSON(v any) channels.Answer {
-	body, err := marshal(v)
+	body, err := channels.EncodeJSON(v)
 	if err != nil {
 		// The message is stored; that the receipt cannot be written must not
 		// make the sender repeat it.

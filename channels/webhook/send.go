@@ -126,20 +126,8 @@ func statusFailure(resp *http.Response, now time.Time) *channels.SendError {
 		code == http.StatusUnsupportedMediaType, code == http.StatusUnprocessableEntity:
 		out.Class = channels.Permanent
 	}
-	out.After = retryAfter(resp.Header.Get("Retry-After"), now)
+	out.After = channels.RetryAfter(resp.Header, now)
 	return out
-}
-
-// retryAfter reads seconds or a date; anything else counts as not stated.
-func retryAfter(s string, now time.Time) time.Duration {
-	const most = 24 * time.Hour
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return time.Duration(min(max(n, 0), int64(most/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(s); err == nil {
-		return min(max(at.Sub(now), 0), most)
-	}
-	return 0
 }
 
 // providerID finds the receiver's own name for the message.

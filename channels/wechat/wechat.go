@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
@@ -127,12 +126,12 @@ func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) 
 		case answer.Token == "":
 			return "", 0, &channels.SendError{Class: channels.Retry, Code: "no_token"}
 		}
-		return answer.Token, time.Duration(min(max(answer.Seconds, 0), 7200)) * time.Second, nil
+		return answer.Token, channels.TokenLife(answer.Seconds), nil
 	})
 }
 
 func (d *Driver) call(ctx context.Context, a channels.Account, path string, body, answer any) error {
-	reply, err := d.Call(ctx, channels.Call{URL: strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + path, JSON: body})
+	reply, err := d.Call(ctx, channels.Call{URL: a.Address(settingAPI, defaultAPI) + path, JSON: body})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"encoding/xml"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
@@ -226,12 +225,12 @@ func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) 
 		if err == nil {
 			err = read(reply, &got)
 		}
-		return got.Token, time.Duration(min(max(got.Seconds, 0), 7200)) * time.Second, err
+		return got.Token, channels.TokenLife(got.Seconds), err
 	})
 }
 
 func address(a channels.Account, method string, q url.Values) string {
-	return strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/cgi-bin/" + method + "?" + q.Encode()
+	return a.Address(settingAPI, defaultAPI) + "/cgi-bin/" + method + "?" + q.Encode()
 }
 
 // call calls a method that needs the access token. Errors: [*channels.SendError].

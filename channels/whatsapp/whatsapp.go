@@ -11,7 +11,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/conversation"
@@ -134,7 +133,7 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 }
 
 func address(a channels.Account) string {
-	return strings.TrimRight(a.Or(settingAPI, defaultAPI), "/") + "/" + a.Value(settingNumber)
+	return a.Address(settingAPI, defaultAPI) + "/" + a.Value(settingNumber)
 }
 
 func authorization(a channels.Account) http.Header {
