@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -63,12 +64,27 @@ func (c *replayCmd) Validate() error {
 
 // Run implements the subcommand.
 func (c *replayCmd) Run(t *tool) error {
+	var id conversation.ConversationID
+	if c.Conversation != "" {
+		var err error
+		if id, err = conversation.ParseConversationID(c.Conversation); err != nil {
+			return &failure{exitUsage, fmt.Errorf("--conversation: %w", err)}
+		}
+	}
+	config, err := c.load(t, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(config.DataDir); err != nil {
+		// To open a journal makes one, and there is nothing to read in a new one.
+		return fmt.Errorf("no journal to read: %w", err)
+	}
 	s, err := c.openStore(t)
 	if err != nil {
 		return err
 	}
 	if c.Conversation != "" {
-		err = c.steps(t, s)
+		err = c.steps(t, s, id)
 	} else {
 		err = c.compare(t, s)
 	}
@@ -84,14 +100,10 @@ type stepLine struct {
 	State *conversation.State `json:"state"`
 }
 
-func (c *replayCmd) steps(t *tool, s *persistence.Store) error {
-	id, err := conversation.ParseConversationID(c.Conversation)
-	if err != nil {
-		return &failure{exitUsage, fmt.Errorf("--conversation: %w", err)}
-	}
+func (c *replayCmd) steps(t *tool, s *persistence.Store, id conversation.ConversationID) error {
 	lines := json.NewEncoder(t.stdout)
 	lines.SetEscapeHTML(false)
-	err = history.Steps(t.ctx, s, id, func(step history.Step) error {
+	err := history.Steps(t.ctx, s, id, func(step history.Step) error {
 		if c.JSON {
 			return lines.Encode(stepLine{step.Entry.Seq, step.Entry.At, step.Entry.Event.Kind(), step.Entry.Event, step.State}) //nolint:musttag // the state as the journal stores it
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,6 +76,13 @@ func TestReplayOfANode(t *testing.T) {
 		if out, code := runProgram(t, bad...); code != exitUsage {
 			t.Errorf("%q: %d %s", bad, code, out)
 		}
+	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	if out, code := runProgram(t, "replay", "--data-dir", nowhere, "--since", "1d"); code != exitFailed {
+		t.Errorf("without a journal: %d %s", code, out)
+	}
+	if _, err := os.Stat(nowhere); err == nil {
+		t.Error("reading has made a journal")
 	}
 	if out, code := runProgram(t, "replay", "--data-dir", n.dir, "--conversation", (conversation.ConversationID{15: 9}).String()); code != exitFailed {
 		t.Errorf("an unknown conversation: %d %s", code, out)
