@@ -30,7 +30,7 @@ const (
 
 // ErrIncomplete says that pieces of a file's bytes are missing: they have to be
 // written again.
-var ErrIncomplete = errors.New("pieces of the file are missing")
+var ErrIncomplete = fmt.Errorf("pieces of the file are missing: %w", conversation.ErrConflict)
 
 // blobID names bytes by their SHA-256.
 type blobID [blobBytes]byte
