@@ -24,9 +24,9 @@ func NewLinks(key []byte, base string) *Links { return &Links{key: key, base: ba
 // LinkPath is where signed links lead; the id follows.
 const LinkPath = "/v1/files/"
 
-// For gives a link to a file that is good for so long; empty when the service has
+// Link gives a link to a file that is good for so long; empty when the service has
 // no public address.
-func (l *Links) For(id conversation.AttachmentID, now time.Time, life time.Duration) string {
+func (l *Links) Link(id conversation.AttachmentID, now time.Time, life time.Duration) string {
 	if l.base == "" {
 		return ""
 	}
@@ -34,9 +34,9 @@ func (l *Links) For(id conversation.AttachmentID, now time.Time, life time.Durat
 	return l.base + LinkPath + id.String() + "?until=" + until + "&signature=" + l.sign(id, until)
 }
 
-// Check refuses a link that was not made here, or whose time is over: in the same
+// CheckLink refuses a link that was not made here, or whose time is over: in the same
 // words, so that nobody learns which files there are. Errors: class ErrNotFound.
-func (l *Links) Check(id conversation.AttachmentID, until, signature string, now time.Time) error {
+func (l *Links) CheckLink(id conversation.AttachmentID, until, signature string, now time.Time) error {
 	seconds, err := strconv.ParseInt(until, 10, 64)
 	good := hmac.Equal([]byte(signature), []byte(l.sign(id, until)))
 	if err != nil || !good || now.Unix() >= seconds {

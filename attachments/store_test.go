@@ -411,13 +411,13 @@ func TestLinks(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	id := conversation.AttachmentID{1, 2, 3}
 	l := NewLinks([]byte("key"), "https://support.example.com")
-	link := l.For(id, now, time.Hour)
+	link := l.Link(id, now, time.Hour)
 	rest, ok := strings.CutPrefix(link, "https://support.example.com/v1/files/"+id.String()+"?until=1800003600&signature=")
 	if !ok {
-		t.Fatalf("For = %s", link)
+		t.Fatalf("Link = %s", link)
 	}
 	check := func(id conversation.AttachmentID, until, signature string, at time.Time) bool {
-		return l.Check(id, until, signature, at) == nil
+		return l.CheckLink(id, until, signature, at) == nil
 	}
 	if !check(id, "1800003600", rest, now.Add(time.Hour-time.Second)) {
 		t.Error("a good link is refused")
@@ -428,14 +428,14 @@ func TestLinks(t *testing.T) {
 		"a longer life":    check(id, "1900003600", rest, now),
 		"no signature":     check(id, "1800003600", "", now),
 		"one letter less":  check(id, "1800003600", rest[1:], now),
-		"another key":      NewLinks([]byte("other"), "").Check(id, "1800003600", rest, now) == nil,
+		"another key":      NewLinks([]byte("other"), "").CheckLink(id, "1800003600", rest, now) == nil,
 		"no time":          check(id, "", rest, now),
 	} {
 		if bad {
 			t.Errorf("%s: the link is taken", name)
 		}
 	}
-	if got := NewLinks([]byte("key"), "").For(id, now, time.Hour); got != "" {
+	if got := NewLinks([]byte("key"), "").Link(id, now, time.Hour); got != "" {
 		t.Errorf("a link without an address: %s", got)
 	}
 }
