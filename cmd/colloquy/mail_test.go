@@ -1,12 +1,10 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,19 +19,14 @@ type mailShop struct {
 	*mailServers
 
 	token string
-	key   string
 }
 
 func setUpMailShop(t *testing.T) *mailShop {
 	t.Helper()
 	m := &mailShop{mailServers: startMailServers(t)}
-	m.key = filepath.Join(t.TempDir(), "channels.key")
-	if err := os.WriteFile(m.key, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m.shopNode = setUpShop(t, "--set", "channels.key_file="+m.key, "--set", "egress.allowed_cidrs=127.0.0.0/8")
+	m.shopNode = setUpShop(t, "--set", "channels.key=0123456789abcdef0123456789abcdef", "--set", "egress.allowed_cidrs=127.0.0.0/8")
 	var token struct{ Token string }
-	m.do(t, "POST", "/v1/tokens", `{"name":"test"}`).is(t, http.StatusCreated).into(t, &token)
+	m.do(t, "POST", "/v1/tokens", `{}`).is(t, http.StatusCreated).into(t, &token)
 	m.token = token.Token
 	return m
 }
@@ -41,7 +34,7 @@ func setUpMailShop(t *testing.T) *mailShop {
 // connect gives the inbox its account by the program, which also tests it.
 func (m *mailShop) connect(t *testing.T, more ...string) {
 	t.Helper()
-	args := []string{"channel", "add", "email", "--inbox", "shop", "--server", m.addr}
+	args := []string{"channel", "add", "email", "--inbox", "shop", "--url", m.addr}
 	for _, s := range append(m.account(), more...) {
 		args = append(args, "--setting", s)
 	}

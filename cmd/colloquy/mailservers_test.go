@@ -24,9 +24,9 @@ import (
 // shop.test is the account's, visitor.test the visitors'; one Dovecot holds all
 // mailboxes, and Postfix brings mail to it and takes it in from both sides.
 type mailServers struct {
-	dir                          string
+	dir                           string
 	imap, lmtp, auth, smtp, clear string // addresses; imap has TLS from the first byte on, clear has none
-	ca                           string // file
+	ca                            string // file
 }
 
 const (
