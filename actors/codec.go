@@ -36,6 +36,7 @@ const (
 	flagBot = 1 << iota
 	flagReopenToHuman
 	flagPrevious
+	flagFiles // attachments follow the metadata
 )
 
 const (
@@ -121,6 +122,9 @@ func encodeDeliver(m *deliver) []byte {
 	if !o.Previous.IsZero() {
 		flags |= flagPrevious
 	}
+	if len(in.Attachments) > 0 {
+		flags |= flagFiles
+	}
 	w = append(w, flags)
 	w = append(w, o.ID[:]...)
 	w = append(w, in.Contact[:]...)
@@ -135,6 +139,9 @@ func encodeDeliver(m *deliver) []byte {
 	w.string(string(in.Ref))
 	w.string(string(in.Text))
 	w.pairs(in.Metadata)
+	if flags&flagFiles != 0 {
+		w.attachments(in.Attachments)
+	}
 	return w
 }
 
@@ -153,6 +160,9 @@ func decodeDeliver(r *reader) (*deliver, error) {
 	m.in.Ref = conversation.Ref(r.string())
 	m.in.Text = conversation.Text(r.string())
 	m.in.Metadata = r.pairs()
+	if flags&flagFiles != 0 {
+		m.in.Attachments = r.attachments()
+	}
 	if r.failed {
 		return nil, errShort()
 	}
@@ -160,6 +170,23 @@ func decodeDeliver(r *reader) (*deliver, error) {
 	o.Inbox, o.Channel, o.Contact, o.Peer = m.in.Inbox, m.in.Channel, m.in.Contact, m.in.Peer
 	o.Bot, o.ReopenToHuman = flags&flagBot != 0, flags&flagReopenToHuman != 0
 	return m, nil
+}
+
+// attachments writes what few messages have as JSON.
+func (w *writer) attachments(all []conversation.Attachment) {
+	data, err := json.Marshal(all)
+	if err != nil {
+		panic("attachments have no JSON: " + err.Error()) // they are strings and numbers
+	}
+	w.string(string(data))
+}
+
+func (r *reader) attachments() []conversation.Attachment {
+	var all []conversation.Attachment
+	if data := r.bytes(); !r.failed && json.Unmarshal(data, &all) != nil {
+		r.failed = true
+	}
+	return all
 }
 
 func encodeReceipt(m *conversation.Receipt) []byte {

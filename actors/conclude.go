@@ -207,6 +207,10 @@ func (e *Engine) understand(w *Turn, pred *conversation.Prediction, policy conve
 	w.Prediction, w.Playbook, w.Slots = pred, nil, map[string]string{}
 	w.Lang = cmp.Or(pred.Lang, s.Dialogue.Lang, w.Inbox.Lang, "zh")
 	maps.Copy(w.Slots, s.Dialogue.Slots)
+	if w.wordless() {
+		w.Choice = policy.Unread(s)
+		return
+	}
 	w.Choice = policy.Choose(s, pred, e.builtin.hear(w))
 	if w.Timer != "" {
 		// Nothing was said; the timer belongs to what was being talked about.

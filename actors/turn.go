@@ -73,7 +73,7 @@ func (g *grain) newTurn(text conversation.Text, began time.Time) *turn {
 func (g *grain) classify(before conversation.Seq) {
 	t := g.turn
 	inbox, err := g.e.o.Directory.Inbox(g.inboxID())
-	if err != nil || len(inbox.Packs) == 0 {
+	if err != nil || len(inbox.Packs) == 0 || t.text == "" {
 		g.conclude(&conversation.Prediction{})
 		return
 	}

@@ -40,6 +40,9 @@ type Options struct {
 	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
 	// Cursors keeps how far events were fetched; nil = in memory only.
 	Cursors Cursors
+	// Files keeps the bytes of attachments; nil = none are kept, and messages show
+	// theirs as unavailable.
+	Files Files
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -106,7 +109,7 @@ func NewRegistry(o Options) (*Registry, error) {
 		bridge:  o.Bridge,
 		account: o.HasAccount,
 		shared: &shared{
-			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors,
+			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),
