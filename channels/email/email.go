@@ -19,6 +19,8 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/microcosm-cc/bluemonday"
+
 	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -40,7 +42,8 @@ type Options struct {
 // Driver implements [channels.Driver], [channels.Puller] and
 // [channels.Configurable].
 type Driver struct {
-	o Options
+	o      Options
+	policy *bluemonday.Policy
 
 	sessions sessions
 	answers  answers
@@ -54,7 +57,7 @@ func New(o Options) (*Driver, error) {
 	if o.Accounts == nil || o.Dial == nil || o.Load == nil || o.Key == nil {
 		return nil, errors.New("email options: all of them are required")
 	}
-	return &Driver{o: o, sessions: sessions{dial: o.Dial}, fetches: make(chan struct{}, maxFetches)}, nil
+	return &Driver{o: o, policy: newPolicy(), sessions: sessions{dial: o.Dial}, fetches: make(chan struct{}, maxFetches)}, nil
 }
 
 // Kind implements [channels.Driver].

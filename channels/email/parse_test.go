@@ -70,6 +70,6 @@ func describe(m *message, box *mailbox) string {
 	if m.broken != nil {
 		fmt.Fprintf(&b, "broken: %v\n", m.broken)
 	}
-	fmt.Fprintf(&b, "\n%s\n", m.content(len(m.ancestors()) == 0, nil))
+	fmt.Fprintf(&b, "\n%s\n", m.content(len(m.ancestors()) == 0))
 	return b.String()
 }

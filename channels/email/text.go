@@ -82,25 +82,16 @@ func (m *message) said() string {
 }
 
 // content is the text of the message that agents and bot see. The subject opens a
-// thread, and so it stands before its first mail; files that cannot be kept are
-// named at the end.
-func (m *message) content(first bool, left []string) conversation.Text {
+// thread, and so it stands before its first mail.
+func (m *message) content(first bool) conversation.Text {
 	text := body(m.said())
 	if first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
 		text = strings.TrimSpace(m.subject + "\n\n" + text)
 	}
-	tail := ""
-	if len(left) > 0 {
-		tail = "\n\n" + strings.Join(left, "\n")
+	if short := shorten(text, conversation.MaxTextBytes-len(cutMark)); short != text || m.cut {
+		text = short + cutMark
 	}
-	room := conversation.MaxTextBytes - len(tail) - len(cutMark)
-	if short := shorten(text, room); short != text {
-		text, m.cut = short, true
-	}
-	if m.cut {
-		text += cutMark
-	}
-	if text = strings.TrimSpace(text + tail); text == "" {
+	if text == "" {
 		text = m.subject
 	}
 	return conversation.Text(text)

@@ -2,7 +2,6 @@ package email
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -80,7 +79,8 @@ func (r *reading) event(m *message, at place, s size) channels.Event {
 		e.Keep("unreadable_mail", m.raw)
 		e.Metadata[metaAutomatic] = autoUnreadable
 	}
-	e.Text = m.content(len(m.ancestors()) == 0, m.filesLeft())
+	e.Text = m.content(len(m.ancestors()) == 0)
+	e.Files = r.filesOf(m)
 	if e.Metadata[metaAutomatic] == "" && !r.driver.answers.allow(sender{r.Account, m.from}, m.ref(), r.At, r.box.autoReplies) {
 		e.Metadata[metaAutomatic] = autoTooMany
 	}
@@ -110,11 +110,18 @@ func referencesOf(m *message) string {
 	return strings.Join(append([]string{list[0]}, out...), " ")
 }
 
-// filesLeft names the files that cannot be kept.
-func (m *message) filesLeft() []string {
-	var out []string
+// filesOf gives what rides on the message: the mail's files, its HTML as it may be
+// shown, and the mail itself when it could not be read.
+func (r *reading) filesOf(m *message) []channels.File {
+	var out []channels.File
 	for _, f := range m.files {
-		out = append(out, fmt.Sprintf("[attachment not kept: %s, %d KiB]", f.name, (len(f.data)+1023)>>10))
+		out = append(out, channels.File{Name: f.name, Type: f.media, Size: int64(len(f.data)), Body: f.data})
+	}
+	if strings.TrimSpace(m.html) != "" {
+		out = append(out, channels.File{Name: "mail.html", Type: "text/html", Body: r.driver.policy.SanitizeBytes([]byte(m.html))})
+	}
+	if m.broken != nil {
+		out = append(out, channels.File{Name: "mail.eml", Type: "message/rfc822", Body: m.raw})
 	}
 	return out
 }
