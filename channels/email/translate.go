@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -73,11 +74,11 @@ func (r *reading) event(m *message, at place, s size) channels.Event {
 	switch {
 	case s.bytes > r.box.maxSize:
 		e.Keep("too_large_mail", nil)
-		e.Metadata[metaAutomatic] = autoUnreadable
+		e.Metadata[metaAutomatic] = cmp.Or(e.Metadata[metaAutomatic], autoUnreadable)
 	case m.broken != nil && m.plain == "" && m.html == "":
 		delete(e.Metadata, metaReferences) // the room is needed for what cannot be read
 		e.Keep("unreadable_mail", m.raw)
-		e.Metadata[metaAutomatic] = autoUnreadable
+		e.Metadata[metaAutomatic] = cmp.Or(e.Metadata[metaAutomatic], autoUnreadable)
 	}
 	e.Text = m.content(len(m.ancestors()) == 0)
 	e.Files = r.filesOf(m)
