@@ -30,7 +30,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser providers examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
+	generate docs verify console browser providers mail examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -109,6 +109,9 @@ browser: build ## Walk through widget and console in a real browser (needs npm a
 providers: ## Test the channels against servers and ciphers of other people (needs npm)
 	cd test/channels && npm ci --no-audit --no-fund --ignore-scripts
 	go test ./channels/... && go test ./engine -run Emulator
+
+mail: ## Test e-mail against Dovecot and Postfix (needs root and Debian's dovecot-imapd, dovecot-lmtpd, postfix, swaks)
+	COLLOQUY_REQUIRE_MAIL=1 go test -count=1 -run '^TestMail' ./cmd/colloquy
 
 cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 	./deploy/cluster.sh

@@ -31,6 +31,10 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 		g.dropTurn()
 		return
 	}
+	if out, ok := g.withheld(t.seq); ok {
+		g.finish(t, builtinName, out)
+		return
+	}
 	work := g.newWork(t)
 	b := g.e.behaviors.find(g.state.Inbox, work.Choice)
 	if b == nil && t.timerID != "" {
@@ -56,6 +60,19 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 		b = slow
 	}
 	g.start(t, b, work)
+}
+
+// withheld gives the outcome of a turn in which nobody speaks, because the channel
+// says that the message must not be answered by a program.
+func (g *grain) withheld(seq conversation.Seq) (conversation.Outcome, bool) {
+	m, ok := g.state.MessageAt(seq)
+	switch {
+	case ok && m.Metadata[conversation.MetadataBotReply] == conversation.BotReplyNone:
+		return conversation.Outcome{}, true
+	case ok && m.Metadata[conversation.MetadataBotReply] == conversation.BotReplyHuman:
+		return conversation.Outcome{Handover: conversation.HandoverPolicy}, true
+	}
+	return conversation.Outcome{}, false
 }
 
 // commitHeld makes the staged message durable and acknowledges it.

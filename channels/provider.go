@@ -83,7 +83,13 @@ func (p *Provider) Receiving(ctx context.Context, inbox conversation.InboxID) (A
 
 // Sending gives the account that a call is made with. Errors: [*SendError].
 func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Account, error) {
-	a, err := p.accounts(ctx, inbox)
+	return p.accounts.Sending(ctx, inbox)
+}
+
+// Sending gives the account that something is sent or fetched with. Errors:
+// [*SendError].
+func (f Accounts) Sending(ctx context.Context, inbox conversation.InboxID) (Account, error) {
+	a, err := f(ctx, inbox)
 	switch {
 	case errors.Is(err, conversation.ErrNotFound):
 		return a, &SendError{Class: Permanent, Scope: ScopeAccount, Code: "no_account"}
@@ -92,6 +98,10 @@ func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Acc
 	}
 	return a, nil
 }
+
+// ErrAddressRefused is the cause of a connection that was not made because the
+// address lies in a network that accounts may not reach.
+var ErrAddressRefused = errors.New("the address is inside a private or special network")
 
 // NotSigned refuses a delivery whose signature or secret is missing or wrong.
 func NotSigned() error {

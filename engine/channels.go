@@ -8,6 +8,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/channels/dingtalk"
+	"github.com/colloquyhq/colloquy/channels/email"
 	"github.com/colloquyhq/colloquy/channels/feishu"
 	"github.com/colloquyhq/colloquy/channels/line"
 	"github.com/colloquyhq/colloquy/channels/slack"
@@ -19,6 +20,8 @@ import (
 	"github.com/colloquyhq/colloquy/channels/whatsapp"
 	"github.com/colloquyhq/colloquy/conversation"
 )
+
+const mailKeyBytes = 32
 
 // addProviders makes the drivers of providers with which inboxes have accounts.
 // A new provider is entered here, one line each.
@@ -37,6 +40,12 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelWhatsApp: driver(whatsapp.New),
 		conversation.ChannelFeishu:   driver(feishu.New),
 		conversation.ChannelDingTalk: driver(dingtalk.New),
+		conversation.ChannelEmail: driver(func(o channels.ProviderOptions) (*email.Driver, error) {
+			return email.New(email.Options{
+				Accounts: o.Accounts, Dial: newEgressDialer(allowed).DialContext, Load: e.store.Load,
+				Key: func(ctx context.Context) ([]byte, error) { return e.store.Secret(ctx, "mail", mailKeyBytes) },
+			})
+		}),
 	} {
 		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
 		if err != nil {
