@@ -25,6 +25,7 @@ type Attempt struct {
 	ProviderID string
 	Detail     string // error class and code; never message text
 	RetryAt    time.Time
+	Held       bool // nothing was tried, because an admin has stopped the account: the attempts are counted anew
 }
 
 // The limits of the courier.
@@ -80,7 +81,7 @@ type courier struct {
 
 // line is the outbox of one conversation.
 type line struct {
-	rows     []conversation.Outbound // by message
+	rows     []conversation.Outbound // by row
 	busy     bool
 	attempt  int
 	first    time.Time
@@ -168,7 +169,7 @@ func (c *courier) nudge() {
 // there was room. The lock is held.
 func (c *courier) add(row conversation.Outbound) bool {
 	l := c.mu.lines[row.Conversation]
-	if row.Message <= c.mu.settled.newest[row.Conversation] || l != nil && row.Message <= l.rows[len(l.rows)-1].Message {
+	if row.Row() <= c.mu.settled.newest[row.Conversation] || l != nil && row.Row() <= l.rows[len(l.rows)-1].Row() {
 		return true
 	}
 	if c.mu.rows >= c.e.o.OutboxRows {
@@ -245,10 +246,10 @@ func (c *courier) settled(id conversation.ConversationID, rows []conversation.Se
 	if l == nil {
 		return
 	}
-	first := l.rows[0].Message
+	first := l.rows[0].Row()
 	kept := l.rows[:0]
 	for _, row := range l.rows {
-		if l.busy && row.Message == first || !slices.Contains(rows, row.Message) {
+		if l.busy && row.Row() == first || !slices.Contains(rows, row.Row()) {
 			kept = append(kept, row)
 		}
 	}
@@ -261,7 +262,7 @@ func (c *courier) settled(id conversation.ConversationID, rows []conversation.Se
 		l.done = l.done || slices.Contains(rows, first)
 	case len(kept) == 0:
 		delete(c.mu.lines, id)
-	case kept[0].Message != first:
+	case kept[0].Row() != first:
 		l.attempt, l.notUntil, l.outcome = 0, time.Time{}, nil
 	}
 }
@@ -436,7 +437,11 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 		a := c.attempt(sctx, row, s.attempt, s.first)
 		cancel()
 		if a.Result == conversation.DeliveryPending {
-			c.e.metrics.deliveries.WithLabelValues("retry").Inc()
+			if a.Held {
+				c.untried(id)
+			} else {
+				c.e.metrics.deliveries.WithLabelValues("retry").Inc()
+			}
 			c.later(id, notBefore(a.RetryAt, time.Now().Add(sendRetry)), nil)
 			return
 		}
@@ -447,7 +452,7 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 	defer cancel()
 	_, err := await(rctx, func(f func(conversation.Receipt, error)) {
 		c.e.DoAsync(id, conversation.RecordDelivery{
-			Message: row.Message, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
+			Message: row.Message, Again: row.Again, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
 		}, f)
 	})
 	if err != nil && !errors.Is(err, conversation.ErrNotFound) {
@@ -483,6 +488,13 @@ func notBefore(at, earliest time.Time) time.Time {
 	return at
 }
 
+// untried lets the count of a line's attempts, and their time, begin anew.
+func (c *courier) untried(id conversation.ConversationID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.lines[id].attempt = 0
+}
+
 func (c *courier) later(id conversation.ConversationID, at time.Time, outcome *Attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -502,7 +514,7 @@ func (c *courier) next(id conversation.ConversationID) {
 
 // advance goes on to a line's next row. The lock is held.
 func (c *courier) advance(id conversation.ConversationID, l *line) {
-	c.mu.settled.add(id, max(l.rows[0].Message, c.mu.settled.newest[id]), c.e.o.OutboxRows)
+	c.mu.settled.add(id, max(l.rows[0].Row(), c.mu.settled.newest[id]), c.e.o.OutboxRows)
 	c.mu.rows--
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
 	if l.rows = l.rows[1:]; len(l.rows) == 0 {

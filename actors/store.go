@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -134,7 +135,9 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 		case conversation.MessageAccepted:
 			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
 		case conversation.MessageSent:
-			a.Settled = append(a.Settled, ev.Message)
+			if ev.Result != conversation.DeliveryPending {
+				a.Settled = append(a.Settled, cmp.Or(ev.Again, ev.Message))
+			}
 		}
 	}
 	// A repeat of what the predecessor took may have come here because its node

@@ -22,6 +22,9 @@ const patience = 2 * time.Second
 //
 // Errors: [*SendError].
 func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, error) {
+	if c.Paused() {
+		return "", held()
+	}
 	parts := c.parts(o)
 	key := conversation.MessageID(o.Conversation, o.Message)
 	done := c.progress.take(key)
@@ -133,7 +136,11 @@ func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
 		if wait <= 0 {
 			wait = unstatedHold
 		}
-		c.pace.hold(err.Scope, p.Peer, now, min(max(wait, minimumAfter), maxAfter))
+		wait = min(max(wait, minimumAfter), maxAfter)
+		c.pace.hold(err.Scope, p.Peer, now, wait)
+		if err.Scope == ScopeAccount {
+			c.health.limited(now.Add(wait))
+		}
 	}
 	switch c.breaker.record(err, now) {
 	case turnPaused:

@@ -167,6 +167,14 @@ type RecordDelivery struct {
 	Result     Delivery `json:"result,omitempty"`      // sent, uncertain or failed
 	ProviderID string   `json:"provider_id,omitempty"` // the provider's name for it
 	Detail     string   `json:"detail,omitempty"`      // error class and code on failure; never message text
+	Again      Seq      `json:"again,omitempty"`       // as in [Outbound]
+}
+
+// SendAgain has a message sent once more that failed, or of which nobody knows
+// whether it arrived.
+type SendAgain struct {
+	Message Seq     `json:"message,omitempty"`
+	By      AgentID `json:"by,omitempty"`
 }
 
 // FireTimer says that a timer's time has come.
@@ -203,6 +211,7 @@ func (MarkDelivered) command()   {}
 func (ChangeTags) command()      {}
 func (ChangePriority) command()  {}
 func (RecordDelivery) command()  {}
+func (SendAgain) command()       {}
 func (FireTimer) command()       {}
 func (JudgeAnswer) command()     {}
 
@@ -262,6 +271,9 @@ func (ChangePriority) Kind() string { return "change_priority" }
 
 // Kind implements [Command].
 func (RecordDelivery) Kind() string { return "record_delivery" }
+
+// Kind implements [Command].
+func (SendAgain) Kind() string { return "send_again" }
 
 // Kind implements [Command].
 func (FireTimer) Kind() string { return "fire_timer" }

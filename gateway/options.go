@@ -25,16 +25,17 @@ type Options struct {
 	Credentials   Credentials
 	Secrets       Secrets
 
-	Presence Presence // nil = nobody is told
-	Packs    Packs    // nil = the pack routes answer 503
-	Drafts   Drafts   // nil = agents get no drafts
-	Costs    Costs    // nil = the route of costs answers 503
-	Shadows  Shadows  // nil = the route of shadows answers 503
-	Shelf    Shelf    // nil = packs cannot be changed: those routes answer 503
-	Accounts Accounts // nil = the routes of channel accounts answer 503
-	Learning Learning // nil = no suggestions and no figures
-	Relay    Relay    // nil = one node, and nobody else to ask
-	Cluster  Cluster  // nil = the cluster routes answer 503
+	Presence Presence    // nil = nobody is told
+	Packs    Packs       // nil = the pack routes answer 503
+	Drafts   Drafts      // nil = agents get no drafts
+	Costs    Costs       // nil = the route of costs answers 503
+	Shadows  Shadows     // nil = the route of shadows answers 503
+	Shelf    Shelf       // nil = packs cannot be changed: those routes answer 503
+	Accounts Accounts    // nil = the routes of channel accounts answer 503
+	Letters  DeadLetters // nil = the routes of dead letters answer 503
+	Learning Learning    // nil = no suggestions and no figures
+	Relay    Relay       // nil = one node, and nobody else to ask
+	Cluster  Cluster     // nil = the cluster routes answer 503
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads
