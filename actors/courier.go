@@ -25,6 +25,7 @@ type Attempt struct {
 	ProviderID string
 	Detail     string // error class and code; never message text
 	RetryAt    time.Time
+	Idle       bool // no call was made, because it was not the message's turn: it counts as no attempt
 	Held       bool // nothing was tried, because an admin has stopped the account: the attempts are counted anew
 }
 
@@ -84,7 +85,7 @@ type line struct {
 	rows     []conversation.Outbound // by row
 	busy     bool
 	attempt  int
-	first    time.Time
+	first    time.Time // zero = not tried yet
 	notUntil time.Time
 	outcome  *Attempt // final, not recorded yet
 	done     bool     // the first row has been settled while it was being sent
@@ -263,7 +264,7 @@ func (c *courier) settled(id conversation.ConversationID, rows []conversation.Se
 	case len(kept) == 0:
 		delete(c.mu.lines, id)
 	case kept[0].Row() != first:
-		l.attempt, l.notUntil, l.outcome = 0, time.Time{}, nil
+		l.attempt, l.first, l.notUntil, l.outcome = 0, time.Time{}, time.Time{}, nil
 	}
 }
 
@@ -407,7 +408,7 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 			return wait // a send that ends kicks
 		}
 		l.busy = true
-		if l.attempt++; l.attempt == 1 {
+		if l.attempt++; l.first.IsZero() {
 			l.first = now
 		}
 		s := sending{row: l.rows[0], attempt: l.attempt, first: l.first, done: l.outcome}
@@ -437,11 +438,7 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 		a := c.attempt(sctx, row, s.attempt, s.first)
 		cancel()
 		if a.Result == conversation.DeliveryPending {
-			if a.Held {
-				c.untried(id)
-			} else {
-				c.e.metrics.deliveries.WithLabelValues("retry").Inc()
-			}
+			c.uncount(id, &a)
 			c.later(id, notBefore(a.RetryAt, time.Now().Add(sendRetry)), nil)
 			return
 		}
@@ -488,11 +485,20 @@ func notBefore(at, earliest time.Time) time.Time {
 	return at
 }
 
-// untried lets the count of a line's attempts, and their time, begin anew.
-func (c *courier) untried(id conversation.ConversationID) {
+// uncount takes an attempt back that was none. The time of one that was held by an
+// admin begins anew as well.
+func (c *courier) uncount(id conversation.ConversationID, a *Attempt) {
+	if !a.Idle && !a.Held {
+		c.e.metrics.deliveries.WithLabelValues("retry").Inc()
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.lines[id].attempt = 0
+	l := c.mu.lines[id]
+	l.attempt--
+	if a.Held {
+		l.attempt, l.first = 0, time.Time{}
+	}
 }
 
 func (c *courier) later(id conversation.ConversationID, at time.Time, outcome *Attempt) {
@@ -521,5 +527,5 @@ func (c *courier) advance(id conversation.ConversationID, l *line) {
 		delete(c.mu.lines, id)
 		return
 	}
-	l.busy, l.attempt, l.notUntil, l.outcome, l.done = false, 0, time.Time{}, nil, false
+	l.busy, l.attempt, l.first, l.notUntil, l.outcome, l.done = false, 0, time.Time{}, time.Time{}, nil, false
 }

@@ -237,6 +237,30 @@ func TestHeldMessagesUseUpNoAttempts(t *testing.T) {
 	})
 }
 
+// A message that had to wait for its turn is tried for the first time after that,
+// but its time has begun.
+func TestWaitingForATurnIsNoAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.run()
+		asked := 0
+		r.post.by(func(conversation.Outbound, int) Attempt {
+			if asked++; asked <= 5 {
+				return Attempt{Result: conversation.DeliveryPending, RetryAt: time.Now().Add(time.Second), Idle: true}
+			}
+			return Attempt{Result: conversation.DeliverySent}
+		})
+		r.write(r.hook(1), "one")
+		settle(time.Minute)
+		if got, want := r.post.tries(), []string{"one#1", "one#1", "one#1", "one#1", "one#1", "one#1"}; !slices.Equal(got, want) {
+			t.Errorf("attempts %v, want %v", got, want)
+		}
+		if n := r.metric("colloquy_deliveries_total", "retry"); n != 0 {
+			t.Errorf("%v retries are counted", n)
+		}
+	})
+}
+
 func TestRestartResendsWhatIsNotSettled(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, nil)

@@ -34,7 +34,14 @@ func (c *Channel) notNow() reply {
 
 // held is what a send gets while the account is stopped.
 func held() *SendError {
-	return &SendError{Class: Limited, Scope: ScopeAccount, Code: "paused_by_admin", After: holdLook, Err: errHeld}
+	return &SendError{Class: Limited, Scope: ScopeAccount, Code: "paused_by_admin", After: holdLook, Idle: true, Err: errHeld}
+}
+
+// Idle reports whether err says that no call was made, because it was not the
+// message's turn. That counts as no attempt, but its time goes on.
+func Idle(err error) bool {
+	var e *SendError
+	return errors.As(err, &e) && e.Idle
 }
 
 // Held reports whether err says that nothing was tried because an admin has

@@ -93,7 +93,7 @@ func (c *Channel) sendPart(ctx context.Context, p Part) (string, *SendError) {
 		return "", err
 	}
 	if wait := c.breaker.allow(time.Now()); wait > 0 {
-		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait}
+		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait, Idle: true}
 	}
 	p.ReplyTo = c.replies.take(p.Peer, time.Now())
 	id, err := c.call(ctx, p)
@@ -167,7 +167,7 @@ func (c *Channel) waitForSlot(ctx context.Context) *SendError {
 	case c.waiting <- struct{}{}:
 		defer func() { <-c.waiting }()
 	default:
-		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second}
+		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second, Idle: true}
 	}
 	select {
 	case c.sends <- struct{}{}:
@@ -187,7 +187,7 @@ func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
 			return nil
 		}
 		if now.Add(wait).After(deadline) {
-			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait}
+			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait, Idle: true}
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -76,7 +76,7 @@ func (s sender) Send(ctx context.Context, out conversation.Outbound, attempt int
 	if step.Result != conversation.DeliveryPending {
 		s.letters.keepMessage(ctx, out, detail)
 	}
-	return actors.Attempt{Result: step.Result, ProviderID: id, Detail: detail, RetryAt: step.At, Held: channels.Held(err)}
+	return actors.Attempt{Result: step.Result, ProviderID: id, Detail: detail, RetryAt: step.At, Idle: channels.Idle(err), Held: channels.Held(err)}
 }
 
 // archive is the journal as [gateway.Journal].
