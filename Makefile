@@ -149,6 +149,10 @@ soak: build ## A node under visitors for SOAK (24h): fails when it grows or lose
 soak-provider: build ## A channel's provider that fails in every way for SOAK_PROVIDER (10m): nothing is lost or sent twice
 	./bin/colloquy soak provider --duration $(SOAK_PROVIDER)
 
+bench-webhook: build ## Messages through POST /webhook, beside one GORM Create each into a MariaDB of its own (SQL: flags of bench/sql)
+	./bin/colloquy bench webhook
+	cd bench/sql && go run . $(SQL)
+
 bench-peers: build ## The same load on other libraries' servers, as a table of ratios (PEERS: flags of bench/peers/compare)
 	cd bench/peers && go build -o ../../bin/peers/ ./gorilla ./coder ./gws
 	$(if $(NPM),cd bench/peers/node && npm ci --no-audit --no-fund --silent,@echo "no npm: Node is left out")

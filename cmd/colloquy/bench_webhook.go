@@ -19,7 +19,7 @@ func (*webhookLoadCmd) Run(t *tool) error { return webhooks.Work(t.ctx, os.Stdin
 // benchWebhookCmd is `colloquy bench webhook`.
 type benchWebhookCmd struct {
 	Connections int           `help:"Connections, each with one message in flight." default:"64"`
-	People      int           `help:"People who write in turn, each in a conversation of their own." default:"10000"`
+	People      int           `help:"People who write in turn, each in a conversation of their own; all have written once before it is measured." default:"1000"`
 	Bytes       int           `help:"Bytes of a message's text." default:"200"`
 	Duration    time.Duration `help:"How long to measure, after the warm-up." default:"10s"`
 	Warmup      time.Duration `help:"How long to run before." default:"3s"`

@@ -78,6 +78,9 @@ func (l *loader) run(ctx context.Context) error {
 		all.Go(func() { took[i] = l.ask(ctx) })
 	}
 	sleep(ctx, l.o.Warmup)
+	for ctx.Err() == nil && l.next.Load() < int64(l.o.People) { // everybody has a conversation then
+		sleep(ctx, 100*time.Millisecond)
+	}
 	l.errs.Store(0)
 	if err := l.enc.Encode(answer{Warm: true}); err != nil {
 		return err
