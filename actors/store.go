@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -139,7 +140,9 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 		case conversation.AttachmentChanged:
 			a.Files = appendFiles(a.Files, ev.Attachment)
 		case conversation.MessageSent:
-			a.Settled = append(a.Settled, ev.Message)
+			if ev.Result != conversation.DeliveryPending {
+				a.Settled = append(a.Settled, cmp.Or(ev.Again, ev.Message))
+			}
 		}
 	}
 	// A repeat of what the predecessor took may have come here because its node

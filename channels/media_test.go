@@ -29,7 +29,9 @@ func (s *shelf) Save(_ context.Context, u conversation.Upload, body io.Reader) (
 	return conversation.Attachment{ID: u.ID, Name: u.Name, Type: "text/plain", Size: int64(len(b)), State: conversation.AttachmentStored}, nil
 }
 
-func channelWith(f Files) *Channel { return &Channel{driver: silent{}, account: "shop", shared: &shared{files: f}} }
+func channelWith(f Files) *Channel {
+	return &Channel{driver: silent{}, account: "shop", shared: &shared{files: f}}
+}
 
 // silent is a driver that is only asked for its kind.
 type silent struct{ Driver }

@@ -38,6 +38,7 @@ type Options struct {
 	Relay       Relay       // nil = one node, and nobody else to ask
 	Cluster     Cluster     // nil = the cluster routes answer 503
 	Attachments Attachments // nil = messages carry no files
+	Letters     DeadLetters // nil = the routes of dead letters answer 503
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads
