@@ -62,7 +62,7 @@ type flags struct {
 	Scan       time.Duration `help:"How often open turns are looked at." default:"1s"`
 	Cooldown   time.Duration `help:"How long the same is not told again of a conversation." default:"10m"`
 
-	Version bool `help:"Print the version."`
+	Version bool `help:"Print the version." env:"-"`
 }
 
 func main() {
@@ -157,6 +157,10 @@ func observe(ctx context.Context, o observer.Options, listen string, reg *promet
 	if err != nil {
 		return err
 	}
+	if err := watching.Attach(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watching.Detach()) }()
 	stop, err := serve(ctx, listen, pages(eyes, reg), o.Log)
 	if err != nil {
 		return err

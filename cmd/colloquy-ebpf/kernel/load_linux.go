@@ -80,7 +80,7 @@ func specification(l Limits, multi bool) (*ebpf.CollectionSpec, error) { //nolin
 	}
 	settings := map[string]any{
 		"arm64": arm, "slow_ns": ns(l.Slow), "flood_ns": ns(l.FloodWindow), "flood_turns": l.FloodTurns,
-		"lossy_least": l.LossyLeast, "lossy_percent": l.LossyPercent, "far_us": uint32(min(l.Far.Microseconds(), 1<<32-1)), //nolint:gosec // bounded
+		"lossy_least": l.LossyLeast, "lossy_percent": l.LossyPercent, "far_us": micros(l.Far),
 	}
 	for name, v := range settings {
 		if err := spec.Variables[name].Set(v); err != nil {
@@ -93,6 +93,11 @@ func specification(l Limits, multi bool) (*ebpf.CollectionSpec, error) { //nolin
 		}
 	}
 	return spec, nil
+}
+
+// micros rounds up: a limit does not become none.
+func micros(d time.Duration) uint32 {
+	return uint32(min((ns(d)+999)/1000, 1<<32-1)) //nolint:gosec // bounded
 }
 
 func ns(d time.Duration) uint64 { return uint64(max(d, 0)) } //nolint:gosec // not negative

@@ -64,16 +64,18 @@ func New(o Options, eyes Eyes) (*Observer, error) {
 	}, nil
 }
 
-// Run attaches and looks on until ctx ends, or the process that was named does.
-// When it returns, nothing is attached any more.
-//
-// Errors: the first attachment failed; the events cannot be read.
-func (o *Observer) Run(ctx context.Context) (err error) {
-	if err := o.target.attach(); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, o.target.detach()) }()
+// Attach attaches to the program or process. Errors: it is not there, or has
+// nothing to attach to.
+func (o *Observer) Attach() error { return o.target.attach() }
+
+// Detach leaves it as it was.
+func (o *Observer) Detach() error { return o.target.detach() }
+
+// Run looks on, once attached, until ctx ends or the process that was named does.
+// Errors: the events cannot be read.
+func (o *Observer) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	events := make(chan kernel.Event)
 	var broken error
 	var running sync.WaitGroup
