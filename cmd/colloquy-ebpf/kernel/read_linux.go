@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
-// Event waits for the next event. Errors: [io.EOF] after Close or Stop.
+// Event waits for the next event. Errors: [io.EOF] after Stop.
 func (p *Programs) Event() (Event, error) {
 	r, err := p.ring.Read()
 	if err != nil {
@@ -24,8 +23,8 @@ func (p *Programs) Event() (Event, error) {
 	return e, nil
 }
 
-// Stop makes Event return.
-func (p *Programs) Stop() { p.ring.SetDeadline(time.Unix(1, 0)) }
+// Stop makes Event return, now and later.
+func (p *Programs) Stop() { _ = p.ring.Close() }
 
 // Turns calls do for every turn that is open.
 func (p *Programs) Turns(do func(Key, Turn)) error { return each(p.in.Turns, do) }
