@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cmd/colloquy-ebpf/kernel"
 	"github.com/colloquyhq/colloquy/cmd/colloquy-ebpf/observer"
+	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
 
@@ -62,7 +64,8 @@ type flags struct {
 	Scan       time.Duration `help:"How often open turns are looked at." default:"1s"`
 	Cooldown   time.Duration `help:"How long the same is not told again of a conversation." default:"10m"`
 
-	Version bool `help:"Print the version." env:"-"`
+	Name    string `help:"Print the id of the conversation that bpftrace shows as these 32 hexadecimal digits." env:"-" placeholder:"DIGITS"`
+	Version bool   `help:"Print the version." env:"-"`
 }
 
 func main() {
@@ -90,6 +93,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case f.Version:
 		_, _ = fmt.Fprintln(stdout, buildVersion())
 		return exitOK
+	case f.Name != "":
+		return name(f.Name, stdout, stderr)
 	}
 	log, err := telemetry.NewLogger(stderr, telemetry.LogJSON, f.LogLevel)
 	if err != nil {
@@ -104,6 +109,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := observe(ctx, o, f.Listen, reg); err != nil {
 		return told(stderr, exitFailed, err)
 	}
+	return exitOK
+}
+
+// name says what a conversation is called.
+func name(digits string, stdout, stderr io.Writer) int {
+	var id conversation.ConversationID
+	if n, err := hex.Decode(id[:], []byte(digits[:min(len(digits), 2*len(id))])); err != nil || n != len(id) || len(digits) != 2*len(id) {
+		return told(stderr, exitUsage, fmt.Errorf("--name: %q is not 32 hexadecimal digits", digits))
+	}
+	_, _ = fmt.Fprintln(stdout, id)
 	return exitOK
 }
 
