@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // conclude takes the prediction of the present turn, chooses the behavior and
@@ -147,6 +148,7 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		g.countAccepted()
 		g.acknowledge(t)
 	}
+	t.outcome = outcomeOf(cmd.Outcome)
 	seen.turn(behavior, cmd.Outcome)
 	g.e.metrics.turns.WithLabelValues(result).Observe(time.Since(t.began).Seconds())
 	if g.meter != nil {
@@ -161,6 +163,14 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 // ridesInline reports whether somebody will get the reply on a response.
 func (t *turn) ridesInline() bool {
 	return len(t.waiting) > 0 || (t.held != nil && t.held.deliver.in.Wait > 0)
+}
+
+// outcomeOf says what those who look on from outside are told.
+func outcomeOf(o conversation.Outcome) probe.Outcome {
+	if o.Handover == conversation.HandoverBotFailed || o.Handover == conversation.HandoverLookup {
+		return probe.Failed
+	}
+	return probe.Done
 }
 
 func outcomeLabel(o conversation.Outcome) string {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // turn is the bot's work on one visitor message, or on one timer.
@@ -27,6 +28,7 @@ type turn struct {
 	waiting []*waiter // get the reply on their response
 	clock   *time.Timer
 	cancel  context.CancelFunc
+	outcome probe.Outcome // for those who look on from outside
 }
 
 // beginHeld opens a turn for a message that is not stored yet.
@@ -66,7 +68,9 @@ func (g *grain) beginTimer(id string) {
 
 func (g *grain) newTurn(text conversation.Text, began time.Time) *turn {
 	// Unique in the process: a result must not fit a turn of a later instance.
-	return &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text}
+	t := &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text, outcome: probe.Dropped}
+	probe.TurnBegin(g.id, t.attempt)
+	return t
 }
 
 // classify asks the scoring actors and sets the clock for their budget.
@@ -199,8 +203,7 @@ func (g *grain) stageHeld() bool {
 		t.seq = g.state.LastVisitor
 		return true
 	}
-	g.turn = nil
-	g.stopClock(t)
+	g.closeTurn(t)
 	for _, v := range append([]*visit{t.held}, t.repeats...) {
 		if err != nil {
 			g.refuse(v.sender, err)
@@ -289,8 +292,7 @@ func (g *grain) dropTurn() {
 	if t == nil {
 		return
 	}
-	g.turn = nil
-	g.stopClock(t)
+	g.closeTurn(t)
 	for _, w := range t.waiting {
 		g.answerWaiter(t.seq, *w)
 	}
@@ -300,9 +302,12 @@ func (g *grain) dropTurn() {
 // and gives the messages that are not stored, in their order.
 func (g *grain) endTurn(err error) []*visit {
 	t, backlog := g.turn, g.backlog
-	g.turn, g.backlog, g.fired = nil, nil, nil
+	g.backlog, g.fired = nil, nil
 	if t != nil {
-		g.stopClock(t)
+		if errors.Is(err, errAppend) {
+			t.outcome = probe.Failed
+		}
+		g.closeTurn(t)
 		if t.held != nil {
 			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
 		}
@@ -318,6 +323,13 @@ func (g *grain) abandon(err error) {
 	for _, v := range g.endTurn(err) {
 		g.refuse(v.sender, err)
 	}
+}
+
+// closeTurn is where every turn ends.
+func (g *grain) closeTurn(t *turn) {
+	g.turn = nil
+	g.stopClock(t)
+	probe.TurnEnd(g.id, t.attempt, t.outcome)
 }
 
 func (g *grain) stopClock(t *turn) {
