@@ -13,6 +13,7 @@ type Inbound struct {
 	Text     Text
 	Metadata map[string]string
 	Wait     time.Duration // wait so long for the bot's reply, to carry it on the response; zero = do not
+	Trace    Trace         // where the sender is in a trace; zero = the message begins its own
 }
 
 // PresenceChange says whether an agent takes conversations, as one node sees it:
