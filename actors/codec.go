@@ -36,10 +36,15 @@ const (
 	flagBot = 1 << iota
 	flagReopenToHuman
 	flagPrevious
+	flagTraced
 )
 
 const (
 	flagDuplicate = 1 << iota
+)
+
+const (
+	flagSampled = 1 << iota
 )
 
 const (
@@ -109,7 +114,7 @@ func unknownMessage(kind byte) error {
 // encodeDeliver leaves out of the origin what the message says as well.
 func encodeDeliver(m *deliver) []byte {
 	in, o := &m.in, &m.origin
-	w := make(writer, 0, 128+len(in.Text)+len(in.Peer))
+	w := make(writer, 0, 192+len(in.Text)+len(in.Peer))
 	w = append(w, formatOne, wireDeliver)
 	flags := byte(0)
 	if o.Bot {
@@ -120,6 +125,9 @@ func encodeDeliver(m *deliver) []byte {
 	}
 	if !o.Previous.IsZero() {
 		flags |= flagPrevious
+	}
+	if !in.Trace.IsZero() {
+		flags |= flagTraced
 	}
 	w = append(w, flags)
 	w = append(w, o.ID[:]...)
@@ -135,6 +143,10 @@ func encodeDeliver(m *deliver) []byte {
 	w.string(string(in.Ref))
 	w.string(string(in.Text))
 	w.pairs(in.Metadata)
+	if flags&flagTraced != 0 { // nodes that do not know the flag read no further
+		w.trace(in.Trace)
+		w.string(m.via)
+	}
 	return w
 }
 
@@ -153,6 +165,9 @@ func decodeDeliver(r *reader) (*deliver, error) {
 	m.in.Ref = conversation.Ref(r.string())
 	m.in.Text = conversation.Text(r.string())
 	m.in.Metadata = r.pairs()
+	if flags&flagTraced != 0 {
+		m.in.Trace, m.via = r.trace(), r.string()
+	}
 	if r.failed {
 		return nil, errShort()
 	}

@@ -25,7 +25,7 @@ import (
 func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driver) error {
 	allowed, _ := prefixes(e.config.Egress.AllowedCIDRs) // validated
 	client := newEgressClient(allowed)                   // their long polls must not take connections from flows
-	if t, ok := client.Transport.(*http.Transport); ok {
+	if t, ok := client.Transport.(traceparent); ok {
 		t.MaxConnsPerHost = maxPulls + egressPerHost
 	}
 	for kind, build := range map[conversation.ChannelKind]func(channels.ProviderOptions) (channels.Driver, error){

@@ -37,6 +37,7 @@ type Config struct {
 	Cluster  ClusterConfig  `yaml:"cluster"`
 	Journal  JournalConfig  `yaml:"journal"`
 	CPU      CPUConfig      `yaml:"cpu"`
+	Tracing  TracingConfig  `yaml:"tracing"`
 	Health   HealthConfig   `yaml:"health"`
 }
 
@@ -183,6 +184,7 @@ func DefaultConfig() Config {
 		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
 		CPU:     CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
+		Tracing: TracingConfig{Spans: 64 << 10, KeepPerSecond: 20, Keep: 2_000, KeepBytes: 64 << 20},
 		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
 	}
 }
@@ -220,6 +222,7 @@ func (c *Config) Validate() error {
 	c.Cluster.validate(bad)
 	c.Intent.validate(bad)
 	c.Assist.validate(bad)
+	c.Tracing.validate(bad)
 	if c.Turns.SnapshotEvery < 1 {
 		bad("turns.snapshot_every", "must be at least 1")
 	}

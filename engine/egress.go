@@ -93,11 +93,11 @@ func newEgressClient(allowed []netip.Prefix) *http.Client {
 		Control: func(_, address string, _ syscall.RawConn) error { return guard.check(address) },
 	}
 	return &http.Client{
-		Transport: &http.Transport{
+		Transport: traceparent{&http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: egressDialTimeout, ResponseHeaderTimeout: egressHeaderTimeout,
 			IdleConnTimeout: egressIdleTimeout, MaxIdleConnsPerHost: egressPerHost, MaxConnsPerHost: egressPerHost,
 			MaxResponseHeaderBytes: egressMaxHeader, ForceAttemptHTTP2: true,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
