@@ -30,7 +30,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser providers examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
+	generate docs verify console browser providers otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -112,6 +112,9 @@ providers: ## Test the channels against servers and ciphers of other people (nee
 
 cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 	./deploy/cluster.sh
+
+otlp: build ## A turn over two nodes, as the OpenTelemetry Collector's receiver gets it (builds that first)
+	cd test/otlp && go vet ./... && COLLOQUY=$(abspath bin/colloquy) go test -count=1 ./...
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...

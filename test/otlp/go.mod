@@ -3,10 +3,11 @@ module github.com/colloquyhq/colloquy/test/otlp
 go 1.26.0
 
 require (
+	go.opentelemetry.io/collector/component v1.29.0
 	go.opentelemetry.io/collector/component/componenttest v0.123.0
-	go.opentelemetry.io/collector/config/confighttp v0.123.0
 	go.opentelemetry.io/collector/consumer v1.29.0
 	go.opentelemetry.io/collector/pdata v1.29.0
+	go.opentelemetry.io/collector/receiver v1.29.0
 	go.opentelemetry.io/collector/receiver/otlpreceiver v0.123.0
 )
 
@@ -35,11 +36,11 @@ require (
 	go.opentelemetry.io/auto/sdk v1.1.0 // indirect
 	go.opentelemetry.io/collector v0.123.0 // indirect
 	go.opentelemetry.io/collector/client v1.29.0 // indirect
-	go.opentelemetry.io/collector/component v1.29.0 // indirect
 	go.opentelemetry.io/collector/component/componentstatus v0.123.0 // indirect
 	go.opentelemetry.io/collector/config/configauth v0.123.0 // indirect
 	go.opentelemetry.io/collector/config/configcompression v1.29.0 // indirect
 	go.opentelemetry.io/collector/config/configgrpc v0.123.0 // indirect
+	go.opentelemetry.io/collector/config/confighttp v0.123.0 // indirect
 	go.opentelemetry.io/collector/config/confignet v1.29.0 // indirect
 	go.opentelemetry.io/collector/config/configopaque v1.29.0 // indirect
 	go.opentelemetry.io/collector/config/configtls v1.29.0 // indirect
@@ -52,7 +53,6 @@ require (
 	go.opentelemetry.io/collector/internal/telemetry v0.123.0 // indirect
 	go.opentelemetry.io/collector/pdata/pprofile v0.123.0 // indirect
 	go.opentelemetry.io/collector/pipeline v0.123.0 // indirect
-	go.opentelemetry.io/collector/receiver v1.29.0 // indirect
 	go.opentelemetry.io/collector/receiver/receiverhelper v0.123.0 // indirect
 	go.opentelemetry.io/collector/receiver/xreceiver v0.123.0 // indirect
 	go.opentelemetry.io/contrib/bridges/otelzap v0.10.0 // indirect
