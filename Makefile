@@ -32,7 +32,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build observer ebpf test-ebpf test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser providers mail examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers bench-webhook soak soak-provider deadcode chart cluster ci clean
+	generate docs verify console browser providers mail otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers bench-webhook soak soak-provider deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -128,6 +128,9 @@ mail: ## Test e-mail against Dovecot and Postfix (needs root and Debian's doveco
 
 cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 	./deploy/cluster.sh
+
+otlp: build ## A turn over two nodes, as the OpenTelemetry Collector's receiver gets it (builds that first)
+	cd test/otlp && go vet ./... && COLLOQUY=$(abspath bin/colloquy) go test -count=1 ./...
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...

@@ -21,7 +21,7 @@ type ProviderOptions struct {
 	// Required.
 	Client *http.Client
 	// Dial connects where a driver keeps a connection of its own, under the same
-	// rule; nil = as the client's transport does.
+	// rule; nil = none can.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Accounts finds an inbox's account. Required.
 	Accounts Accounts
@@ -44,9 +44,6 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 		return nil, errors.New("provider options: Client and Accounts are required")
 	}
 	p := &Provider{client: *o.Client, dial: o.Dial, accounts: o.Accounts}
-	if t, ok := o.Client.Transport.(*http.Transport); ok && p.dial == nil {
-		p.dial = t.DialContext
-	}
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.client.Jar = nil
 	return p, nil
