@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
 	"github.com/colloquyhq/colloquy/telemetry/flight"
 	"github.com/colloquyhq/colloquy/telemetry/traces"
 )
@@ -30,6 +31,7 @@ type Options struct {
 	Presence Presence      // nil = nobody is told
 	Packs    Packs         // nil = the pack routes answer 503
 	Drafts   Drafts        // nil = agents get no drafts
+	Meters   *cpu.Meters   // what the sockets of conversations cost is charged to; nil = nobody measures
 	Costs    Costs         // nil = the route of costs answers 503
 	Shadows  Shadows       // nil = the route of shadows answers 503
 	Shelf    Shelf         // nil = packs cannot be changed: those routes answer 503
