@@ -128,6 +128,7 @@ func handoverReasons() []conversation.HandoverReason {
 		conversation.HandoverAsked, conversation.HandoverAbstained, conversation.HandoverPolicy, conversation.HandoverBotFailed,
 		conversation.HandoverNoBot, conversation.HandoverLookup, conversation.HandoverMissingSlot, conversation.HandoverByAgent,
 		conversation.HandoverReopened, conversation.HandoverBehavior, conversation.HandoverAnger,
+		conversation.HandoverAnomaly,
 	}
 }
 

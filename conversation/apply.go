@@ -59,6 +59,8 @@ func (s *State) Apply(e Entry) {
 		s.applyMood(ev)
 	case AnswerJudged:
 		s.applyJudged(ev)
+	case AnomalyFound:
+		s.applyAnomaly(ev, e.At)
 	}
 }
 

@@ -184,6 +184,14 @@ type JudgeAnswer struct {
 	Intent  string  `json:"intent,omitempty"` // what was really asked, with wrong and from agents only; empty = not said
 }
 
+// ReportAnomaly says that a conversation is unlike the others, and what the
+// inbox wants done about it.
+type ReportAnomaly struct {
+	Found    AnomalyFound `json:"found,omitzero"`
+	Raise    Priority     `json:"raise,omitempty"`    // never lowers; empty or none = leave
+	Handover bool         `json:"handover,omitempty"` // from the bot to humans
+}
+
 func (AcceptMessage) command()   {}
 func (CompleteTurn) command()    {}
 func (ReplyAsAgent) command()    {}
@@ -205,6 +213,7 @@ func (ChangePriority) command()  {}
 func (RecordDelivery) command()  {}
 func (FireTimer) command()       {}
 func (JudgeAnswer) command()     {}
+func (ReportAnomaly) command()   {}
 
 // Kind implements [Command].
 func (AcceptMessage) Kind() string { return "accept" }
@@ -268,3 +277,6 @@ func (FireTimer) Kind() string { return "fire_timer" }
 
 // Kind implements [Command].
 func (JudgeAnswer) Kind() string { return "judge_answer" }
+
+// Kind implements [Command].
+func (ReportAnomaly) Kind() string { return "report_anomaly" }

@@ -59,6 +59,8 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return decideTimer(s, c, now)
 	case JudgeAnswer:
 		return decideJudge(s, c)
+	case ReportAnomaly:
+		return decideAnomaly(s, c, now)
 	}
 	return Decision{}, Refuse(CodeInternal, fmt.Sprintf("command %T has no rule", c))
 }

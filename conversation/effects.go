@@ -23,7 +23,8 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 				out = append(out, RunTimer{ID: ev.ID})
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
-			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, MessageSent, TimerStarted, MoodChanged, AnswerJudged:
+			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, MessageSent, TimerStarted, MoodChanged, AnswerJudged,
+			AnomalyFound:
 		}
 	}
 	return append(out, queueEffects(s, before)...)

@@ -34,6 +34,7 @@ const (
 	HandoverReopened    HandoverReason = "reopened"
 	HandoverBehavior    HandoverReason = "behavior" // a custom behavior said so
 	HandoverAnger       HandoverReason = "anger"    // the visitor is angry, and the bot has nothing certain to say
+	HandoverAnomaly     HandoverReason = "anomaly"  // the conversation is unlike others, and the inbox's policy says so
 )
 
 // ConversationStarted is always the first event.
@@ -208,6 +209,16 @@ type AnswerJudged struct {
 	Model      string  `json:"model,omitempty"`
 }
 
+// AnomalyFound says that the conversation is unlike the others of its channel,
+// with the figures that say so. What they mean is in [AnomalyFound.Explanation].
+type AnomalyFound struct {
+	Anomaly  AnomalyKind   `json:"anomaly"`
+	Measured time.Duration `json:"measured,omitempty"` // a turn's time, its processor time, the time between messages, the visitor's waiting
+	Usual    time.Duration `json:"usual,omitempty"`    // the same in the channel; of stuck the inbox's objective
+	Count    int           `json:"count,omitempty"`    // the turns or messages that it was seen in
+	Same     int           `json:"same,omitempty"`     // of loop: those of them with the same text; zero = it is the number of turns
+}
+
 func (ConversationStarted) event() {}
 func (MessageAccepted) event()     {}
 func (ReplyComposed) event()       {}
@@ -227,6 +238,7 @@ func (TimerStarted) event()        {}
 func (TimerEnded) event()          {}
 func (MoodChanged) event()         {}
 func (AnswerJudged) event()        {}
+func (AnomalyFound) event()        {}
 
 // Kind implements [Event].
 func (ConversationStarted) Kind() string { return "conversation.started" }
@@ -284,3 +296,6 @@ func (MoodChanged) Kind() string { return "conversation.mood_changed" }
 
 // Kind implements [Event].
 func (AnswerJudged) Kind() string { return "answer.judged" }
+
+// Kind implements [Event].
+func (AnomalyFound) Kind() string { return "conversation.anomaly_found" }

@@ -14,6 +14,8 @@ type Policy struct {
 
 	Anger         AngerPolicy `json:"anger,omitempty"`          // what an angry visitor changes; empty = escalate
 	AngerPriority Priority    `json:"anger_priority,omitempty"` // of an angry visitor's conversation; empty = high, none = leave
+
+	Anomalies AnomalyRules `json:"anomalies,omitzero"` // what else is told of conversations unlike others, and what that changes
 }
 
 // Answers says whether an inbox's bot answers by itself, or only asks back and

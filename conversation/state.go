@@ -59,6 +59,8 @@ type State struct {
 	Refs     []RefRow  `json:"refs,omitempty"`   // oldest first
 	Unsent   []Seq     `json:"unsent,omitempty"` // outbound messages whose fate is open
 	Judged   []Judged  `json:"judged,omitempty"` // newest verdicts on the bot's messages, oldest first
+
+	Anomalies []AnomalySeen `json:"anomalies,omitempty"` // one a kind; never changed in place
 }
 
 // Dialogue is what the bot remembers between turns.
@@ -174,7 +176,7 @@ func (s *State) Head() Head {
 	if s.Mood.Angry() {
 		h.Mood = TemperAngry
 	}
-	h.MoodReasons = s.Mood.Reasons
+	h.MoodReasons, h.Anomalies = s.Mood.Reasons, s.Anomalies
 	if s.Handover != nil {
 		h.Reason = s.Handover.Reason
 	}
@@ -211,6 +213,7 @@ func (s *State) Clone() *State {
 	c.Refs = slices.Clone(s.Refs)
 	c.Unsent = slices.Clone(s.Unsent)
 	c.Judged = slices.Clone(s.Judged)
+	c.Anomalies = slices.Clone(s.Anomalies)
 	if s.Handover != nil {
 		h := *s.Handover
 		c.Handover = &h

@@ -77,6 +77,7 @@ func attempts() []attempt {
 		{"snooze's timer", FireTimer{}},
 		{"a timer", FireTimer{ID: "t"}},
 		{"a1 judges message 2", JudgeAnswer{By: PartyAgent, Agent: "a1", Answer: 2, Verdict: VerdictWrong}},
+		{"an anomaly, to humans", ReportAnomaly{Found: AnomalyFound{Anomaly: AnomalyLoop, Count: 51}, Raise: PriorityHigh, Handover: true}},
 		{"resolve", Resolve{By: "a1"}},
 		{"reopen", Reopen{By: "a1"}},
 		{"close", Close{By: "a1"}},

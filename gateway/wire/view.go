@@ -137,6 +137,21 @@ type MoodData struct {
 	Heat int `json:"heat,omitempty"`
 }
 
+// AnomalyData says in what the conversation is unlike the others; agents only.
+type AnomalyData struct {
+	Anomaly conversation.AnomalyKind `json:"anomaly"`
+	// Explanation says it in English words and figures.
+	Explanation string `json:"explanation"`
+	// MeasuredMS is what was seen, and UsualMS what is usual in the channel, or the
+	// inbox's objective; milliseconds.
+	MeasuredMS float64 `json:"measured_ms,omitempty"`
+	UsualMS    float64 `json:"usual_ms,omitempty"`
+	// Count is the turns or messages that it was seen in.
+	Count int `json:"count,omitempty"`
+	// Same is how many of them have the same text.
+	Same int `json:"same,omitempty"`
+}
+
 // DeliveryData is the fate of a message on its way to a provider.
 type DeliveryData struct {
 	Message conversation.Seq      `json:"message"`
@@ -187,6 +202,7 @@ func (*DeliveredData) eventData()  {}
 func (*TagsData) eventData()       {}
 func (*PriorityData) eventData()   {}
 func (*MoodData) eventData()       {}
+func (*AnomalyData) eventData()    {}
 func (*DeliveryData) eventData()   {}
 func (*TimerData) eventData()      {}
 func (*JudgedData) eventData()     {}
@@ -256,6 +272,8 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		return &PriorityData{By: v.By, From: v.From, To: v.To}
 	case conversation.MoodChanged:
 		return &MoodData{From: v.From, To: v.To, Reasons: v.Reasons, Heat: v.Heat}
+	case conversation.AnomalyFound:
+		return anomalyData(v)
 	case conversation.MessageSent:
 		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail}
 	case conversation.TimerStarted:
@@ -268,6 +286,13 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		}
 	default:
 		return &TimerData{}
+	}
+}
+
+func anomalyData(v conversation.AnomalyFound) *AnomalyData {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return &AnomalyData{
+		Anomaly: v.Anomaly, Explanation: v.Explanation(), MeasuredMS: ms(v.Measured), UsualMS: ms(v.Usual), Count: v.Count, Same: v.Same,
 	}
 }
 

@@ -127,6 +127,7 @@ func someEvents() []conversation.Event {
 			Reasons: []conversation.MoodReason{conversation.MoodThreat, conversation.MoodSudden},
 		},
 		conversation.AnswerJudged{By: conversation.PartyAgent, Agent: "mei", Answer: 3, Turn: 2, Verdict: conversation.VerdictWrong, Intent: "secret-right", Taken: "secret-intent", Confidence: 0.93, Model: "secret-model"},
+		conversation.AnomalyFound{Anomaly: conversation.AnomalySlow, Measured: 492 * time.Millisecond, Usual: 120 * time.Millisecond, Count: 3},
 	}
 }
 
