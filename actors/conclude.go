@@ -131,10 +131,14 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		g.acknowledge(t)
 	}
 	seen.turn(behavior, cmd.Outcome)
-	g.e.metrics.turns.WithLabelValues(result).Observe(time.Since(t.began).Seconds())
+	took, cost := time.Since(t.began), g.meter.Spent()-t.cost
+	g.e.metrics.turns.WithLabelValues(result).Observe(took.Seconds())
 	if g.meter != nil {
 		g.meter.Turn(string(g.state.Channel))
-		g.e.metrics.turnCPU.WithLabelValues(string(g.state.Channel)).Observe((g.meter.Spent() - t.cost).Seconds())
+		g.e.metrics.turnCPU.WithLabelValues(string(g.state.Channel)).Observe(cost.Seconds())
+	}
+	if err == nil {
+		g.observeTurn(t, took, cost)
 	}
 	if g.turn == t {
 		g.dropTurn()

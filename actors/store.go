@@ -240,10 +240,12 @@ func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry)
 			g.e.metrics.moodChanged(ev)
 		}
 	}
+	g.observeEntries(entries)
 }
 
 func (g *grain) countAccepted() {
 	g.e.metrics.accepted.WithLabelValues(string(g.state.Channel)).Inc()
+	g.observeMessage()
 }
 
 // place is where a sender's message id was stored before.

@@ -26,8 +26,9 @@ const (
 	// pause ends a row of turns that no human had a part in.
 	pause = 30 * time.Minute
 	// full is how many values of a conversation count in full for what is usual;
-	// later ones count little, so that one long flood does not make floods usual.
-	full, little = 64, 1.0 / 16
+	// later ones count less and less, so that one long flood does not make floods
+	// usual.
+	full = 64
 	// maxChannels bounds the books of the channels.
 	maxChannels = 64
 )
@@ -183,7 +184,7 @@ func weight(n int32) float32 {
 	if n <= full {
 		return 1
 	}
-	return little
+	return full / float32(n)
 }
 
 // Attended says that a human had a part in the conversation.
