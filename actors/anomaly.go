@@ -23,14 +23,20 @@ func (*suspected) Internal() {}
 // Internal implements [cluster.Internal].
 func (*waitedLong) Internal() {}
 
-// observeMessage looks at the visitor's newest message, which is stored.
-func (g *grain) observeMessage() {
-	s := g.state
+// observeMessage looks at a visitor's message, which is stored.
+func (g *grain) observeMessage(ev *conversation.MessageAccepted, at time.Time) {
+	s, d, channel := g.state, g.e.detector, string(g.state.Channel)
 	var gist uint32
-	if m, ok := s.MessageAt(s.LastVisitor); ok && s.Status == conversation.StatusPending {
-		gist = m.Text.Gist() // who writes to a human again and again is no program
+	if s.Status == conversation.StatusPending {
+		gist = ev.Text.Gist() // who writes to a human again and again is no program
 	}
-	g.suspect(g.e.detector.Message(&g.session, string(s.Channel), s.VisitorAt, gist))
+	g.suspect(d.Message(&g.session, channel, at, gist))
+	angry := g.session.Angry()
+	if found, is := d.Anger(&g.session, channel, ev.Tone.Anger); is {
+		g.suspect([]conversation.AnomalyFound{found})
+	} else if angry && !g.session.Angry() {
+		g.e.book.over(g.id, conversation.AnomalyAnger)
+	}
 }
 
 // observeTurn looks at a turn that is over and stored.
@@ -60,15 +66,10 @@ func (g *grain) suspect(found []conversation.AnomalyFound) {
 func (g *grain) observeEntries(entries []conversation.Entry) {
 	for i := range entries {
 		switch ev := entries[i].Event.(type) { //nolint:gochecksumtype // the events that begin or end an anomaly
+		case conversation.MessageAccepted:
+			g.observeMessage(&ev, entries[i].At)
 		case conversation.AnomalyFound:
 			g.e.anomalous(g.id, g.state.Channel, ev.Anomaly)
-		case conversation.MoodChanged:
-			switch {
-			case ev.To != conversation.TemperAngry:
-				g.e.book.over(g.id, conversation.AnomalyAnger)
-			case ev.From != conversation.TemperAngry:
-				g.e.anomalous(g.id, g.state.Channel, conversation.AnomalyAnger)
-			}
 		case conversation.AgentReplied:
 			g.session.Attended()
 		case conversation.StatusChanged:

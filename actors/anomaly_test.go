@@ -148,7 +148,7 @@ func TestFloodsAreTold(t *testing.T) {
 // human waits for an answer.
 func TestLoopsAreTold(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		r := newRig(t, func(o *Options) { o.Unlike = anomaly.Options{Unattended: 5} })
+		r := newRig(t, func(o *Options) { o.Unusual = anomaly.Options{Unattended: 5} })
 		r.directory.change("shop", func(i *conversation.Inbox) { i.Policy.MaxAbstains = 99 })
 		var id conversation.ConversationID
 		for _, text := range []string{"I am a bot", "what?", "I AM a bot.", "I am a bot!", "i am a bot"} {
@@ -233,9 +233,13 @@ func TestAngerIsAnAnomaly(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newMoodRig(t)
 		id := r.say("when!").Conversation
+		r.wantTold(id, "") // one message is a mood, and not more yet
+		r.say("now!")
+		r.wantTold(id, "anger: 2 of the last 3 messages are angry, up to 0.90, usual in the channel is 0.00")
 		r.wantMetric(1, "colloquy_anomalies_total", "anger", "web")
 		r.wantMetric(1, "colloquy_conversations_anomalous", "anger")
-		r.wantTold(id, "") // its event is the mood's
+		r.say("when!")
+		r.wantMetric(1, "colloquy_anomalies_total", "anger", "web")
 		for range 4 {
 			r.say("when?")
 		}

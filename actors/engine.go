@@ -47,9 +47,9 @@ type Options struct {
 	View     *cluster.View                       // who owns what; nil = this node owns everything
 	NewGate  func(cluster.Options) (Gate, error) // nil = [cluster.NewGate]
 	OnParked func(*cluster.Parked)
-	Meters   *cpu.Meters // what conversations cost is charged to; nil = nobody measures
-	Unlike   anomaly.Options
-	Writable func() bool // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
+	Meters   *cpu.Meters     // what conversations cost is charged to; nil = nobody measures
+	Unusual  anomaly.Options // from when on it is told that a conversation is unlike others
+	Writable func() bool     // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
 	TurnTimeout     time.Duration // a classifier that takes longer has failed; default 2 s
@@ -161,7 +161,7 @@ func New(o Options) (*Engine, error) {
 		o: o, log: o.Logger.With("component", "actors"), metrics: newMetrics(o.Registerer), behaviors: found, ids: ids{o.Key},
 		workers: &cluster.Workers{},
 	}
-	e.detector, e.book = anomaly.New(o.Unlike), newAnomalyBook(e.metrics)
+	e.detector, e.book = anomaly.New(o.Unusual), newAnomalyBook(e.metrics)
 	e.attendance.mu.agents = map[conversation.AgentID]attendee{}
 	e.missed.mu.inboxes = map[conversation.InboxID]struct{}{}
 	e.applied.mu.waiting = map[conversation.ConversationID][]*appliedWait{}

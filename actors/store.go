@@ -245,7 +245,6 @@ func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry)
 
 func (g *grain) countAccepted() {
 	g.e.metrics.accepted.WithLabelValues(string(g.state.Channel)).Inc()
-	g.observeMessage()
 }
 
 // place is where a sender's message id was stored before.

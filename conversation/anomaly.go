@@ -11,12 +11,11 @@ import (
 // AnomalyKind says in what a conversation is unlike the others.
 type AnomalyKind string
 
-// The kinds. Anger is told by [MoodChanged], which is its event; the others by
-// [AnomalyFound].
+// The kinds.
 const (
 	AnomalySlow   AnomalyKind = "slow"   // turns take longer than the channel's usually do
 	AnomalyCostly AnomalyKind = "costly" // turns take more processor time
-	AnomalyAnger  AnomalyKind = "anger"  // the visitor is angry
+	AnomalyAnger  AnomalyKind = "anger"  // the visitor is angry, and more surely than [Mood] says
 	AnomalyFlood  AnomalyKind = "flood"  // messages come much faster
 	AnomalyStuck  AnomalyKind = "stuck"  // a visitor waits longer than the inbox means to let anybody wait
 	AnomalyLoop   AnomalyKind = "loop"   // the bot seems to talk to another program
@@ -57,11 +56,12 @@ func (p AnomalyPolicy) Known() bool {
 	return false
 }
 
-// AnomalyRules are an inbox's policies, one a kind; empty = tell. What anger
-// changes is in [Policy] itself.
+// AnomalyRules are an inbox's policies, one a kind; empty = tell. How the bot
+// speaks to the angry is in [Policy] itself.
 type AnomalyRules struct {
 	Slow   AnomalyPolicy `json:"slow,omitempty"`
 	Costly AnomalyPolicy `json:"costly,omitempty"`
+	Anger  AnomalyPolicy `json:"anger,omitempty"`
 	Flood  AnomalyPolicy `json:"flood,omitempty"`
 	Stuck  AnomalyPolicy `json:"stuck,omitempty"`
 	Loop   AnomalyPolicy `json:"loop,omitempty"`
@@ -78,7 +78,7 @@ const (
 
 // Validate says what is wrong with the rules. Errors: class invalid.
 func (r *AnomalyRules) Validate() error {
-	for _, p := range []AnomalyPolicy{r.Slow, r.Costly, r.Flood, r.Stuck, r.Loop} {
+	for _, p := range []AnomalyPolicy{r.Slow, r.Costly, r.Anger, r.Flood, r.Stuck, r.Loop} {
 		if !p.Known() {
 			return Refuse(CodeInvalid, "an anomaly's policy is ignore, tell, raise or handover")
 		}
@@ -103,7 +103,7 @@ func (r *AnomalyRules) Objective() time.Duration {
 
 // Policy gives the policy for a kind.
 func (r *AnomalyRules) Policy(k AnomalyKind) AnomalyPolicy {
-	p := AnomalyTell
+	var p AnomalyPolicy
 	switch k {
 	case AnomalySlow:
 		p = r.Slow
@@ -116,6 +116,7 @@ func (r *AnomalyRules) Policy(k AnomalyKind) AnomalyPolicy {
 	case AnomalyLoop:
 		p = r.Loop
 	case AnomalyAnger:
+		p = r.Anger
 	}
 	return cmp.Or(p, AnomalyTell)
 }
@@ -140,8 +141,8 @@ func (r *AnomalyRules) Report(found AnomalyFound) Command {
 // over.
 func decideAnomaly(s *State, c ReportAnomaly, now time.Time) (Decision, error) {
 	f := c.Found
-	if !slices.Contains(AnomalyKinds(), f.Anomaly) || f.Anomaly == AnomalyAnger {
-		return Decision{}, Refuse(CodeInvalid, "the anomaly is of no kind that can be reported")
+	if !slices.Contains(AnomalyKinds(), f.Anomaly) {
+		return Decision{}, Refuse(CodeInvalid, "the anomaly is of no known kind")
 	}
 	if c.Raise.Rank() < 0 {
 		return Decision{}, Refuse(CodeBadPriority, "the priority is none, low, medium, high or urgent")
@@ -224,6 +225,10 @@ func (a AnomalyFound) Explanation() string {
 		}
 		return fmt.Sprintf("%d turns of the bot in a row without a human", a.Count)
 	case AnomalyAnger:
+		if a.Same > 0 {
+			return fmt.Sprintf("%d of the last %d messages are angry, up to %.2f, usual in the channel is %.2f", a.Same, a.Count, a.Score, a.UsualScore)
+		}
+		return fmt.Sprintf("anger rose to %.2f in %d messages, usual in the channel is %.2f", a.Score, a.Count, a.UsualScore)
 	}
 	return "unlike other conversations"
 }

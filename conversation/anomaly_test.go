@@ -27,7 +27,11 @@ func TestAnomaliesAreExplained(t *testing.T) {
 		"turns take many times the channel's usual 0s since 2 turns": {
 			Anomaly: AnomalySlow, Measured: ms, Count: 2,
 		},
-		"unlike other conversations": {Anomaly: "of a newer version"},
+		"2 of the last 3 messages are angry, up to 0.93, usual in the channel is 0.03": {
+			Anomaly: AnomalyAnger, Score: 0.93, UsualScore: 0.03, Count: 3, Same: 2,
+		},
+		"anger rose to 0.99 in 1 messages, usual in the channel is 0.00": {Anomaly: AnomalyAnger, Score: 0.99, Count: 1},
+		"unlike other conversations":                                     {Anomaly: "of a newer version"},
 	} {
 		if got := found.Explanation(); got != want {
 			t.Errorf("%+v:\n%s\nwant\n%s", found, got, want)
@@ -61,7 +65,7 @@ func TestAnomalyRules(t *testing.T) {
 		}
 	}
 	all := AnomalyRules{
-		Slow: AnomalyTell, Costly: AnomalyIgnore, Flood: AnomalyRaise, Stuck: AnomalyHandover, Loop: AnomalyTell, AnswerWithin: 30,
+		Slow: AnomalyTell, Anger: AnomalyRaise, Costly: AnomalyIgnore, Flood: AnomalyRaise, Stuck: AnomalyHandover, Loop: AnomalyTell, AnswerWithin: 30,
 	}
 	if err := all.Validate(); err != nil || all.Objective() != 30*time.Second {
 		t.Errorf("Validate() = %v, Objective() = %v", err, all.Objective())

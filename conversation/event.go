@@ -216,7 +216,10 @@ type AnomalyFound struct {
 	Measured time.Duration `json:"measured,omitempty"` // a turn's time, its processor time, the time between messages, the visitor's waiting
 	Usual    time.Duration `json:"usual,omitempty"`    // the same in the channel; of stuck the inbox's objective
 	Count    int           `json:"count,omitempty"`    // the turns or messages that it was seen in
-	Same     int           `json:"same,omitempty"`     // of loop: those of them with the same text; zero = it is the number of turns
+	Same     int           `json:"same,omitempty"`     // of loop: those of them with the same text; zero = it is the number of turns. Of anger: the angry ones; zero = it rose at once
+
+	Score      float32 `json:"score,omitempty"`       // of anger, 0 to 1: the highest
+	UsualScore float32 `json:"usual_score,omitempty"` // the same in the channel
 }
 
 func (ConversationStarted) event() {}

@@ -37,6 +37,7 @@ type Config struct {
 	Cluster  ClusterConfig  `yaml:"cluster"`
 	Journal  JournalConfig  `yaml:"journal"`
 	CPU      CPUConfig      `yaml:"cpu"`
+	Unusual  AnomalyConfig  `yaml:"anomalies"`
 	Health   HealthConfig   `yaml:"health"`
 }
 
@@ -183,6 +184,7 @@ func DefaultConfig() Config {
 		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
 		CPU:     CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
+		Unusual: AnomalyConfig{SlowFrom: 50 * time.Millisecond, CostlyFrom: 5 * time.Millisecond, BotTurns: 50},
 		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
 	}
 }
@@ -239,6 +241,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Journal.CacheBytes < 1<<20 || c.Journal.MemTableBytes < 1<<20 {
 		bad("journal", "cache_bytes and memtable_bytes must be at least 1 MiB")
+	}
+	if c.Unusual.SlowFrom <= 0 || c.Unusual.CostlyFrom <= 0 || c.Unusual.BotTurns <= 0 {
+		bad("anomalies", "slow_from, costly_from and bot_turns must be positive")
 	}
 	costs := c.CPU.options()
 	if err := costs.Validate(); err != nil {

@@ -148,8 +148,12 @@ type AnomalyData struct {
 	UsualMS    float64 `json:"usual_ms,omitempty"`
 	// Count is the turns or messages that it was seen in.
 	Count int `json:"count,omitempty"`
-	// Same is how many of them have the same text.
+	// Same is how many of them have the same text, or are angry.
 	Same int `json:"same,omitempty"`
+	// Score is how angry the visitor sounds at most, and UsualScore how angry
+	// visitors of the channel do; 0 to 1.
+	Score      float32 `json:"score,omitempty"`
+	UsualScore float32 `json:"usual_score,omitempty"`
 }
 
 // DeliveryData is the fate of a message on its way to a provider.
@@ -293,6 +297,7 @@ func anomalyData(v conversation.AnomalyFound) *AnomalyData {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	return &AnomalyData{
 		Anomaly: v.Anomaly, Explanation: v.Explanation(), MeasuredMS: ms(v.Measured), UsualMS: ms(v.Usual), Count: v.Count, Same: v.Same,
+		Score: v.Score, UsualScore: v.UsualScore,
 	}
 }
 

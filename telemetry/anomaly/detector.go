@@ -53,7 +53,7 @@ type Detector struct {
 
 // population is what is usual in a channel.
 type population struct {
-	took, cost, gap Usual
+	took, cost, gap, score Usual // the last of anger, 0 to 1
 }
 
 // Session is what is remembered of one conversation. The zero value is ready.
@@ -64,6 +64,7 @@ type Session struct {
 	last                time.Time // of the visitor's newest message
 	newest              [remembered]uint32
 	heard               int32 // messages since newest was empty
+	temper              temper
 }
 
 // New makes a detector that knows nothing yet.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -225,6 +226,14 @@ func TestNothingWrongCostsNothing(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestASessionIsSmall: there may be a quarter of a million in memory.
+func TestASessionIsSmall(t *testing.T) {
+	t.Parallel()
+	if n := reflect.TypeFor[Session]().Size(); n > 200 {
+		t.Errorf("a session takes %d bytes", n)
 	}
 }
 

@@ -10,6 +10,6 @@
 // wrong. How often it is right is in docs/anomalies.md, from the simulation in
 // this package's tests.
 //
-// Anger is not heard here: conversation.Mood does that. Who waits too long is
-// known from the state of a conversation.
+// Who waits too long is known from the state of a conversation, and not looked
+// for here.
 package anomaly
