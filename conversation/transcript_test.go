@@ -412,7 +412,7 @@ func (l line) turn(s *State, now time.Time) CompleteTurn {
 
 // anomaly reads what was found, and the policy for it.
 func (l line) anomaly() Command {
-	count := func(key string) int { return int(l.seq(key, 0)) } //nolint:gosec // small numbers of a story
+	count := func(key string) int { return int(l.seq(key, 0)) }
 	f := AnomalyFound{Anomaly: AnomalyKind(l.word(0)), Count: count("count"), Same: count("same")}
 	if v := l.opt("measured", ""); v != "" {
 		f.Measured, f.Usual = l.parseDuration(v), l.parseDuration(l.opt("usual", "0s"))

@@ -220,7 +220,7 @@ func TestNothingWrongCostsNothing(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	n := testing.AllocsPerRun(1000, func() {
 		at = at.Add(someGap(r))
-		d.Message(s, web, at, uint32(at.Unix())) //nolint:gosec // any number
+		d.Message(s, web, at, uint32(at.Unix()))
 		d.Turn(s, web, 100*time.Millisecond, time.Millisecond)
 		s.Attended()
 	})
@@ -262,6 +262,6 @@ func BenchmarkMessage(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		at = at.Add(gaps[i%len(gaps)])
-		d.Message(s, web, at, uint32(i)) //nolint:gosec // any number
+		d.Message(s, web, at, uint32(i))
 	}
 }

@@ -89,7 +89,7 @@ func looping(things int) func(*simulated, bool) []conversation.AnomalyFound {
 			gist = newest[w]
 		}
 		if odd {
-			gist = 1 + uint32(w.r.IntN(things)) //nolint:gosec // a small number
+			gist = 1 + uint32(w.r.IntN(things))
 		}
 		newest[w] = gist
 		return w.d.Message(&w.s, web, w.at, gist)
@@ -99,9 +99,12 @@ func looping(things int) func(*simulated, bool) []conversation.AnomalyFound {
 func scenarios() []scenario {
 	slow, costly := conversation.AnomalySlow, conversation.AnomalyCostly
 	return []scenario{
-		{"turns ×3", slow, slower(3, 0), 1, 0.9, 7}, {"turns ×5", slow, slower(5, 0), 1, 0.99, 5},
-		{"turns ×3, 3 % spikes of ×20", slow, slower(3, 0.03), 8, 0.85, 7}, {"turns ×5, 3 % spikes of ×20", slow, slower(5, 0.03), 8, 0.98, 5},
-		{"processor time ×3", costly, costlier(3), 1, 0.8, 7}, {"processor time ×5", costly, costlier(5), 1, 0.99, 5},
+		{"turns ×3", slow, slower(3, 0), 1, 0.9, 7},
+		{"turns ×5", slow, slower(5, 0), 1, 0.99, 5},
+		{"turns ×3, 3 % spikes of ×20", slow, slower(3, 0.03), 8, 0.85, 7},
+		{"turns ×5, 3 % spikes of ×20", slow, slower(5, 0.03), 8, 0.98, 5},
+		{"processor time ×3", costly, costlier(3), 1, 0.8, 7},
+		{"processor time ×5", costly, costlier(5), 1, 0.99, 5},
 		{"a message every 200 ms", conversation.AnomalyFlood, flooding(200 * time.Millisecond), 1, 0.99, 8},
 		{"a message every second", conversation.AnomalyFlood, flooding(time.Second), 1, 0.8, 10},
 		{"always the same", conversation.AnomalyLoop, looping(1), 4, 0.99, 4},
