@@ -22,7 +22,7 @@ import (
 type Config struct {
 	DataDir       string        `yaml:"data_dir" help:"Where the journal is. One process at a time."`
 	Listen        string        `yaml:"listen" help:"Address of the API, the WebSockets and the pages. Put TLS in front of it."`
-	OpsListen     string        `yaml:"ops_listen" help:"Address of /metrics, /livez and /readyz; empty = none. Keep it private."`
+	OpsListen     string        `yaml:"ops_listen" help:"Address of /metrics, /livez, /readyz and /status; empty = none. Keep it private."`
 	OpsPprof      bool          `yaml:"ops_pprof" help:"Also serve /debug/pprof on the operations address."`
 	ShutdownGrace time.Duration `yaml:"shutdown_grace" help:"At SIGTERM, clients are told to come back spread over a part of this time, and everything ends within it."`
 

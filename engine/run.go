@@ -199,6 +199,7 @@ func (e *Engine) serveOps(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	mux.HandleFunc("GET /cluster", e.serveStatus)
+	mux.Handle("GET /status/", statusPage())
 	costs := e.meters.Handler()
 	mux.Handle("/metrics/sessions", costs)
 	mux.Handle("/debug/sessions", costs)
