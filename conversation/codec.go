@@ -50,6 +50,8 @@ func DecodeEvent(kind string, data []byte) (Event, error) {
 		return decodeAs[MoodChanged](data)
 	case AnswerJudged{}.Kind():
 		return decodeAs[AnswerJudged](data)
+	case AttachmentChanged{}.Kind():
+		return decodeAs[AttachmentChanged](data)
 	case AnomalyFound{}.Kind():
 		return decodeAs[AnomalyFound](data)
 	}
@@ -86,6 +88,7 @@ func EventKinds() []string {
 		TimerEnded{}.Kind(),
 		MoodChanged{}.Kind(),
 		AnswerJudged{}.Kind(),
+		AttachmentChanged{}.Kind(),
 		AnomalyFound{}.Kind(),
 	}
 }

@@ -32,9 +32,10 @@ const (
 	HandoverMissingSlot HandoverReason = "slot_missing"  // the visitor could not give what was asked for
 	HandoverByAgent     HandoverReason = "by_agent"
 	HandoverReopened    HandoverReason = "reopened"
-	HandoverBehavior    HandoverReason = "behavior" // a custom behavior said so
-	HandoverAnger       HandoverReason = "anger"    // the visitor is angry, and the bot has nothing certain to say
-	HandoverAnomaly     HandoverReason = "anomaly"  // the conversation is unlike others, and the inbox's policy says so
+	HandoverBehavior    HandoverReason = "behavior"   // a custom behavior said so
+	HandoverAttachment  HandoverReason = "attachment" // the visitor sent a file and no words
+	HandoverAnger       HandoverReason = "anger"      // the visitor is angry, and the bot has nothing certain to say
+	HandoverAnomaly     HandoverReason = "anomaly"    // the conversation is unlike others, and the inbox's policy says so
 )
 
 // ConversationStarted is always the first event.
@@ -50,10 +51,11 @@ type ConversationStarted struct {
 
 // MessageAccepted is a visitor's message.
 type MessageAccepted struct {
-	Ref      Ref               `json:"ref,omitempty"`
-	Text     Text              `json:"text"`
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Tone     Tone              `json:"tone,omitzero"` // of a message that is not calm
+	Ref         Ref               `json:"ref,omitempty"`
+	Text        Text              `json:"text"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Attachments []Attachment      `json:"attachments,omitempty"`
+	Tone        Tone              `json:"tone,omitzero"` // of a message that is not calm
 }
 
 // ReplyComposed is a message of the bot.
@@ -67,9 +69,10 @@ type ReplyComposed struct {
 
 // AgentReplied is a public message of an agent.
 type AgentReplied struct {
-	Agent AgentID `json:"agent"`
-	Ref   Ref     `json:"ref,omitempty"`
-	Text  Text    `json:"text"`
+	Agent       AgentID      `json:"agent"`
+	Ref         Ref          `json:"ref,omitempty"`
+	Text        Text         `json:"text"`
+	Attachments []Attachment `json:"attachments,omitempty"`
 }
 
 // NoteAdded is an internal remark.
@@ -167,12 +170,14 @@ type PriorityChanged struct {
 }
 
 // MessageSent is the fate of an outbound message: delivered to the provider,
-// or not.
+// or not. Pending says that one which was not is to be sent once more.
 type MessageSent struct {
 	Message    Seq      `json:"message"`
 	Result     Delivery `json:"result"`
 	ProviderID string   `json:"provider_id,omitempty"`
 	Detail     string   `json:"detail,omitempty"`
+	Again      Seq      `json:"again,omitempty"` // as in [Outbound]
+	By         AgentID  `json:"by,omitempty"`    // of pending: who had it sent once more
 }
 
 // TimerStarted remembers a timer of a behavior. An older one of the same id is
@@ -209,6 +214,13 @@ type AnswerJudged struct {
 	Model      string  `json:"model,omitempty"`
 }
 
+// AttachmentChanged puts an attachment in the place of the pending one of the
+// same id.
+type AttachmentChanged struct {
+	Message    Seq        `json:"message"`
+	Attachment Attachment `json:"attachment"`
+}
+
 // AnomalyFound says that the conversation is unlike the others of its channel,
 // with the figures that say so. What they mean is in [AnomalyFound.Explanation].
 type AnomalyFound struct {
@@ -241,6 +253,7 @@ func (TimerStarted) event()        {}
 func (TimerEnded) event()          {}
 func (MoodChanged) event()         {}
 func (AnswerJudged) event()        {}
+func (AttachmentChanged) event()   {}
 func (AnomalyFound) event()        {}
 
 // Kind implements [Event].
@@ -299,6 +312,9 @@ func (MoodChanged) Kind() string { return "conversation.mood_changed" }
 
 // Kind implements [Event].
 func (AnswerJudged) Kind() string { return "answer.judged" }
+
+// Kind implements [Event].
+func (AttachmentChanged) Kind() string { return "message.attachment_changed" }
 
 // Kind implements [Event].
 func (AnomalyFound) Kind() string { return "conversation.anomaly_found" }

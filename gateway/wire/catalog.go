@@ -94,6 +94,7 @@ func EventCatalog() []EventRow {
 		{conversation.MoodChanged{}.Kind(), &MoodData{}, UseAgent},
 		{conversation.AnomalyFound{}.Kind(), &AnomalyData{}, UseAgent},
 		{conversation.AnswerJudged{}.Kind(), &JudgedData{}, UseAgent},
+		{conversation.AttachmentChanged{}.Kind(), &AttachmentData{}, UseBoth},
 		{KindUpdated, &Summary{}, UseAgent},
 	}
 }
