@@ -46,7 +46,8 @@ func (g *grain) observeTurn(t *turn, took, cost time.Duration) {
 	}
 }
 
-// suspect has the grain tell what was found, after what it is busy with.
+// suspect has the grain tell what was found, after what it is busy with, and the
+// trace of the present turn kept.
 func (g *grain) suspect(found []conversation.AnomalyFound) {
 	if len(found) == 0 {
 		return
@@ -55,8 +56,15 @@ func (g *grain) suspect(found []conversation.AnomalyFound) {
 	if err != nil {
 		return // it is being deleted
 	}
+	now := g.now()
 	for _, f := range found {
-		if cmd := inbox.Policy.Anomalies.Report(f); cmd != nil && g.e.book.admit(f.Anomaly, time.Now()) {
+		if !g.state.MayTell(f.Anomaly, now) {
+			continue // told a moment ago: it must not take from what the node may tell
+		}
+		if cmd := inbox.Policy.Anomalies.Report(f); cmd != nil && g.e.book.admit(f.Anomaly, now) {
+			if g.trail != nil {
+				g.trail.strange = true
+			}
 			g.e.o.System.Root.Send(g.self, &suspected{cmd: cmd})
 		}
 	}

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry/anomaly"
 	"github.com/colloquyhq/colloquy/telemetry/cpu"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // slowed is a bot that takes as long for a turn as the message says.
@@ -74,7 +76,8 @@ func (r *rig) wantMetric(want float64, name string, labels ...string) {
 func TestSlowTurnsAreTold(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		meters := cpu.NewMeters(cpu.Options{})
-		r := newRig(t, func(o *Options) { slowed(o); o.Meters = meters })
+		options, recorder := recorded(func(o *Options) { slowed(o); o.Meters = meters })
+		r := newRig(t, options)
 		r.run()
 		r.learn()
 		r.wantMetric(0, "colloquy_anomalies_total")
@@ -88,6 +91,14 @@ func TestSlowTurnsAreTold(t *testing.T) {
 		r.wantMetric(1, "colloquy_conversations_anomalous", "slow")
 		if s, ok := meters.Find(id.String()); !ok || !s.Watched {
 			t.Errorf("the conversation is not watched: %+v", s)
+		}
+		var kept []flight.Reason
+		for len((*recorder).Wants()) > 0 {
+			kept = append(kept, (<-(*recorder).Wants()).Reason)
+		}
+		want := append([]flight.Reason{flight.ReasonAnomaly}, slices.Repeat([]flight.Reason{flight.ReasonWatched}, 3)...)
+		if len(kept) < len(want) || !slices.Equal(kept[:len(want)], want) {
+			t.Errorf("traces are kept for %v, want %v", kept, want)
 		}
 		time.Sleep(20 * time.Minute)
 		r.wantMetric(0, "colloquy_conversations_anomalous", "slow")

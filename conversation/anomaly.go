@@ -147,7 +147,7 @@ func decideAnomaly(s *State, c ReportAnomaly, now time.Time) (Decision, error) {
 	if c.Raise.Rank() < 0 {
 		return Decision{}, Refuse(CodeBadPriority, "the priority is none, low, medium, high or urgent")
 	}
-	if s.Status == StatusClosed || !s.mayTell(f.Anomaly, now) {
+	if s.Status == StatusClosed || !s.MayTell(f.Anomaly, now) {
 		return nothing()
 	}
 	out := []Event{f}
@@ -165,8 +165,8 @@ func decideAnomaly(s *State, c ReportAnomaly, now time.Time) (Decision, error) {
 	return events(out...)
 }
 
-// mayTell reports whether an anomaly is news.
-func (s *State) mayTell(k AnomalyKind, now time.Time) bool {
+// MayTell reports whether an anomaly of a kind is news now.
+func (s *State) MayTell(k AnomalyKind, now time.Time) bool {
 	last := s.anomalyAt(k)
 	if k == AnomalyStuck {
 		return !s.WaitingSince.IsZero() && s.Status != StatusSnoozed && last.Before(s.WaitingSince)
