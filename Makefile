@@ -25,14 +25,15 @@ RACE       = $(filter $(MEET:%=$(MODULE)/%) $(MEET:%=$(MODULE)/%/%) $(MODULE)/pe
 ONCE      := $(filter-out cluster engine intent/remote,$(MEET))
 PLAIN      = $(filter-out $(ONCE:%=$(MODULE)/%) $(ONCE:%=$(MODULE)/%/%),$(PACKAGES))
 MODULE    := github.com/colloquyhq/colloquy
-GENERATED := docs/errors.md docs/metrics.md docs/configuration.md docs/protocol.md console/src/wire.gen.ts console/dist
+GENERATED := docs/errors.md docs/metrics.md docs/configuration.md docs/protocol.md console/src/wire.gen.ts console/src/status/panels.gen.ts \
+	console/dist console/ops deploy/grafana
 BPF       := cmd/colloquy-ebpf/kernel/bpf
 HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build observer ebpf test-ebpf test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser providers mail otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers bench-webhook soak soak-provider deadcode chart cluster ci clean
+	generate docs verify console alerts dashboards browser providers mail otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers bench-webhook soak soak-provider deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -102,8 +103,9 @@ generate: console/node_modules/.ready ## Make every generated file anew (needs n
 	go run ./gateway/wire/gen
 	$(MAKE) --no-print-directory docs console
 
-docs: ## Make the reference pages in docs/ anew
+docs: ## Make the reference pages in docs/ and the dashboards anew
 	go run ./docs/gen
+	go run ./deploy/gen
 
 console: console/node_modules/.ready ## Build the browser pages into console/dist (needs npm)
 	cd console && npm run --silent build
@@ -118,6 +120,12 @@ verify: ## Fail when a generated file is not fresh
 
 browser: build ## Walk through widget and console in a real browser (needs npm and chromium)
 	cd test/browser && npm ci --no-audit --no-fund && npm run --silent walk
+
+alerts: ## Test the queries of dashboards and alerts, and with promtool (Debian: prometheus) what the alerts do
+	cd test/dashboards && go vet . && go test .
+
+dashboards: build ## Have a real Prometheus scrape a node under load and answer every query of every dashboard
+	cd test/dashboards && DASHBOARDS=1 go test -count=1 -timeout 20m -v -run 'Live|Alerts' .
 
 providers: ## Test the channels against servers and ciphers of other people (needs npm)
 	cd test/channels && npm ci --no-audit --no-fund --ignore-scripts

@@ -160,8 +160,12 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 	t.outcome = outcomeOf(cmd.Outcome)
 	seen.turn(behavior, cmd.Outcome)
 	now, cost := time.Now(), g.meter.Spent()-t.cost
+	took := now.Sub(t.began)
+	if err == nil {
+		g.observeTurn(t, took, cost) // before the trail ends: its trace is kept if there is something
+	}
 	t.kept = g.leave(t.trail, now, flight.Facts{Seq: t.seq, Value: int64(cost), Label: result})
-	observe(g.e.metrics.turns.WithLabelValues(result), now.Sub(t.began).Seconds(), t, g.id)
+	observe(g.e.metrics.turns.WithLabelValues(result), took.Seconds(), t, g.id)
 	if g.meter != nil {
 		g.meter.Turn(string(g.state.Channel))
 		observe(g.e.metrics.turnCPU.WithLabelValues(string(g.state.Channel)), cost.Seconds(), t, g.id)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/anomaly"
 	"github.com/colloquyhq/colloquy/telemetry/cpu"
 	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
@@ -52,6 +53,10 @@ type grain struct {
 	fired   []string // timers behind an open turn
 
 	failures int // of the journal, in a row
+
+	session   anomaly.Session // what the detector remembers of the conversation
+	waitClock *time.Timer     // runs while the visitor waits
+	waitFrom  time.Time       // since when
 }
 
 // visit is a visitor's message that has not been answered yet.
@@ -80,6 +85,7 @@ func (g *grain) Receive(ctx actor.Context) {
 	case *actor.Started:
 		g.self = ctx.Self()
 	case *actor.Restarting:
+		g.stopWait()
 		g.abandon(errAppend)
 	case *cluster.Passivate:
 		g.onPassivate()
@@ -106,6 +112,10 @@ func (g *grain) Receive(ctx actor.Context) {
 		g.onBudgetOver(m)
 	case *waitOver:
 		g.onWaitOver(m)
+	case *suspected:
+		g.onDo(&do{cmd: m.cmd}, nil)
+	case *waitedLong:
+		g.onWaitedLong(m)
 	}
 }
 
@@ -322,6 +332,7 @@ func (g *grain) onPassivate() {
 	if g.turn != nil && g.turn.held == nil && g.state != nil {
 		g.dropTurn() // its message is stored, and whoever waits is told so
 	}
+	g.stopWait()
 	g.abandon(errMoving)
 	if g.state == nil || g.epoch == 0 || !g.state.Started() || g.state.Version == g.saved {
 		return

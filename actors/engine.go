@@ -14,6 +14,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/anomaly"
 	"github.com/colloquyhq/colloquy/telemetry/cpu"
 	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
@@ -49,6 +50,7 @@ type Options struct {
 	OnParked func(*cluster.Parked)
 	Meters   *cpu.Meters      // what conversations cost is charged to; nil = nobody measures
 	Flights  *flight.Recorder // keeps what turns spend their time on; nil = nobody does
+	Unusual  anomaly.Options  // from when on it is told that a conversation is unlike others
 	Writable func() bool      // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
@@ -127,6 +129,8 @@ type Engine struct {
 	courier  *courier
 	recovery recovery
 	applied  applied
+	detector *anomaly.Detector
+	book     *anomalyBook
 
 	attendance attendance
 	missed     missedQueues
@@ -159,6 +163,7 @@ func New(o Options) (*Engine, error) {
 		o: o, log: o.Logger.With("component", "actors"), metrics: newMetrics(o.Registerer), behaviors: found, ids: ids{o.Key},
 		workers: &cluster.Workers{},
 	}
+	e.detector, e.book = anomaly.New(o.Unusual), newAnomalyBook(e.metrics)
 	e.attendance.mu.agents = map[conversation.AgentID]attendee{}
 	e.missed.mu.inboxes = map[conversation.InboxID]struct{}{}
 	e.applied.mu.waiting = map[conversation.ConversationID][]*appliedWait{}

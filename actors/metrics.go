@@ -16,6 +16,9 @@ type metrics struct {
 	handovers   *prometheus.CounterVec
 	moods       *prometheus.CounterVec
 	moodReasons *prometheus.CounterVec
+	anomalies   *prometheus.CounterVec
+	anomalous   *prometheus.GaugeVec
+	suppressed  *prometheus.CounterVec
 	stale       prometheus.Counter
 	behaviors   *prometheus.CounterVec
 	appendFails *prometheus.CounterVec
@@ -54,6 +57,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		moodReasons: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "colloquy_mood_reasons_total", Help: "Reasons told with a change of mood, or with grave words in the same mood.",
 		}, []string{"reason"}),
+		anomalies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_anomalies_total", Help: "Conversations found to be unlike others of their channel.",
+		}, []string{"kind", "channel"}),
+		anomalous: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "colloquy_conversations_anomalous", Help: "Conversations of this node of which that was found in the last ten minutes and is not over.",
+		}, []string{"kind"}),
+		suppressed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_anomalies_suppressed_total", Help: "Anomalies that were not told because a node has too many of a kind at once.",
+		}, []string{"kind"}),
 		stale: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "colloquy_turns_stale_total", Help: "Bot results dropped because the conversation had moved on.",
 		}),
@@ -88,7 +100,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "colloquy_reads_behind_total", Help: "Answers given while this node's copy of the journal did not show them yet.",
 		}),
 	}
-	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.turnCPU, m.handovers, m.moods, m.moodReasons, m.stale, m.behaviors, m.appendFails, m.scoring,
+	reg.MustRegister(m.accepted, m.duplicates, m.turns, m.turnCPU, m.handovers, m.moods, m.moodReasons,
+		m.anomalies, m.anomalous, m.suppressed, m.stale, m.behaviors, m.appendFails, m.scoring,
 		m.scoringFull, m.requests, m.waiting, m.agents, m.outbox, m.deliveries, m.behind)
 	m.start()
 	return m
@@ -109,6 +122,13 @@ func (m *metrics) start() {
 	for _, r := range conversation.MoodReasons() {
 		m.moodReasons.WithLabelValues(string(r))
 	}
+	for _, k := range conversation.AnomalyKinds() {
+		m.anomalous.WithLabelValues(string(k))
+		m.suppressed.WithLabelValues(string(k))
+		for _, c := range conversation.ChannelKinds() {
+			m.anomalies.WithLabelValues(string(k), string(c))
+		}
+	}
 	for _, r := range []string{"ok", "error", "panic", "timeout", "canceled"} {
 		m.behaviors.WithLabelValues(r)
 	}
@@ -128,6 +148,7 @@ func handoverReasons() []conversation.HandoverReason {
 		conversation.HandoverAsked, conversation.HandoverAbstained, conversation.HandoverPolicy, conversation.HandoverBotFailed,
 		conversation.HandoverNoBot, conversation.HandoverLookup, conversation.HandoverMissingSlot, conversation.HandoverByAgent,
 		conversation.HandoverReopened, conversation.HandoverBehavior, conversation.HandoverAnger,
+		conversation.HandoverAnomaly,
 	}
 }
 

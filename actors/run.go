@@ -29,6 +29,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	parts.Go(func() { e.courier.run(ctx) })
 	parts.Go(func() { e.watchClock(ctx) })
 	parts.Go(func() { e.recover(ctx) })
+	parts.Go(func() { e.watchOverdue(ctx) })
 	e.surveyAll()
 	parts.Wait()
 	return nil

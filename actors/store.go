@@ -280,6 +280,7 @@ func (g *grain) run(effects []conversation.Effect, entries []conversation.Entry)
 			g.e.metrics.moodChanged(ev)
 		}
 	}
+	g.observeEntries(entries)
 }
 
 func (g *grain) countAccepted() {

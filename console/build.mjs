@@ -1,5 +1,7 @@
 // Builds the pages into dist/. Files under dist/assets carry the hash of their
 // content in the name and may be cached for ever; the others must be revalidated.
+// The page of the operations listener goes into ops/, which the public one must not
+// serve.
 import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -9,6 +11,7 @@ import { sdkBudget, writeSDK } from "./sdk.mjs";
 
 const root = import.meta.dirname;
 const dist = path.join(root, "dist");
+const ops = path.join(root, "ops");
 const widgetBudget = 30 * 1024; // gzipped: launcher, frame script, frame style and frame page together
 
 const common = {
@@ -75,6 +78,15 @@ const launcher = await bundle("src/widget/launcher.ts", { format: "iife" });
 await writeFile(path.join(dist, "widget.js"), launcher);
 sizes.set("launcher", gzipSync(launcher).length);
 await cp(path.join(root, "public/favicon.svg"), path.join(dist, "favicon.svg"));
+
+await rm(ops, { recursive: true, force: true });
+await mkdir(ops);
+const status = [
+  ["status.js", await bundle("src/status/status.ts", { format: "esm" })], ["status.css", await bundle("src/status/status.css")],
+  ["index.html", await readFile(path.join(root, "public/status.html"))],
+];
+for (const [name, content] of status) await writeFile(path.join(ops, name), content);
+sizes.set("status", status.reduce((n, [, content]) => n + gzipSync(content).length, 0));
 
 const sdk = await writeSDK(path.join(dist, "sdk"));
 sizes.set("sdk", sdk);

@@ -45,6 +45,9 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"JudgeAnswer": func(t *rapid.T) {
 			w.send(t, JudgeAnswer{By: someParty(t), Agent: someAgent(t), Answer: w.someSeq(t), Verdict: someVerdict(t), Intent: someIntent(t)})
 		},
+		"ReportAnomaly": func(t *rapid.T) {
+			w.send(t, ReportAnomaly{Found: AnomalyFound{Anomaly: someAnomaly(t)}, Raise: somePriority(t), Handover: rapid.Bool().Draw(t, "handover")})
+		},
 		"time passes":   func(t *rapid.T) { w.now = w.now.Add(max(someDuration(t), 0)) },
 		"a turn":        func(t *rapid.T) { w.send(t, w.turn(t)) },
 		"a good turn":   func(t *rapid.T) { w.send(t, w.goodTurn(t)) },
@@ -257,6 +260,10 @@ func someTimer(t *rapid.T) string {
 
 func someVerdict(t *rapid.T) Verdict {
 	return rapid.SampledFrom([]Verdict{VerdictRight, VerdictWrong, VerdictWrong, "maybe"}).Draw(t, "verdict")
+}
+
+func someAnomaly(t *rapid.T) AnomalyKind {
+	return rapid.SampledFrom(append(AnomalyKinds(), "dance")).Draw(t, "anomaly")
 }
 
 func someIntent(t *rapid.T) string {

@@ -59,6 +59,7 @@ type Head struct {
 	Intent       string         `json:"intent,omitempty"`
 	Mood         Temper         `json:"mood,omitempty"`         // empty = calm
 	MoodReasons  []MoodReason   `json:"mood_reasons,omitempty"` // why; of a calm visitor only what agents should know
+	Anomalies    []AnomalySeen  `json:"anomalies,omitempty"`    // when which was told last
 	CreatedAt    time.Time      `json:"created_at"`
 	LastActivity time.Time      `json:"last_activity"`
 	WaitingSince time.Time      `json:"waiting_since,omitzero"`

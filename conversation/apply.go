@@ -61,6 +61,8 @@ func (s *State) Apply(e Entry) {
 		s.applyJudged(ev)
 	case AttachmentChanged:
 		s.applyAttachment(ev)
+	case AnomalyFound:
+		s.applyAnomaly(ev, e.At)
 	}
 }
 

@@ -52,6 +52,8 @@ func DecodeEvent(kind string, data []byte) (Event, error) {
 		return decodeAs[AnswerJudged](data)
 	case AttachmentChanged{}.Kind():
 		return decodeAs[AttachmentChanged](data)
+	case AnomalyFound{}.Kind():
+		return decodeAs[AnomalyFound](data)
 	}
 	return nil, Refusef(CodeInvalid, "event kind %q is not known to this version", kind)
 }
@@ -87,5 +89,6 @@ func EventKinds() []string {
 		MoodChanged{}.Kind(),
 		AnswerJudged{}.Kind(),
 		AttachmentChanged{}.Kind(),
+		AnomalyFound{}.Kind(),
 	}
 }

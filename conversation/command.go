@@ -201,6 +201,14 @@ type RecordAttachment struct {
 	Attachment Attachment `json:"attachment,omitzero"`
 }
 
+// ReportAnomaly says that a conversation is unlike the others, and what the
+// inbox wants done about it.
+type ReportAnomaly struct {
+	Found    AnomalyFound `json:"found,omitzero"`
+	Raise    Priority     `json:"raise,omitempty"`    // never lowers; empty or none = leave
+	Handover bool         `json:"handover,omitempty"` // from the bot to humans
+}
+
 func (AcceptMessage) command()    {}
 func (CompleteTurn) command()     {}
 func (ReplyAsAgent) command()     {}
@@ -224,6 +232,7 @@ func (FireTimer) command()        {}
 func (JudgeAnswer) command()      {}
 func (RecordAttachment) command() {}
 func (SendAgain) command()        {}
+func (ReportAnomaly) command()    {}
 
 // Kind implements [Command].
 func (AcceptMessage) Kind() string { return "accept" }
@@ -293,3 +302,6 @@ func (JudgeAnswer) Kind() string { return "judge_answer" }
 
 // Kind implements [Command].
 func (RecordAttachment) Kind() string { return "record_attachment" }
+
+// Kind implements [Command].
+func (ReportAnomaly) Kind() string { return "report_anomaly" }

@@ -63,6 +63,8 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return decideJudge(s, c)
 	case RecordAttachment:
 		return decideAttachment(s, c)
+	case ReportAnomaly:
+		return decideAnomaly(s, c, now)
 	}
 	return Decision{}, Refuse(CodeInternal, fmt.Sprintf("command %T has no rule", c))
 }

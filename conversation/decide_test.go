@@ -17,6 +17,7 @@ func zeroCommands() map[string]Command {
 		"ReturnToBot": ReturnToBot{}, "Snooze": Snooze{}, "Wake": Wake{}, "Resolve": Resolve{}, "Reopen": Reopen{}, "Close": Close{},
 		"MarkRead": MarkRead{}, "MarkDelivered": MarkDelivered{}, "ChangeTags": ChangeTags{}, "ChangePriority": ChangePriority{},
 		"RecordDelivery": RecordDelivery{}, "SendAgain": SendAgain{}, "FireTimer": FireTimer{}, "JudgeAnswer": JudgeAnswer{}, "RecordAttachment": RecordAttachment{},
+		"ReportAnomaly": ReportAnomaly{},
 	}
 }
 

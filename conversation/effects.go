@@ -30,7 +30,7 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
 			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, TimerStarted, MoodChanged, AnswerJudged,
-			AttachmentChanged:
+			AttachmentChanged, AnomalyFound:
 		}
 	}
 	return append(out, queueEffects(s, before)...)

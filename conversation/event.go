@@ -35,6 +35,7 @@ const (
 	HandoverBehavior    HandoverReason = "behavior"   // a custom behavior said so
 	HandoverAttachment  HandoverReason = "attachment" // the visitor sent a file and no words
 	HandoverAnger       HandoverReason = "anger"      // the visitor is angry, and the bot has nothing certain to say
+	HandoverAnomaly     HandoverReason = "anomaly"    // the conversation is unlike others, and the inbox's policy says so
 )
 
 // ConversationStarted is always the first event.
@@ -220,6 +221,19 @@ type AttachmentChanged struct {
 	Attachment Attachment `json:"attachment"`
 }
 
+// AnomalyFound says that the conversation is unlike the others of its channel,
+// with the figures that say so. What they mean is in [AnomalyFound.Explanation].
+type AnomalyFound struct {
+	Anomaly  AnomalyKind   `json:"anomaly"`
+	Measured time.Duration `json:"measured,omitempty"` // a turn's time, its processor time, the time between messages, the visitor's waiting
+	Usual    time.Duration `json:"usual,omitempty"`    // the same in the channel; of stuck the inbox's objective
+	Count    int           `json:"count,omitempty"`    // the turns or messages that it was seen in
+	Same     int           `json:"same,omitempty"`     // of loop: those of them with the same text; zero = it is the number of turns. Of anger: the angry ones; zero = it rose at once
+
+	Score      float32 `json:"score,omitempty"`       // of anger, 0 to 1: the highest
+	UsualScore float32 `json:"usual_score,omitempty"` // the same in the channel
+}
+
 func (ConversationStarted) event() {}
 func (MessageAccepted) event()     {}
 func (ReplyComposed) event()       {}
@@ -240,6 +254,7 @@ func (TimerEnded) event()          {}
 func (MoodChanged) event()         {}
 func (AnswerJudged) event()        {}
 func (AttachmentChanged) event()   {}
+func (AnomalyFound) event()        {}
 
 // Kind implements [Event].
 func (ConversationStarted) Kind() string { return "conversation.started" }
@@ -300,3 +315,6 @@ func (AnswerJudged) Kind() string { return "answer.judged" }
 
 // Kind implements [Event].
 func (AttachmentChanged) Kind() string { return "message.attachment_changed" }
+
+// Kind implements [Event].
+func (AnomalyFound) Kind() string { return "conversation.anomaly_found" }

@@ -286,6 +286,23 @@ func lettersOf(t Text) string {
 	}, string(cut(t, maxCompared)))
 }
 
+// Gist gives a mark of what a text says, punctuation and case aside: the same for
+// the same words, and zero for one too short to tell anything.
+func (t Text) Gist() uint32 {
+	const basis, prime = 2166136261, 16777619 // FNV-1a
+	sum, letters := uint32(basis), 0
+	for _, r := range string(cut(t, maxCompared)) {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			letters++
+			sum = (sum ^ uint32(unicode.ToLower(r))) * prime //nolint:gosec // a rune is not negative
+		}
+	}
+	if letters < minRepeat {
+		return 0
+	}
+	return max(sum, 1)
+}
+
 // shouted reports many marks in few words, or capital letters throughout.
 func shouted(t Text) bool {
 	marks, runes, upper, letters, words := 0, 0, 0, 0, 0

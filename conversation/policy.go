@@ -16,6 +16,8 @@ type Policy struct {
 	AngerPriority Priority    `json:"anger_priority,omitempty"` // of an angry visitor's conversation; empty = high, none = leave
 
 	Files FilePolicy `json:"files,omitempty"` // what the bot does about a file without words; empty = handover
+
+	Anomalies AnomalyRules `json:"anomalies,omitzero"` // what else is told of conversations unlike others, and what that changes
 }
 
 // Answers says whether an inbox's bot answers by itself, or only asks back and

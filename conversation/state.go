@@ -60,6 +60,8 @@ type State struct {
 	Unsent   []Seq     `json:"unsent,omitempty"`  // outbound messages whose fate is open
 	Judged   []Judged  `json:"judged,omitempty"`  // newest verdicts on the bot's messages, oldest first
 	Awaited  []Awaited `json:"awaited,omitempty"` // attachments that are still being fetched, oldest first
+
+	Anomalies []AnomalySeen `json:"anomalies,omitempty"` // one a kind; never changed in place
 }
 
 // Dialogue is what the bot remembers between turns.
@@ -175,7 +177,7 @@ func (s *State) Head() Head {
 	if s.Mood.Angry() {
 		h.Mood = TemperAngry
 	}
-	h.MoodReasons = s.Mood.Reasons
+	h.MoodReasons, h.Anomalies = s.Mood.Reasons, s.Anomalies
 	if s.Handover != nil {
 		h.Reason = s.Handover.Reason
 	}
@@ -213,6 +215,7 @@ func (s *State) Clone() *State {
 	c.Unsent = slices.Clone(s.Unsent)
 	c.Judged = slices.Clone(s.Judged)
 	c.Awaited = slices.Clone(s.Awaited)
+	c.Anomalies = slices.Clone(s.Anomalies)
 	if s.Handover != nil {
 		h := *s.Handover
 		c.Handover = &h

@@ -78,6 +78,7 @@ func attempts() []attempt {
 		{"a timer", FireTimer{ID: "t"}},
 		{"a1 judges message 2", JudgeAnswer{By: PartyAgent, Agent: "a1", Answer: 2, Verdict: VerdictWrong}},
 		{"a file of message 2 arrives", RecordAttachment{Message: 2, Attachment: storedFile(1)}},
+		{"an anomaly, to humans", ReportAnomaly{Found: AnomalyFound{Anomaly: AnomalyLoop, Count: 51}, Raise: PriorityHigh, Handover: true}},
 		{"resolve", Resolve{By: "a1"}},
 		{"reopen", Reopen{By: "a1"}},
 		{"close", Close{By: "a1"}},

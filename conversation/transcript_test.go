@@ -181,6 +181,8 @@ func (p *play) mark(l line, by AgentID) Command {
 		}
 	case "timer":
 		return FireTimer{ID: l.word(0)}
+	case "anomaly":
+		return l.anomaly()
 	}
 	return nil
 }
@@ -278,6 +280,9 @@ func describe(s *State) string {
 	put("hot", s.Mood.Hot)
 	if s.Mood.Softened {
 		put("softened", true)
+	}
+	for _, a := range s.Anomalies {
+		at("anomaly_"+string(a.Kind), a.At)
 	}
 	put("last_turn", s.LastTurn)
 	put("read_visitor", s.ReadVisitor)
@@ -403,6 +408,16 @@ func (l line) turn(s *State, now time.Time) CompleteTurn {
 		}
 	}
 	return c
+}
+
+// anomaly reads what was found, and the policy for it.
+func (l line) anomaly() Command {
+	count := func(key string) int { return int(l.seq(key, 0)) }
+	f := AnomalyFound{Anomaly: AnomalyKind(l.word(0)), Count: count("count"), Same: count("same")}
+	if v := l.opt("measured", ""); v != "" {
+		f.Measured, f.Usual = l.parseDuration(v), l.parseDuration(l.opt("usual", "0s"))
+	}
+	return ReportAnomaly{Found: f, Raise: Priority(l.opt("raise", "")), Handover: l.has("handover")}
 }
 
 // allowed gives the legal transitions that a refusal lists.

@@ -1,7 +1,7 @@
 package conversation
 
 // VisibleToVisitor reports whether a visitor may learn of e. Notes, tags,
-// priorities, moods, verdicts on answers, assignments by name and everything that
+// priorities, moods, anomalies, verdicts on answers, assignments by name and everything that
 // explains the bot stay with the agents.
 func VisibleToVisitor(e Event) bool {
 	switch e.(type) {
@@ -9,7 +9,7 @@ func VisibleToVisitor(e Event) bool {
 		MessagesRead, MessageSent, ConversationStarted, AttachmentChanged:
 		return true
 	case NoteAdded, TurnCompleted, AgentUnassigned, MessagesDelivered, TagsChanged, PriorityChanged,
-		TimerStarted, TimerEnded, MoodChanged, AnswerJudged:
+		TimerStarted, TimerEnded, MoodChanged, AnswerJudged, AnomalyFound:
 		return false
 	}
 	return false

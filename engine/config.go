@@ -22,7 +22,7 @@ import (
 type Config struct {
 	DataDir       string        `yaml:"data_dir" help:"Where the journal is. One process at a time."`
 	Listen        string        `yaml:"listen" help:"Address of the API, the WebSockets and the pages. Put TLS in front of it."`
-	OpsListen     string        `yaml:"ops_listen" help:"Address of /metrics, /livez and /readyz; empty = none. Keep it private."`
+	OpsListen     string        `yaml:"ops_listen" help:"Address of /metrics, /livez, /readyz and /status; empty = none. Keep it private."`
 	OpsPprof      bool          `yaml:"ops_pprof" help:"Also serve /debug/pprof on the operations address."`
 	ShutdownGrace time.Duration `yaml:"shutdown_grace" help:"At SIGTERM, clients are told to come back spread over a part of this time, and everything ends within it."`
 
@@ -38,6 +38,7 @@ type Config struct {
 	Cluster     ClusterConfig     `yaml:"cluster"`
 	Journal     JournalConfig     `yaml:"journal"`
 	CPU         CPUConfig         `yaml:"cpu"`
+	Unusual     AnomalyConfig     `yaml:"anomalies"`
 	Health      HealthConfig      `yaml:"health"`
 	Tracing     TracingConfig     `yaml:"tracing"`
 }
@@ -187,6 +188,7 @@ func DefaultConfig() Config {
 		Cluster:     ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
 		Journal:     JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
 		CPU:         CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
+		Unusual:     AnomalyConfig{SlowFrom: 50 * time.Millisecond, CostlyFrom: 5 * time.Millisecond, BotTurns: 50},
 		Health:      HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
 		Tracing:     TracingConfig{Spans: 64 << 10, KeepPerSecond: 20, Keep: 2_000, KeepBytes: 64 << 20},
 	}
@@ -249,6 +251,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Journal.CacheBytes < 1<<20 || c.Journal.MemTableBytes < 1<<20 {
 		bad("journal", "cache_bytes and memtable_bytes must be at least 1 MiB")
+	}
+	if c.Unusual.SlowFrom <= 0 || c.Unusual.CostlyFrom <= 0 || c.Unusual.BotTurns <= 0 {
+		bad("anomalies", "slow_from, costly_from and bot_turns must be positive")
 	}
 	costs := c.CPU.options()
 	if err := costs.Validate(); err != nil {

@@ -63,3 +63,25 @@ func TestCostsCanBeLeftOff(t *testing.T) {
 		t.Errorf("a cost where nothing is measured = %d %s", status, raw)
 	}
 }
+
+// The status page is on the operations listener only, loads what it names, and
+// nothing inline.
+func TestStatusPage(t *testing.T) {
+	t.Parallel()
+	e := house(t, func(*Config) {})
+	status, page := fetch(t, "http://"+e.OpsAddr()+"/status")
+	if status != http.StatusOK || !strings.Contains(page, `src="status.js"`) || strings.Contains(page, "<style") {
+		t.Fatalf("/status = %d %s", status, page)
+	}
+	for name, wants := range map[string]string{"status.js": "/metrics", "status.css": ".uplot"} {
+		if status, body := fetch(t, "http://"+e.OpsAddr()+"/status/"+name); status != http.StatusOK || !strings.Contains(body, wants) {
+			t.Errorf("%s = %d, %d bytes", name, status, len(body))
+		}
+	}
+	if status, _ := fetch(t, "http://"+e.OpsAddr()+"/status/other.js"); status != http.StatusNotFound {
+		t.Errorf("what is not there = %d", status)
+	}
+	if status, _ := fetch(t, "http://"+e.Addr()+"/status/"); status != http.StatusNotFound {
+		t.Errorf("/status/ on the public listener = %d", status)
+	}
+}

@@ -260,7 +260,7 @@ func (e *Engine) openActors() error {
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Writable: func() bool { return e.store.Leader() != "" },
 		Budget:   e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
-		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters, Flights: e.flights,
+		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters, Flights: e.flights, Unusual: e.config.Unusual.options(),
 	})
 	return err
 }

@@ -203,6 +203,7 @@ func (e *Engine) serveOps(ctx context.Context) error {
 	traced := e.tracesPage()
 	mux.Handle("/debug/traces", traced)
 	mux.Handle("/debug/traces/", traced)
+	mux.Handle("GET /status/", statusPage())
 	costs := e.meters.Handler()
 	mux.Handle("/metrics/sessions", costs)
 	mux.Handle("/debug/sessions", costs)

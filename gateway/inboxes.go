@@ -157,6 +157,9 @@ func (g *Gateway) checkInbox(in *conversation.Inbox) error {
 	if p.AngerPriority.Rank() < 0 {
 		return conversation.Refuse(conversation.CodeBadPriority, "anger_priority in a policy is none, low, medium, high or urgent")
 	}
+	if err := p.Anomalies.Validate(); err != nil {
+		return err
+	}
 	return checkInboxEdges(in)
 }
 

@@ -130,6 +130,9 @@ func (m *metrics) start() {
 	for _, o := range []string{"replied", "accepted", "duplicate", "refused"} {
 		m.webhooks.WithLabelValues(o)
 	}
+	for _, c := range wire.CloseCodes() {
+		m.closes.WithLabelValues(strconv.Itoa(int(c.Code)))
+	}
 	for _, s := range []string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
 		m.requests.WithLabelValues(s)
 	}

@@ -305,7 +305,7 @@ func TestInboxes(t *testing.T) {
 	for _, bad := range []string{
 		`{"id":"../x"}`, `{"id":"x","lang":"fr"}`, `{"id":"x","channels":["pigeon"]}`, `{"id":"x","origins":["*"]}`, `{"id":"x","origins":["https://*.example"]}`,
 		`{"id":"x","origins":["https://a.example/"]}`, `{"id":"x","callback_url":"file:///etc/passwd"}`, `{"id":"x","callback_url":"http://u:p@h/"}`,
-		`{"id":"x","policy":{"auto":2}}`, `{"id":"x","policy":{"anger":"explode"}}`, `{"id":"x","policy":{"anger_priority":"soon"}}`, `{"id":"x","name":"a\u0007"}`, `{"id":"x","secret":"y"}`,
+		`{"id":"x","policy":{"auto":2}}`, `{"id":"x","policy":{"anger":"explode"}}`, `{"id":"x","policy":{"anomalies":{"loop":"explode"}}}`, `{"id":"x","policy":{"anomalies":{"answer_within_seconds":-1}}}`, `{"id":"x","policy":{"anger_priority":"soon"}}`, `{"id":"x","name":"a\u0007"}`, `{"id":"x","secret":"y"}`,
 	} {
 		if a := h.post(ada, "/v1/inboxes", bad); a.status != 400 {
 			t.Errorf("%s = %d, want 400", bad, a.status)
@@ -320,6 +320,10 @@ func TestInboxes(t *testing.T) {
 	m := patch(`{"name":"Newer","variables":{"b":"2"},"version":77}`, nil).json(t)
 	if m.str("name") != "Newer" || m.at("variables", "a") != nil || m.str("variables", "b") != "2" || m.str("lang") != "en" || m.num("version") != 2 {
 		t.Errorf("patched %v", m)
+	}
+	m = patch(`{"policy":{"anomalies":{"loop":"handover","answer_within_seconds":60}}}`, nil).json(t)
+	if m.str("policy", "anomalies", "loop") != "handover" {
+		t.Errorf("anomalies: %v", m)
 	}
 	m = patch(`{"policy":{"anger":"handover","anger_priority":"urgent"}}`, nil).json(t)
 	if m.str("policy", "anger") != "handover" || m.str("policy", "anger_priority") != "urgent" {

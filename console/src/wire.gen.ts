@@ -59,6 +59,7 @@ export type Event =
   | { conversation_id: string; seq: number; at: string; type: "timer.started"; data: TimerData }
   | { conversation_id: string; seq: number; at: string; type: "timer.ended"; data: TimerData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.mood_changed"; data: MoodData }
+  | { conversation_id: string; seq: number; at: string; type: "conversation.anomaly_found"; data: AnomalyData }
   | { conversation_id: string; seq: number; at: string; type: "answer.judged"; data: JudgedData }
   | { conversation_id: string; seq: number; at: string; type: "message.attachment_changed"; data: AttachmentData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.updated"; data: Summary }
@@ -86,6 +87,38 @@ export const closeCodes: Readonly<Record<number, { reason: string; comeBack: boo
   3504: { reason: "too many connections", comeBack: false },
   3507: { reason: "not allowed", comeBack: false },
 };
+
+/** AnomalyData says in what the conversation is unlike the others; agents only. */
+export interface AnomalyData {
+  anomaly: AnomalyKind;
+  /** Explanation says it in English words and figures. */
+  explanation: string;
+  /** MeasuredMS is what was seen, and UsualMS what is usual in the channel, or the inbox's objective; milliseconds. */
+  measured_ms?: number;
+  usual_ms?: number;
+  /** Count is the turns or messages that it was seen in. */
+  count?: number;
+  /** Same is how many of them have the same text, or are angry. */
+  same?: number;
+  /** Score is how angry the visitor sounds at most, and UsualScore how angry visitors of the channel do; 0 to 1. */
+  score?: number;
+  usual_score?: number;
+}
+
+/** AnomalyKind says in what a conversation is unlike the others. */
+export type AnomalyKind =
+  | "slow"
+  | "costly"
+  | "anger"
+  | "flood"
+  | "stuck"
+  | "loop";
+
+/** AnomalySeen is when an anomaly of a kind was told last. */
+export interface AnomalySeen {
+  kind: AnomalyKind;
+  at: string;
+}
 
 /** AssignedData says who has the conversation now. Visitors get the name only. */
 export interface AssignedData {
@@ -361,7 +394,8 @@ export type HandoverReason =
   | "reopened"
   | "behavior"
   | "attachment"
-  | "anger";
+  | "anger"
+  | "anomaly";
 
 /** JudgedData is a verdict on a message of the bot; agents only. */
 export interface JudgedData {
@@ -664,6 +698,8 @@ export interface Summary {
   mood?: Temper;
   /** why; of a calm visitor only what agents should know */
   mood_reasons?: MoodReason[];
+  /** when which was told last */
+  anomalies?: AnomalySeen[];
   created_at: string;
   last_activity: string;
   waiting_since?: string;

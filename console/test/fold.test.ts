@@ -49,6 +49,12 @@ describe("foldHead", () => {
     expect(head.mood_reasons).toEqual(["abuse"]);
   });
 
+  it("knows when an anomaly was told last", () => {
+    const told = (seq: number, anomaly: "slow" | "stuck", when: string): Entry => ({ seq, at: when, type: "conversation.anomaly_found", data: { anomaly, explanation: "" } });
+    const head = [told(1, "slow", "2026-01-01T00:00:00Z"), told(2, "stuck", at), told(3, "slow", at)].reduce(foldHead, emptyHead("c"));
+    expect(head.anomalies).toEqual([{ kind: "stuck", at }, { kind: "slow", at }]);
+  });
+
   it("adds and removes tags once each", () => {
     const head = foldHead({ ...emptyHead("c"), tags: ["b"] }, { seq: 1, at, type: "conversation.tags_changed", data: { added: ["a", "b"], removed: ["x"] } });
     expect(head.tags).toEqual(["a", "b"]);

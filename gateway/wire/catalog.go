@@ -92,6 +92,7 @@ func EventCatalog() []EventRow {
 		{conversation.TimerStarted{}.Kind(), &TimerData{}, UseAgent},
 		{conversation.TimerEnded{}.Kind(), &TimerData{}, UseAgent},
 		{conversation.MoodChanged{}.Kind(), &MoodData{}, UseAgent},
+		{conversation.AnomalyFound{}.Kind(), &AnomalyData{}, UseAgent},
 		{conversation.AnswerJudged{}.Kind(), &JudgedData{}, UseAgent},
 		{conversation.AttachmentChanged{}.Kind(), &AttachmentData{}, UseBoth},
 		{KindUpdated, &Summary{}, UseAgent},

@@ -176,6 +176,25 @@ type MoodData struct {
 	Heat int `json:"heat,omitempty"`
 }
 
+// AnomalyData says in what the conversation is unlike the others; agents only.
+type AnomalyData struct {
+	Anomaly conversation.AnomalyKind `json:"anomaly"`
+	// Explanation says it in English words and figures.
+	Explanation string `json:"explanation"`
+	// MeasuredMS is what was seen, and UsualMS what is usual in the channel, or the
+	// inbox's objective; milliseconds.
+	MeasuredMS float64 `json:"measured_ms,omitempty"`
+	UsualMS    float64 `json:"usual_ms,omitempty"`
+	// Count is the turns or messages that it was seen in.
+	Count int `json:"count,omitempty"`
+	// Same is how many of them have the same text, or are angry.
+	Same int `json:"same,omitempty"`
+	// Score is how angry the visitor sounds at most, and UsualScore how angry
+	// visitors of the channel do; 0 to 1.
+	Score      float32 `json:"score,omitempty"`
+	UsualScore float32 `json:"usual_score,omitempty"`
+}
+
 // DeliveryData is the fate of a message on its way to a provider.
 type DeliveryData struct {
 	Message conversation.Seq      `json:"message"`
@@ -228,6 +247,7 @@ func (*DeliveredData) eventData()  {}
 func (*TagsData) eventData()       {}
 func (*PriorityData) eventData()   {}
 func (*MoodData) eventData()       {}
+func (*AnomalyData) eventData()    {}
 func (*DeliveryData) eventData()   {}
 func (*TimerData) eventData()      {}
 func (*JudgedData) eventData()     {}
@@ -298,6 +318,8 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		return &PriorityData{By: v.By, From: v.From, To: v.To}
 	case conversation.MoodChanged:
 		return &MoodData{From: v.From, To: v.To, Reasons: v.Reasons, Heat: v.Heat}
+	case conversation.AnomalyFound:
+		return anomalyData(v)
 	case conversation.MessageSent:
 		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail, By: v.By}
 	case conversation.AttachmentChanged:
@@ -312,6 +334,14 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		}
 	default:
 		return &TimerData{}
+	}
+}
+
+func anomalyData(v conversation.AnomalyFound) *AnomalyData {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return &AnomalyData{
+		Anomaly: v.Anomaly, Explanation: v.Explanation(), MeasuredMS: ms(v.Measured), UsualMS: ms(v.Usual), Count: v.Count, Same: v.Same,
+		Score: v.Score, UsualScore: v.UsualScore,
 	}
 }
 

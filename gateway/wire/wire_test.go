@@ -136,6 +136,7 @@ func someEvents() []conversation.Event {
 		conversation.AttachmentChanged{Message: 2, Attachment: conversation.Attachment{
 			ID: conversation.AttachmentID{3, 4}, Name: "voice.ogg", Type: "audio/ogg", Size: 9, State: conversation.AttachmentUnavailable, Reason: "too_large",
 		}},
+		conversation.AnomalyFound{Anomaly: conversation.AnomalySlow, Measured: 492 * time.Millisecond, Usual: 120 * time.Millisecond, Count: 3},
 	}
 }
 

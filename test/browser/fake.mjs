@@ -70,7 +70,7 @@ function fold(h, e) {
   }
 }
 
-const hidden = new Set(["note.added", "turn.completed", "conversation.unassigned", "messages.delivered", "conversation.tags_changed", "conversation.priority_changed", "conversation.mood_changed"]);
+const hidden = new Set(["note.added", "turn.completed", "conversation.unassigned", "messages.delivered", "conversation.tags_changed", "conversation.priority_changed", "conversation.mood_changed", "conversation.anomaly_found"]);
 function forVisitor(e) {
   const d = { ...e.data };
   delete d.agent; delete d.bot; delete d.by; delete d.reason; delete d.summary; delete d.intent; delete d.confidence;

@@ -391,6 +391,17 @@ step("the console works on a phone, in English and in the dark", async () => {
   await page.locator(".packlist").waitFor();
 });
 
+step("the operations listener draws what the node does", async () => {
+  if (server.fake) return;
+  const page = await open("status", {}, "/status/", `http://127.0.0.1:${server.opsPort}`);
+  await page.locator(".said", { hasText: "As of" }).waitFor();
+  const panels = page.locator(".panel");
+  await panels.filter({ hasText: "Messages" }).locator(".u-legend", { hasText: "web" }).waitFor();
+  assert.equal(await page.locator(".panel canvas").count(), await panels.count());
+  await page.locator(".sessions tbody tr").first().waitFor();
+  await shot(page, "24-status");
+});
+
 step("no page complained", () => {
   const unexpected = watch.complaints.filter((c) => !(c.startsWith("colleague:") && c.includes("409")));
   assert.deepEqual(unexpected, []);

@@ -2,6 +2,7 @@ import type { MoodReason, Priority, Status, StatusData, Summary } from "../sdk/f
 import type { Mark } from "../sdk/timeline.ts";
 import type { Lang } from "../ui/lang.ts";
 import { dayName, clock, say } from "../ui/lang.ts";
+import { anomalyWhy } from "./anomaly.ts";
 import type { Words } from "./words.ts";
 
 /** Speech turns the vocabulary of the wire into sentences of the reader's language. */
@@ -92,6 +93,8 @@ export class Speech {
         if (mood === undefined) return words.calmAgain;
         return say(words.mMood, { mood: mood.reasons === "" ? mood.label : `${mood.label} (${mood.reasons})` });
       }
+      case "conversation.anomaly_found":
+        return say(words.mAnomaly, { why: anomalyWhy(words, entry.data) });
     }
   }
 

@@ -66,6 +66,9 @@ export function foldHead(head: Summary, entry: Entry): Summary {
       if (entry.data.to === "angry") next.mood = "angry";
       if (entry.data.reasons !== undefined && entry.data.reasons.length > 0) next.mood_reasons = entry.data.reasons;
       break;
+    case "conversation.anomaly_found":
+      next.anomalies = [...(head.anomalies ?? []).filter((a) => a.kind !== entry.data.anomaly), { kind: entry.data.anomaly, at: entry.at }];
+      break;
     default:
   }
   return next;

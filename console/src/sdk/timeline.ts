@@ -28,7 +28,7 @@ export interface Mark {
   at: string;
   entry: Extract<
     Entry,
-    { type: "conversation.started" | "conversation.handover" | "conversation.assigned" | "conversation.unassigned" | "conversation.status_changed" | "conversation.tags_changed" | "conversation.priority_changed" | "conversation.mood_changed" }
+    { type: "conversation.started" | "conversation.handover" | "conversation.assigned" | "conversation.unassigned" | "conversation.status_changed" | "conversation.tags_changed" | "conversation.priority_changed" | "conversation.mood_changed" | "conversation.anomaly_found" }
   >;
 }
 
@@ -89,6 +89,7 @@ export function foldTimeline(line: Timeline, entry: Entry): boolean {
     case "conversation.tags_changed":
     case "conversation.priority_changed":
     case "conversation.mood_changed":
+    case "conversation.anomaly_found":
       line.items.push({ kind: "mark", seq: entry.seq, at: entry.at, entry });
       break;
     default: // timers, and kinds of a newer server: nothing to read

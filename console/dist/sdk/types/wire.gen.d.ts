@@ -172,6 +172,12 @@ export type Event = {
     conversation_id: string;
     seq: number;
     at: string;
+    type: "conversation.anomaly_found";
+    data: AnomalyData;
+} | {
+    conversation_id: string;
+    seq: number;
+    at: string;
     type: "answer.judged";
     data: JudgedData;
 } | {
@@ -192,6 +198,29 @@ export declare const closeCodes: Readonly<Record<number, {
     reason: string;
     comeBack: boolean;
 }>>;
+/** AnomalyData says in what the conversation is unlike the others; agents only. */
+export interface AnomalyData {
+    anomaly: AnomalyKind;
+    /** Explanation says it in English words and figures. */
+    explanation: string;
+    /** MeasuredMS is what was seen, and UsualMS what is usual in the channel, or the inbox's objective; milliseconds. */
+    measured_ms?: number;
+    usual_ms?: number;
+    /** Count is the turns or messages that it was seen in. */
+    count?: number;
+    /** Same is how many of them have the same text, or are angry. */
+    same?: number;
+    /** Score is how angry the visitor sounds at most, and UsualScore how angry visitors of the channel do; 0 to 1. */
+    score?: number;
+    usual_score?: number;
+}
+/** AnomalyKind says in what a conversation is unlike the others. */
+export type AnomalyKind = "slow" | "costly" | "anger" | "flood" | "stuck" | "loop";
+/** AnomalySeen is when an anomaly of a kind was told last. */
+export interface AnomalySeen {
+    kind: AnomalyKind;
+    at: string;
+}
 /** AssignedData says who has the conversation now. Visitors get the name only. */
 export interface AssignedData {
     name: string;
@@ -364,7 +393,7 @@ export interface HandoverData {
     by?: string;
 }
 /** HandoverReason says why humans got a conversation. */
-export type HandoverReason = "asked" | "abstained" | "policy" | "bot_failed" | "no_bot" | "lookup_failed" | "slot_missing" | "by_agent" | "reopened" | "behavior" | "attachment" | "anger";
+export type HandoverReason = "asked" | "abstained" | "policy" | "bot_failed" | "no_bot" | "lookup_failed" | "slot_missing" | "by_agent" | "reopened" | "behavior" | "attachment" | "anger" | "anomaly";
 /** JudgedData is a verdict on a message of the bot; agents only. */
 export interface JudgedData {
     by: Party;
@@ -603,6 +632,8 @@ export interface Summary {
     mood?: Temper;
     /** why; of a calm visitor only what agents should know */
     mood_reasons?: MoodReason[];
+    /** when which was told last */
+    anomalies?: AnomalySeen[];
     created_at: string;
     last_activity: string;
     waiting_since?: string;
