@@ -101,7 +101,7 @@ func New(o Options) (*Gateway, error) {
 	g.crew.gw = g
 	g.outRules.soft, g.outRules.hard = g.limits.SoftQueueBytes, g.limits.HardQueueBytes
 	g.group = loop.New(loop.Options{
-		Loops: o.Loops, Tick: g.limits.SweepInterval,
+		Loops: o.Loops, Tick: g.limits.SweepInterval, Ledger: g.newLedger,
 		Panicked: func(v any, stack []byte) { g.panicked("event loop panicked", nil, v, stack) },
 	})
 	g.codecs = newCodecs(g, g.group.Loops())

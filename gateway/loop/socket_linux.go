@@ -133,6 +133,7 @@ func (l *eventLoop) read(s *socket) {
 }
 
 func (l *eventLoop) input(s *socket, b []byte) {
+	l.books.note(s, len(b))
 	if s.h.Input(l.turnNow(), b) && !s.is(writing) {
 		l.flush(s)
 	}
@@ -180,6 +181,7 @@ func (l *eventLoop) write(s *socket, b []byte) bool {
 		l.end(s)
 		return false
 	}
+	l.books.note(s, n)
 	s.h.Wrote(n)
 	if n == len(b) {
 		return true
