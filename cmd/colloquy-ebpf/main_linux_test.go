@@ -242,7 +242,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 // freeAddress is where nobody listens now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,10 +253,8 @@ func freeAddress(t *testing.T) string {
 // What is wrong is said in words that help, and with a status of its own.
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	needPrograms(t)
-	plain := "/proc/self/exe"
-	if len(built.node) > 0 {
-		plain = built.observer // a program in Go, without marks
-	}
+	plain := built.observer // a program in Go, without marks
+	one := []string{"setpriv", "--reuid", strconv.Itoa(nobody), "--clear-groups", "--inh-caps", "-all,+bpf", "--ambient-caps", "-all,+bpf"}
 	for _, c := range []struct {
 		name string
 		argv []string
@@ -264,13 +262,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		want string
 	}{
 		{"no capability", []string{"setpriv", "--reuid", strconv.Itoa(nobody), "--clear-groups", built.observer, "--exe", built.node}, exitFailed, "lacks CAP_BPF and CAP_PERFMON"},
-		{
-			"one capability",
-			[]string{
-				"setpriv", "--reuid", strconv.Itoa(nobody), "--clear-groups", "--inh-caps", "-all,+bpf", "--ambient-caps", "-all,+bpf",
-				built.observer, "--exe", built.node,
-			}, exitFailed, "lacks CAP_PERFMON:",
-		},
+		{"one capability", append(one, built.observer, "--exe", built.node), exitFailed, "lacks CAP_PERFMON:"},
 		{"another program", []string{built.observer, "--exe", plain}, exitFailed, "has no marks"},
 		{"no program", []string{built.observer, "--exe", filepath.Join(built.dir, "none")}, exitFailed, "no such file"},
 		{"no process", []string{built.observer, "--pid", "4194305"}, exitFailed, "process 4194305"},

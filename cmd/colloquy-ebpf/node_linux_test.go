@@ -208,7 +208,7 @@ func TestNodeIsObserved(t *testing.T) {
 	last.hears("nine to five")
 }
 
-// stops stops the node in the middle of a turn.
+// stops halts the node in the middle of a turn.
 func (s *shop) stops(w *watching) {
 	s.t.Helper()
 	waiting := s.enter()
@@ -306,7 +306,7 @@ func copied(t *testing.T, from, to string) string {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err == nil {
-		err = os.WriteFile(to, b, 0o755) //nolint:gosec // a program that nobody has to read
+		err = os.WriteFile(to, b, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
