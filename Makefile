@@ -12,6 +12,7 @@ SEEDS    ?= 60
 FAULTS   ?= 20
 ACKS     ?= 50000
 SOAK     ?= 24h
+SOAK_PROVIDER ?= 10m
 
 # Packages in which goroutines meet are tested with the race detector, all others
 # without. Four are tested both ways: the journal's long crash tests get much
@@ -31,7 +32,7 @@ HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 export CGO_ENABLED := 0
 
 .PHONY: help deps run build observer ebpf test-ebpf test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser providers examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
+	generate docs verify console browser providers mail otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers bench-webhook soak soak-provider deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -122,8 +123,14 @@ providers: ## Test the channels against servers and ciphers of other people (nee
 	cd test/channels && npm ci --no-audit --no-fund --ignore-scripts
 	go test ./channels/... && go test ./engine -run Emulator
 
+mail: ## Test e-mail against Dovecot and Postfix (needs root and Debian's dovecot-imapd, dovecot-lmtpd, postfix, swaks)
+	COLLOQUY_REQUIRE_MAIL=1 go test -count=1 -run '^TestMail' ./cmd/colloquy
+
 cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 	./deploy/cluster.sh
+
+otlp: build ## A turn over two nodes, as the OpenTelemetry Collector's receiver gets it (builds that first)
+	cd test/otlp && go vet ./... && COLLOQUY=$(abspath bin/colloquy) go test -count=1 ./...
 
 examples: ## Run the example programs
 	go vet ./examples/... && go test ./examples/...
@@ -156,6 +163,13 @@ bench-sockets: build ## The gateway's connections and messages, a fan-out, slow 
 
 soak: build ## A node under visitors for SOAK (24h): fails when it grows or loses anything
 	./bin/colloquy soak --duration $(SOAK)
+
+soak-provider: build ## A channel's provider that fails in every way for SOAK_PROVIDER (10m): nothing is lost or sent twice
+	./bin/colloquy soak provider --duration $(SOAK_PROVIDER)
+
+bench-webhook: build ## Messages through POST /webhook, beside one GORM Create each into a MariaDB of its own (SQL: flags of bench/sql)
+	./bin/colloquy bench webhook
+	cd bench/sql && go run . $(SQL)
 
 bench-peers: build ## The same load on other libraries' servers, as a table of ratios (PEERS: flags of bench/peers/compare)
 	cd bench/peers && go build -o ../../bin/peers/ ./gorilla ./coder ./gws
