@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,6 +80,7 @@ type watching struct {
 	cmd      *exec.Cmd
 	addr     string
 	findings chan observer.Finding
+	early    []observer.Finding // came before they were waited for
 	log      *lab.Tail
 	ended    chan struct{}
 }
@@ -148,13 +150,20 @@ func launch(t *testing.T, argv []string) *watching {
 // finds waits for a finding of a kind about a conversation.
 func (w *watching) finds(kind observer.Kind, conversation string) observer.Finding {
 	w.t.Helper()
+	wanted := func(f observer.Finding) bool { return f.Kind == kind && f.Conversation == conversation }
+	if i := slices.IndexFunc(w.early, wanted); i >= 0 {
+		f := w.early[i]
+		w.early = slices.Delete(w.early, i, i+1)
+		return f
+	}
 	timeout := time.After(patience)
 	for {
 		select {
 		case f := <-w.findings:
-			if f.Kind == kind && f.Conversation == conversation {
+			if wanted(f) {
 				return f
 			}
+			w.early = append(w.early, f)
 		case <-w.ended:
 			w.t.Fatalf("the observer ended without finding %s of %s:\n%s", kind, conversation, w.log)
 		case <-timeout:

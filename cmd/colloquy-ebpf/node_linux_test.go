@@ -173,7 +173,7 @@ func TestNodeIsObserved(t *testing.T) {
 	program := copied(t, built.node, filepath.Join(built.dir, "observed"))
 	s := openShop(t, program)
 	w := asNobody(t, "--exe", program, "--ops", "http://"+s.spec.OpsListen, "--scan", "100ms",
-		"--stuck", "1s", "--slow", "1s", "--flood", "4", "--errors", "1")
+		"--stuck", "1s", "--slow", "1s", "--flood", "4", "--errors", "1", "--far", "1us", "--cooldown", "1h")
 	s.start()
 
 	chatty := s.enter()
@@ -200,9 +200,16 @@ func TestNodeIsObserved(t *testing.T) {
 	s.isWatched(unlucky.current)
 	w.becomes(`colloquy_ebpf_turns_ended_total{outcome="failed"}`, 1)
 
+	if f := w.finds(observer.Far, chatty.current); f.Seconds <= 0 {
+		t.Errorf("finding = %+v, want a round trip", f)
+	}
+
 	s.stops(w)
 	s.restarts(w)
 	w.stop()
+	if log := w.log.String(); strings.Contains(log, "lossy connections are not found") {
+		t.Errorf("nobody with two capabilities may not watch losses:\n%s", log)
+	}
 	last := s.enter() // nobody looks on any more
 	last.says("what are your opening hours")
 	last.hears("nine to five")
