@@ -158,6 +158,9 @@ func settings(v reflect.Value, prefix string) []Setting {
 	return out
 }
 
+// observerPrefix begins the variables of colloquy-ebpf, which may stand in the same file.
+const observerPrefix = "COLLOQUY_EBPF_"
+
 // otherVariables are names with our prefix that are not settings.
 func otherVariables() []string {
 	return []string{"COLLOQUY_CONFIG", "COLLOQUY_DEMO_PASSWORD", "COLLOQUY_DEMO_TOKEN"}
@@ -171,7 +174,7 @@ func readEnvironment(environ []string, c *Config) error {
 	var errs []error
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(otherVariables(), name) {
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, observerPrefix) || slices.Contains(otherVariables(), name) {
 			continue
 		}
 		s, ok := known[name]

@@ -77,6 +77,7 @@ func TestLoadConfigLayers(t *testing.T) {
 	file := writeFile(t, "c.yaml", "data_dir: from-file\nlisten: 127.0.0.1:1\ngateway:\n  trusted_proxies: [10.0.0.0/8]\nturns:\n  idle: 90s\n")
 	secret := writeFile(t, "dir", " from-secret-file \n")
 	c, err := LoadConfig(file, []string{
+		"COLLOQUY_EBPF_STUCK=1m", // the observer's, not ours
 		"PATH=/bin", "COLLOQUY_LISTEN=127.0.0.1:2", "COLLOQUY_GATEWAY_TRUSTED_PROXIES=192.168.0.0/16, ,10.1.1.1",
 		"COLLOQUY_DATA_DIR_FILE=" + secret, "COLLOQUY_OPS_LISTEN=",
 		"COLLOQUY_CONFIG=elsewhere", "COLLOQUY_DEMO_TOKEN=x",

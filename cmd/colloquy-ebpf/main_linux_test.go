@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,6 +80,7 @@ type watching struct {
 	cmd      *exec.Cmd
 	addr     string
 	findings chan observer.Finding
+	early    []observer.Finding // came before they were waited for
 	log      *lab.Tail
 	ended    chan struct{}
 }
@@ -148,13 +150,20 @@ func launch(t *testing.T, argv []string) *watching {
 // finds waits for a finding of a kind about a conversation.
 func (w *watching) finds(kind observer.Kind, conversation string) observer.Finding {
 	w.t.Helper()
+	wanted := func(f observer.Finding) bool { return f.Kind == kind && f.Conversation == conversation }
+	if i := slices.IndexFunc(w.early, wanted); i >= 0 {
+		f := w.early[i]
+		w.early = slices.Delete(w.early, i, i+1)
+		return f
+	}
 	timeout := time.After(patience)
 	for {
 		select {
 		case f := <-w.findings:
-			if f.Kind == kind && f.Conversation == conversation {
+			if wanted(f) {
 				return f
 			}
+			w.early = append(w.early, f)
 		case <-w.ended:
 			w.t.Fatalf("the observer ended without finding %s of %s:\n%s", kind, conversation, w.log)
 		case <-timeout:
@@ -242,7 +251,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 // freeAddress is where nobody listens now.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,10 +262,8 @@ func freeAddress(t *testing.T) string {
 // What is wrong is said in words that help, and with a status of its own.
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	needPrograms(t)
-	plain := "/proc/self/exe"
-	if len(built.node) > 0 {
-		plain = built.observer // a program in Go, without marks
-	}
+	plain := built.observer // a program in Go, without marks
+	one := []string{"setpriv", "--reuid", strconv.Itoa(nobody), "--clear-groups", "--inh-caps", "-all,+bpf", "--ambient-caps", "-all,+bpf"}
 	for _, c := range []struct {
 		name string
 		argv []string
@@ -264,13 +271,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		want string
 	}{
 		{"no capability", []string{"setpriv", "--reuid", strconv.Itoa(nobody), "--clear-groups", built.observer, "--exe", built.node}, exitFailed, "lacks CAP_BPF and CAP_PERFMON"},
-		{
-			"one capability",
-			[]string{
-				"setpriv", "--reuid", strconv.Itoa(nobody), "--clear-groups", "--inh-caps", "-all,+bpf", "--ambient-caps", "-all,+bpf",
-				built.observer, "--exe", built.node,
-			}, exitFailed, "lacks CAP_PERFMON:",
-		},
+		{"one capability", append(one, built.observer, "--exe", built.node), exitFailed, "lacks CAP_PERFMON:"},
 		{"another program", []string{built.observer, "--exe", plain}, exitFailed, "has no marks"},
 		{"no program", []string{built.observer, "--exe", filepath.Join(built.dir, "none")}, exitFailed, "no such file"},
 		{"no process", []string{built.observer, "--pid", "4194305"}, exitFailed, "process 4194305"},

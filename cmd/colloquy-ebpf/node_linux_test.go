@@ -173,7 +173,7 @@ func TestNodeIsObserved(t *testing.T) {
 	program := copied(t, built.node, filepath.Join(built.dir, "observed"))
 	s := openShop(t, program)
 	w := asNobody(t, "--exe", program, "--ops", "http://"+s.spec.OpsListen, "--scan", "100ms",
-		"--stuck", "1s", "--slow", "1s", "--flood", "4", "--errors", "1")
+		"--stuck", "1s", "--slow", "1s", "--flood", "4", "--errors", "1", "--far", "1us", "--cooldown", "1h")
 	s.start()
 
 	chatty := s.enter()
@@ -200,15 +200,22 @@ func TestNodeIsObserved(t *testing.T) {
 	s.isWatched(unlucky.current)
 	w.becomes(`colloquy_ebpf_turns_ended_total{outcome="failed"}`, 1)
 
+	if f := w.finds(observer.Far, chatty.current); f.Seconds <= 0 {
+		t.Errorf("finding = %+v, want a round trip", f)
+	}
+
 	s.stops(w)
 	s.restarts(w)
 	w.stop()
+	if log := w.log.String(); strings.Contains(log, "lossy connections are not found") {
+		t.Errorf("nobody with two capabilities may not watch losses:\n%s", log)
+	}
 	last := s.enter() // nobody looks on any more
 	last.says("what are your opening hours")
 	last.hears("nine to five")
 }
 
-// stops stops the node in the middle of a turn.
+// stops halts the node in the middle of a turn.
 func (s *shop) stops(w *watching) {
 	s.t.Helper()
 	waiting := s.enter()
@@ -306,7 +313,7 @@ func copied(t *testing.T, from, to string) string {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err == nil {
-		err = os.WriteFile(to, b, 0o755) //nolint:gosec // a program that nobody has to read
+		err = os.WriteFile(to, b, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,11 @@ func TestCookieBehindOtherThings(t *testing.T) {
 // cookieBy asks the kernel itself.
 func cookieBy(t *testing.T, nc net.Conn) (number uint64) {
 	t.Helper()
-	raw, err := nc.(*net.TCPConn).SyscallConn()
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		t.Fatalf("%T is no TCP connection", nc)
+	}
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}

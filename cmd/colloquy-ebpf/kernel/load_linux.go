@@ -97,10 +97,10 @@ func specification(l Limits, multi bool) (*ebpf.CollectionSpec, error) { //nolin
 
 // micros rounds up: a limit does not become none.
 func micros(d time.Duration) uint32 {
-	return uint32(min((ns(d)+999)/1000, 1<<32-1)) //nolint:gosec // bounded
+	return uint32(min((ns(d)+999)/1000, 1<<32-1))
 }
 
-func ns(d time.Duration) uint64 { return uint64(max(d, 0)) } //nolint:gosec // not negative
+func ns(d time.Duration) uint64 { return uint64(max(d, 0)) }
 
 // haveMulti reports whether one link can hold many probes (Linux 6.6). Whoever may
 // not ask may use it all the same.

@@ -18,7 +18,7 @@ const patience = 60 * time.Second
 
 // loaded gives programs in the kernel, or leaves the test out where that is not
 // possible, unless COLLOQUY_REQUIRE_EBPF says that it must be.
-func loaded(t *testing.T, l Limits) *Programs {
+func loaded(t testing.TB, l Limits) *Programs {
 	t.Helper()
 	p, err := Load(l)
 	if err != nil {
@@ -36,7 +36,7 @@ func loaded(t *testing.T, l Limits) *Programs {
 }
 
 // attached puts programs on a process, or on every process of a file.
-func attached(t *testing.T, p *Programs, path string, pid int) io.Closer {
+func attached(t testing.TB, p *Programs, path string, pid int) io.Closer {
 	t.Helper()
 	c, err := p.Attach(path, pid)
 	if err != nil {

@@ -62,7 +62,7 @@ type Options struct {
 // Validate says everything that is wrong.
 func (o *Options) Validate() error {
 	var errs []error
-	check := func(ok bool, format string, args ...any) { //nolint:revive // a claim
+	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}

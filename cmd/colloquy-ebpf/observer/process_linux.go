@@ -2,8 +2,10 @@ package observer
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -20,7 +22,8 @@ const (
 func processGone(pid uint32, began uint64) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.FormatUint(uint64(pid), 10) + "/stat")
 	if err != nil {
-		return os.IsNotExist(err)
+		// Where /proc shows nobody else's processes (hidepid), the signal still tells.
+		return errors.Is(syscall.Kill(int(pid), 0), syscall.ESRCH)
 	}
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // a name may hold anything
 	if len(fields) <= startField {
