@@ -32,6 +32,7 @@ type Options struct {
 	Shadows  Shadows     // nil = the route of shadows answers 503
 	Shelf    Shelf       // nil = packs cannot be changed: those routes answer 503
 	Accounts Accounts    // nil = the routes of channel accounts answer 503
+	Book     ContactBook // nil = the routes of contacts answer 503
 	Letters  DeadLetters // nil = the routes of dead letters answer 503
 	Learning Learning    // nil = no suggestions and no figures
 	Relay    Relay       // nil = one node, and nobody else to ask

@@ -84,6 +84,10 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"PUT", "/v1/conversations/{id}/tags", accessAgent, (*Gateway).putTags, smallBody},
 		{"PATCH", "/v1/conversations/{id}/priority", accessAgent, (*Gateway).patchPriority, smallBody},
 
+		{"GET", "/v1/contacts/{contact}", accessAgent, withContacts((*Gateway).showContact), 0},
+		{"POST", "/v1/contacts/{contact}/merge", accessAgent, withContacts((*Gateway).mergeContact), smallBody},
+		{"POST", "/v1/contacts/{contact}/split", accessAgent, withContacts((*Gateway).splitContact), smallBody},
+
 		{"GET", "/v1/inboxes", accessAgent, (*Gateway).listInboxes, 0},
 		{"POST", "/v1/inboxes", accessAdmin, (*Gateway).createInbox, 0},
 		{"GET", "/v1/inboxes/{inbox}", accessAgent, (*Gateway).showInbox, 0},
