@@ -57,7 +57,12 @@ func queueEffects(s *State, before Head) []Effect {
 }
 
 func (s *State) outbound(e Entry, from Party, text Text, inReplyTo Seq, buttons []Button) Outbound {
+	count := 0
+	if s.Channel.Window().Messages > 0 {
+		count = s.Outgoing
+	}
 	return Outbound{
+		Count:        count,
 		Conversation: s.ID, Message: e.Seq, Inbox: s.Inbox, Channel: s.Channel, Contact: s.Contact, Peer: s.Peer,
 		From: from, InReplyTo: inReplyTo, Text: text, Buttons: buttons, At: e.At,
 	}

@@ -249,4 +249,3 @@ func TestVerifiedAndUnverifiedClaims(t *testing.T) {
 		t.Errorf("after the merge %+v", v.Suggestions)
 	}
 }
-
