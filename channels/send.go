@@ -130,6 +130,9 @@ func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendErr
 	id, err := c.driver.Send(ctx, p)
 	failure = classified(err)
 	c.health.sent(time.Now(), failure)
+	if failure == nil {
+		c.health.counted(&p.Outbound, time.Now())
+	}
 	return id, failure
 }
 
