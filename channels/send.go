@@ -213,5 +213,5 @@ func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
 }
 
 func notSent(ctx context.Context) *SendError {
-	return &SendError{Class: Retry, Code: "canceled", Err: fmt.Errorf("wait for a turn: %w", context.Cause(ctx))}
+	return &SendError{Class: Retry, Code: "canceled", Idle: true, Err: fmt.Errorf("wait for a turn: %w", context.Cause(ctx))}
 }

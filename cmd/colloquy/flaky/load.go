@@ -143,21 +143,21 @@ func (s *site) settle(ctx context.Context) error {
 	defer cancel()
 	look := time.NewTicker(settleLook)
 	defer look.Stop()
-	empty := 0
+	empty, last := 0, "no"
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the outbox is not empty after %v", settleAtMost)
+			return fmt.Errorf("the outbox is not empty after %v, %s messages wait", settleAtMost, last)
 		case <-s.node.Done():
 			return fmt.Errorf("the node ended")
 		case <-look.C:
 		}
 		rows, err := s.outboxRows(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if rows != "0" {
-			empty = 0
+			last, empty = rows, 0
 			continue
 		}
 		if empty++; empty >= 3 { // what has just been acknowledged may come to it a moment later
