@@ -419,7 +419,7 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 			l.first = now
 		}
 		if l.attempt == 1 && l.outcome == nil { // what has been tried stays what it is
-			n := 1
+			var n int
 			l.sends, n = c.e.o.Sender.Merge(l.rows)
 			l.carried = slices.Clone(l.rows[:n])
 		}

@@ -161,3 +161,15 @@ func decodeContactRecord(d *document) (conversation.ContactRecord, error) {
 	r.Version = cmp.Or(d.version, r.Version)
 	return r, nil
 }
+
+// putContact takes a record over.
+func (d *directory) putContact(doc *document) error {
+	r, err := decodeContactRecord(doc)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.people.enter(&r)
+	return nil
+}

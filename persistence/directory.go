@@ -200,17 +200,9 @@ func (d *directory) put(doc *document) error {
 		defer d.mu.Unlock()
 		d.mu.accounts[doc.id] = v
 	case docContact:
-		r, err := decodeContactRecord(doc)
-		if err != nil {
-			return err
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.mu.people.enter(&r)
+		return d.putContact(doc)
 	case docLetter:
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.mu.letters[doc.id] = struct{}{}
+		d.putLetter(doc)
 	}
 	return nil
 }

@@ -68,18 +68,22 @@ func (s *site) load(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			for due := int(now.Sub(began).Seconds() * s.o.Rate); made < due; made++ {
-				select {
-				case places <- struct{}{}:
-					n := made
-					steps.Go(func() {
-						s.step(context.WithoutCancel(ctx), n)
-						<-places
-					})
-				default:
-					s.tally.left.Add(1)
-				}
+				s.begin(context.WithoutCancel(ctx), &steps, places, made)
 			}
 		}
+	}
+}
+
+// begin makes a step, unless too many others are at work.
+func (s *site) begin(ctx context.Context, steps *sync.WaitGroup, places chan struct{}, n int) {
+	select {
+	case places <- struct{}{}:
+		steps.Go(func() {
+			s.step(ctx, n)
+			<-places
+		})
+	default:
+		s.tally.left.Add(1)
 	}
 }
 
