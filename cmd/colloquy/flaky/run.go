@@ -19,7 +19,7 @@ const (
 	appSecret    = "app-secret"
 	accounts     = 8 // the provider takes 80 messages a second from each
 	patience     = 30 * time.Second
-	inFlight     = 256 // steps of the load at a time; beyond it one is left out and counted
+	inFlight     = 256              // steps of the load at a time; beyond it one is left out and counted
 	settleAtMost = 15 * time.Minute // a refused credential is tried again after five
 )
 
