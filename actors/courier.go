@@ -10,6 +10,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // Sender brings outbound messages to their providers.
@@ -491,6 +492,10 @@ func (c *courier) record(ctx context.Context, id conversation.ConversationID, ro
 // attempt calls the sender. A driver that panics, or answers what is no outcome,
 // may have sent the message: it is not tried again.
 func (c *courier) attempt(ctx context.Context, row conversation.Outbound, attempt int, first time.Time) (a Attempt) {
+	at, _ := c.e.o.Flights.Shown(row.Conversation, row.Message)
+	span := c.e.o.Flights.Below(flight.ChannelSend, at, time.Now())
+	ctx = conversation.WithTrace(ctx, span.At())
+	defer func() { c.sent(&span, row, attempt, a) }()
 	defer func() {
 		if p := recover(); p != nil {
 			c.e.log.Error("sender panicked", "channel", string(row.Channel), "conversation_id", row.Conversation.String(), "err", fmt.Sprintf("%T", p))

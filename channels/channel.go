@@ -51,6 +51,7 @@ type shared struct {
 	tell    func(context.Context, conversation.ConversationID, conversation.Command) error
 	contact func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
 	cursors Cursors
+	files   Files // nil = none are kept
 	letters Letters
 	metrics *metrics
 	bodies  atomic.Int64 // bytes of deliveries in memory

@@ -53,6 +53,7 @@ type Event struct {
 	Ref         conversation.Ref         `json:"ref,omitempty"`     // the provider's name of the message; the same again when it is repeated
 	Text        conversation.Text        `json:"text"`
 	Metadata    map[string]string        `json:"metadata,omitempty"`
+	Files       []File                   `json:"files,omitempty"`       // that ride on the message
 	Unsupported string                   `json:"unsupported,omitempty"` // the provider's name for a kind of message that is not text; empty = text
 	ReplyTo     string                   `json:"-"`                     // lets one message be sent back at no cost, within Limits.ReplyWithin; empty = nothing does
 }

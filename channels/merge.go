@@ -48,10 +48,10 @@ func few(rows []conversation.Outbound) bool {
 }
 
 // fits reports whether messages can be one: texts of the same side without
-// buttons, which the provider takes in one piece.
+// buttons or files, which the provider takes in one piece.
 func (c *Channel) fits(rows []conversation.Outbound) bool {
 	for i := range rows {
-		if rows[i].From != rows[0].From || len(rows[i].Buttons) > 0 {
+		if rows[i].From != rows[0].From || len(rows[i].Buttons) > 0 || len(rows[i].Attachments) > 0 {
 			return false
 		}
 	}

@@ -200,6 +200,9 @@ func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (
 	if err != nil {
 		return conversation.Receipt{}, err
 	}
+	if err := c.attach(ctx, &in, e); err != nil {
+		return conversation.Receipt{}, err
+	}
 	in.Wait = wait
 	return c.shared.deliver(ctx, in)
 }

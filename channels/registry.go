@@ -44,6 +44,9 @@ type Options struct {
 	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
 	// Cursors keeps how far events were fetched; nil = in memory only.
 	Cursors Cursors
+	// Files keeps the bytes of attachments; nil = none are kept, and messages show
+	// theirs as unavailable.
+	Files Files
 	// Letters keeps what could not be handed in; nil = nobody does.
 	Letters Letters
 	// Logger; nil = none.
@@ -112,7 +115,7 @@ func NewRegistry(o Options) (*Registry, error) {
 		bridge:  o.Bridge,
 		account: o.HasAccount,
 		shared: &shared{
-			inbox: o.Inbox, paused: o.Paused, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, letters: o.Letters,
+			inbox: o.Inbox, paused: o.Paused, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files, letters: o.Letters,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),

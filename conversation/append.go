@@ -14,12 +14,13 @@ type Append struct {
 	Entries []Entry
 	State   *State // a snapshot after Entries, or nil
 
-	Head    Head       // the row that lists show
-	Contact ContactKey // set with the first entry: makes this the contact's current conversation
-	Refs    []RefRow   // senders' ids of the entries, for recognizing repeated deliveries
-	Outbox  []Outbound // messages that must be sent
-	Settled []Seq      // outbox rows of this conversation that are done with
-	NextDue time.Time  // when a timer is due next; zero = none
+	Head    Head           // the row that lists show
+	Contact ContactKey     // set with the first entry: makes this the contact's current conversation
+	Refs    []RefRow       // senders' ids of the entries, for recognizing repeated deliveries
+	Outbox  []Outbound     // messages that must be sent
+	Settled []Seq          // outbox rows of this conversation that are done with
+	NextDue time.Time      // when a timer is due next; zero = none
+	Files   []AttachmentID // stored attachments of the entries: the conversation keeps their bytes from now on
 
 	// CheckRefs has the refs compared with those stored for other conversations
 	// of the same contact: where one is found, the append is a conflict and
@@ -91,6 +92,7 @@ type Outbound struct {
 	InReplyTo    Seq            `json:"in_reply_to_seq,omitempty"`
 	Text         Text           `json:"text"`
 	Buttons      []Button       `json:"buttons,omitempty"`
+	Attachments  []Attachment   `json:"attachments,omitempty"`
 	At           time.Time      `json:"at"`
 	Count        int            `json:"count,omitempty"`    // messages of the provider's window, those that wait included, when this one was written; 0 = no window counts them
 	WindowTo     time.Time      `json:"window_to,omitzero"` // the provider takes it until then; zero = for ever

@@ -59,6 +59,8 @@ func (s *State) Apply(e Entry) {
 		s.applyMood(ev)
 	case AnswerJudged:
 		s.applyJudged(ev)
+	case AttachmentChanged:
+		s.applyAttachment(ev)
 	}
 }
 
@@ -76,7 +78,8 @@ func (s *State) applyAccepted(ev MessageAccepted, e Entry) {
 	if s.WaitingSince.IsZero() {
 		s.WaitingSince = e.At
 	}
-	s.remember(Message{Seq: e.Seq, At: e.At, From: PartyVisitor, Text: ev.Text, Metadata: ev.Metadata})
+	s.remember(Message{Seq: e.Seq, At: e.At, From: PartyVisitor, Text: ev.Text, Metadata: ev.Metadata, Attachments: ev.Attachments})
+	s.await(e.Seq, ev.Attachments)
 	s.rememberRef(ev.Ref, e.Seq)
 	// A visitor who writes has seen what was there.
 	s.ReadVisitor = e.Seq
@@ -99,6 +102,7 @@ func (s *State) applyReplied(ev AgentReplied, e Entry) {
 	delivery := s.firstDelivery(false)
 	s.remember(Message{
 		Seq: e.Seq, At: e.At, From: PartyAgent, Agent: ev.Agent, Text: ev.Text, InReplyTo: s.LastVisitor, Delivery: delivery,
+		Attachments: ev.Attachments,
 	})
 	if delivery == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)

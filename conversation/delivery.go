@@ -74,6 +74,6 @@ func (s *State) sendAgain(e Entry, ev MessageSent) (Outbound, bool) {
 		turn = 0 // as when it was sent first
 	}
 	out := s.outbound(Entry{Seq: m.Seq, At: m.At}, m.From, m.Text, turn, m.Buttons)
-	out.Again = e.Seq
+	out.Attachments, out.Again = m.Attachments, e.Seq
 	return out, true
 }

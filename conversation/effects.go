@@ -18,7 +18,9 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 			}
 		case AgentReplied:
 			if s.firstDelivery(false) == DeliveryPending {
-				out = append(out, SendOutbound{s.outbound(e, PartyAgent, ev.Text, 0, nil)})
+				message := s.outbound(e, PartyAgent, ev.Text, 0, nil)
+				message.Attachments = ev.Attachments
+				out = append(out, SendOutbound{message})
 			}
 		case MessageSent:
 			if row, ok := s.sendAgain(e, ev); ok {
@@ -29,7 +31,8 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 				out = append(out, RunTimer{ID: ev.ID})
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
-			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, TimerStarted, MoodChanged, AnswerJudged:
+			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, TimerStarted, MoodChanged, AnswerJudged,
+			AttachmentChanged:
 		}
 	}
 	return append(out, queueEffects(s, before)...)

@@ -359,7 +359,7 @@ func (w *world) checkViews(t *rapid.T) {
 			t.Fatalf("message %d is pending and nobody sends it", m.Seq)
 		}
 	}
-	if i := lastPublic(s.Recent); i >= 0 && (h.PreviewFrom != s.Recent[i].From || !strings.HasPrefix(string(s.Recent[i].Text), string(h.Preview))) {
+	if i := lastPublic(s.Recent); i >= 0 && (h.PreviewFrom != s.Recent[i].From || !strings.HasPrefix(string(s.Recent[i].Plain()), string(h.Preview))) {
 		t.Fatalf("preview %s: %q of\n%+v", h.PreviewFrom, string(h.Preview), s.Recent[i])
 	}
 	for _, m := range s.RepliesTo(s.LastVisitor) {

@@ -68,6 +68,8 @@ type Gateway struct {
 	sessionsByPeer   *limiter[netip.Prefix]
 	draftsByAgent    *limiter[conversation.AgentID]
 	framesByContact  *limiter[conversation.ContactKey] // that come over HTTP
+	uploadsByContact *limiter[conversation.ContactKey]
+	uploadsByAgent   *limiter[conversation.AgentID]
 	postsByContact   *counter[conversation.ContactKey] // of them without an answer yet
 	byPeer           *counter[netip.Prefix]
 	agents           agentSet
@@ -99,9 +101,9 @@ func New(o Options) (*Gateway, error) {
 	g.metrics = newMetrics(o.Registerer)
 	g.hub = newHub(g)
 	g.crew.gw = g
-	g.outRules.soft, g.outRules.hard = g.limits.SoftQueueBytes, g.limits.HardQueueBytes
+	g.outRules.soft, g.outRules.hard, g.outRules.flights = g.limits.SoftQueueBytes, g.limits.HardQueueBytes, g.opts.Flights
 	g.group = loop.New(loop.Options{
-		Loops: o.Loops, Tick: g.limits.SweepInterval,
+		Loops: o.Loops, Tick: g.limits.SweepInterval, Ledger: g.newLedger,
 		Panicked: func(v any, stack []byte) { g.panicked("event loop panicked", nil, v, stack) },
 	})
 	g.codecs = newCodecs(g, g.group.Loops())
@@ -151,6 +153,8 @@ func (g *Gateway) makeLimiters() {
 	g.loginsByAccount = newLimiter[string](l.LoginsPerMinute/60, l.LoginsPerMinute)
 	g.sessionsByPeer = newLimiter[netip.Prefix](l.SessionsPerMinute/60, l.SessionsPerMinute)
 	g.draftsByAgent = newLimiter[conversation.AgentID](l.DraftsPerMinute/60, max(1, l.DraftsPerMinute))
+	g.uploadsByContact = newLimiter[conversation.ContactKey](l.UploadsPerMinute/60, max(1, l.UploadsPerMinute))
+	g.uploadsByAgent = newLimiter[conversation.AgentID](l.UploadsPerMinute/60, max(1, l.UploadsPerMinute))
 	g.framesByContact = newLimiter[conversation.ContactKey](l.FramesPerSecond, 3*l.FramesPerSecond)
 	g.postsByContact = newCounter[conversation.ContactKey]()
 	g.byPeer = newCounter[netip.Prefix]()

@@ -68,6 +68,9 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"GET", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).listMessages, 0},
 		{"POST", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).postMessage, 0},
 		{"POST", "/v1/conversations/{id}/notes", accessAgent, (*Gateway).postNote, 0},
+		{"POST", "/v1/conversations/{id}/attachments", accessAgent, withFiles((*Gateway).uploadAsAgent), uploadBody},
+		{"GET", "/v1/attachments/{attachment}", accessAgent, withFiles((*Gateway).downloadAsAgent), 0},
+		{"GET", "/v1/files/{attachment}", accessPublic, withFiles((*Gateway).downloadByLink), 0},
 		{"POST", "/v1/conversations/{id}/claim", accessAgent, (*Gateway).claim, smallBody},
 		{"POST", "/v1/conversations/{id}/assign", accessAgent, (*Gateway).assign, smallBody},
 		{"POST", "/v1/conversations/{id}/unassign", accessAgent, (*Gateway).unassign, smallBody},
@@ -83,6 +86,9 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"POST", "/v1/conversations/{id}/judge", accessAgent, (*Gateway).judge, smallBody},
 		{"PUT", "/v1/conversations/{id}/tags", accessAgent, (*Gateway).putTags, smallBody},
 		{"PATCH", "/v1/conversations/{id}/priority", accessAgent, (*Gateway).patchPriority, smallBody},
+
+		{"GET", "/v1/traces", accessAgent, withTraces((*Gateway).listTraces), 0},
+		{"GET", "/v1/traces/{trace}", accessAgent, withTraces((*Gateway).showTrace), 0},
 
 		{"GET", "/v1/contacts/{contact}", accessAgent, withContacts((*Gateway).showContact), 0},
 		{"POST", "/v1/contacts/{contact}/merge", accessAgent, withContacts((*Gateway).mergeContact), smallBody},
@@ -136,6 +142,8 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"GET", "/v1/widget/conversations/current", accessVisitor, (*Gateway).widgetConversation, 0},
 		{"GET", "/v1/widget/conversations/current/messages", accessVisitor, (*Gateway).widgetMessages, 0},
 		{"POST", "/v1/widget/messages", accessVisitor, (*Gateway).widgetPost, 0},
+		{"POST", "/v1/widget/attachments", accessVisitor, withFiles((*Gateway).uploadAsVisitor), uploadBody},
+		{"GET", "/v1/widget/attachments/{attachment}", accessVisitor, withFiles((*Gateway).downloadAsVisitor), 0},
 		{"POST", "/v1/widget/judge", accessVisitor, (*Gateway).widgetJudge, smallBody},
 	}
 }
@@ -153,7 +161,7 @@ func (g *Gateway) routes() http.Handler {
 	mux.HandleFunc("/v1/", g.notFound)
 	if g.opts.Channels != nil {
 		// Each driver checks its provider's signature; see package channels.
-		mux.Handle("/v1/channels/", g.opts.Channels)
+		mux.Handle("/v1/channels/", tracedIngress(g.opts.Channels))
 	}
 	mux.HandleFunc("/", g.servePage)
 	return g.outermost(mux)
@@ -201,7 +209,7 @@ func (g *Gateway) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 	}
 	who, err := g.admitRequest(w, r, rt)
 	if err == nil {
-		err = rt.handle(g, w, r, who)
+		err = rt.handle(g, w, traced(r, rt.access), who)
 	}
 	if err != nil {
 		g.refuse(w, r, err)

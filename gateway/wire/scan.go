@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -66,7 +67,7 @@ func (s *scanner) value() ([]byte, error) {
 	case c == '{':
 		err = s.object(nil)
 	case c == '[':
-		err = s.array()
+		err = s.list(nil)
 	case c == '-' || c >= '0' && c <= '9':
 		err = s.number()
 	case c == 't':
@@ -159,7 +160,8 @@ func (s *scanner) member(wanted bool) (string, []byte, error) { //nolint:revive 
 	return key, value, err
 }
 
-func (s *scanner) array() error {
+// list passes over a list and, with each given, hands out its items.
+func (s *scanner) list(each func(item []byte) error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -169,7 +171,11 @@ func (s *scanner) array() error {
 		return nil
 	}
 	for {
-		if _, err := s.value(); err != nil {
+		item, err := s.value()
+		if err == nil && each != nil {
+			err = each(item)
+		}
+		if err != nil {
 			return err
 		}
 		if more, err := s.next(']'); err != nil || !more {
@@ -257,17 +263,6 @@ func (s *scanner) skipString() error {
 	}
 }
 
-// plainBytes counts the bytes at the front of b that mean nothing but
-// themselves.
-func plainBytes(b []byte) int {
-	for i, c := range b {
-		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-			return i
-		}
-	}
-	return len(b)
-}
-
 func (s *scanner) skipEscape() error {
 	if s.i+1 >= len(s.b) {
 		return s.fail("a string does not end")
@@ -332,11 +327,8 @@ func keyOf(q []byte) string {
 // pairs become U+FFFD, as in encoding/json.
 func unquote(q []byte) string {
 	q = q[1 : len(q)-1]
-	plain := 0
-	for plain < len(q) && q[plain] != '\\' {
-		plain++
-	}
-	if plain == len(q) {
+	plain := bytes.IndexByte(q, '\\')
+	if plain < 0 {
 		return string(q)
 	}
 	out := make([]byte, plain, len(q))
