@@ -278,7 +278,9 @@ type tracedPost struct {
 }
 
 // Merge implements [Sender].
-func (*tracedPost) Merge(rows []conversation.Outbound) (conversation.Outbound, int) { return rows[0], 1 }
+func (*tracedPost) Merge(rows []conversation.Outbound) (conversation.Outbound, int) {
+	return rows[0], 1
+}
 
 // Send implements [Sender].
 func (p *tracedPost) Send(ctx context.Context, _ conversation.Outbound, _ int, _ time.Time) Attempt {
