@@ -18,6 +18,10 @@ type Sender interface {
 	// Send makes one attempt. attempt counts from 1; first is when the first
 	// attempt was made.
 	Send(ctx context.Context, out conversation.Outbound, attempt int, first time.Time) Attempt
+	// Merge joins the first of the messages that wait in a conversation, oldest
+	// first, into one, where the provider's window leaves few. It gives what is to
+	// be sent and how many are in it, at least one.
+	Merge(rows []conversation.Outbound) (out conversation.Outbound, n int)
 }
 
 // Attempt is what came of sending a message once.
@@ -90,6 +94,9 @@ type line struct {
 	notUntil time.Time
 	outcome  *Attempt // final, not recorded yet
 	done     bool     // the first row has been settled while it was being sent
+
+	sends   conversation.Outbound   // what is sent of the rows
+	carried []conversation.Outbound // the first rows, which are in it
 }
 
 // pastView is a view that other nodes may still act on.
@@ -412,7 +419,12 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 		if l.attempt++; l.first.IsZero() {
 			l.first = now
 		}
-		s := sending{row: l.rows[0], attempt: l.attempt, first: l.first, done: l.outcome}
+		if l.attempt == 1 && l.outcome == nil { // what has been tried stays what it is
+			var n int
+			l.sends, n = c.e.o.Sender.Merge(l.rows)
+			l.carried = slices.Clone(l.rows[:n])
+		}
+		s := sending{row: l.sends, carried: l.carried, attempt: l.attempt, first: l.first, done: l.outcome}
 		sends.Go(func() {
 			c.send(ctx, id, s)
 			<-c.places
@@ -425,6 +437,7 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 // sending is what one attempt needs to know.
 type sending struct {
 	row     conversation.Outbound
+	carried []conversation.Outbound
 	attempt int
 	first   time.Time
 	done    *Attempt // final already, and only not recorded
@@ -446,19 +459,34 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 		c.e.metrics.deliveries.WithLabelValues(string(a.Result)).Inc()
 		done = &a
 	}
-	rctx, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
-	_, err := await(rctx, func(f func(conversation.Receipt, error)) {
-		c.e.DoAsync(id, conversation.RecordDelivery{
-			Message: row.Message, Again: row.Again, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
-		}, f)
-	})
-	if err != nil && !errors.Is(err, conversation.ErrNotFound) {
-		c.e.log.Warn("delivery not recorded", "conversation_id", id.String(), "seq", uint64(row.Message), "err", err)
-		c.later(id, time.Now().Add(recordRetry), done)
-		return
+	// The first is recorded last: as long as it is open, the others stand behind it
+	// and are not sent by themselves.
+	for _, carried := range slices.Backward(s.carried) {
+		if err := c.record(ctx, id, &carried, &row, done); err != nil {
+			c.e.log.Warn("delivery not recorded", "conversation_id", id.String(), "seq", uint64(carried.Message), "err", err)
+			c.later(id, time.Now().Add(recordRetry), done)
+			return
+		}
 	}
-	c.next(id)
+	c.next(id, s.carried[len(s.carried)-1].Row())
+}
+
+// record tells the conversation what became of one of the messages that were sent
+// as one. Who is told twice takes it once.
+func (c *courier) record(ctx context.Context, id conversation.ConversationID, row, sent *conversation.Outbound, done *Attempt) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	cmd := conversation.RecordDelivery{
+		Message: row.Message, Again: row.Again, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
+	}
+	if row.Row() != sent.Row() {
+		cmd.With = sent.Message
+	}
+	_, err := await(ctx, func(f func(conversation.Receipt, error)) { c.e.DoAsync(id, cmd, f) })
+	if errors.Is(err, conversation.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // attempt calls the sender. A driver that panics, or answers what is no outcome,
@@ -511,26 +539,30 @@ func (c *courier) later(id conversation.ConversationID, at time.Time, outcome *A
 	defer c.mu.Unlock()
 	l := c.mu.lines[id]
 	if l.done {
-		c.advance(id, l)
+		c.advance(id, l, l.rows[0].Row())
 		return
 	}
 	l.busy, l.notUntil, l.outcome = false, at, outcome
 }
 
-func (c *courier) next(id conversation.ConversationID) {
+func (c *courier) next(id conversation.ConversationID, last conversation.Seq) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.advance(id, c.mu.lines[id])
+	c.advance(id, c.mu.lines[id], last)
 }
 
-// advance goes on to a line's next row. The lock is held.
-func (c *courier) advance(id conversation.ConversationID, l *line) {
-	c.mu.settled.add(id, max(l.rows[0].Row(), c.mu.settled.newest[id]), c.e.o.OutboxRows)
-	c.mu.rows--
+// advance goes on to a line's next row behind last. The lock is held.
+func (c *courier) advance(id conversation.ConversationID, l *line, last conversation.Seq) {
+	c.mu.settled.add(id, max(last, c.mu.settled.newest[id]), c.e.o.OutboxRows)
+	n := 0
+	for n < len(l.rows) && l.rows[n].Row() <= last {
+		n++
+	}
+	c.mu.rows -= n
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
-	if l.rows = l.rows[1:]; len(l.rows) == 0 {
+	if l.rows = l.rows[n:]; len(l.rows) == 0 {
 		delete(c.mu.lines, id)
 		return
 	}
-	l.busy, l.attempt, l.first, l.notUntil, l.outcome, l.done = false, 0, time.Time{}, time.Time{}, nil, false
+	*l = line{rows: l.rows}
 }

@@ -207,6 +207,11 @@ func (a *accountThatIsStopped) Send(_ context.Context, _ conversation.Outbound, 
 	return Attempt{Result: conversation.DeliverySent}
 }
 
+// Merge implements [Sender].
+func (*accountThatIsStopped) Merge(rows []conversation.Outbound) (conversation.Outbound, int) {
+	return rows[0], 1
+}
+
 // A message of an account that an admin has stopped waits as long as it takes,
 // and has all its attempts then.
 func TestHeldMessagesUseUpNoAttempts(t *testing.T) {
@@ -257,6 +262,58 @@ func TestWaitingForATurnIsNoAttempt(t *testing.T) {
 		}
 		if n := r.metric("colloquy_deliveries_total", "retry"); n != 0 {
 			t.Errorf("%v retries are counted", n)
+		}
+	})
+}
+
+// Messages that wait are carried in one when the sender wants it so; what becomes
+// of it becomes of all, also when that can be recorded only later.
+func TestMessagesThatWaitAreCarriedInOne(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.run()
+		id := r.hook(1)
+		r.post.merge = func(rows []conversation.Outbound) (conversation.Outbound, int) {
+			out, n := rows[0], min(len(rows), 3)
+			for i := range rows[1:n] {
+				out.Text += "+" + rows[i+1].Text
+				out.Carries = append(out.Carries, rows[i+1].Message)
+			}
+			return out, n
+		}
+		tried := 0
+		r.post.by(func(conversation.Outbound, int) Attempt {
+			if tried++; tried < 3 {
+				return Attempt{Result: conversation.DeliveryPending, RetryAt: time.Now().Add(time.Minute)}
+			}
+			return Attempt{Result: conversation.DeliverySent, ProviderID: "p"}
+		})
+		r.write(id, "one")
+		settle(time.Second)
+		r.write(id, "two", "three", "four", "five")
+		settle(time.Hour)
+		// What has been tried stays what it is: one goes by itself.
+		if got, want := r.post.tries(), []string{"one#1", "one#2", "one#3", "two+three+four#1", "five#1"}; !slices.Equal(got, want) {
+			t.Errorf("sends %v, want %v", got, want)
+		}
+		sent := events[conversation.MessageSent](t, r.journal, id)
+		with := make(map[conversation.Seq]conversation.Seq)
+		for _, s := range sent {
+			if with[s.Message] = s.With; s.Result != conversation.DeliverySent {
+				t.Errorf("recorded %+v", s)
+			}
+		}
+		if len(sent) != 5 || r.unsentRows() != 0 {
+			t.Errorf("%d recorded, %d rows left", len(sent), r.unsentRows())
+		}
+		carried := 0
+		for _, w := range with {
+			if w != 0 {
+				carried++
+			}
+		}
+		if carried != 2 {
+			t.Errorf("%d of %v were carried, want 2", carried, with)
 		}
 	})
 }

@@ -395,6 +395,8 @@ type post struct {
 	mu   sync.Mutex
 	sent []posted
 	send func(out conversation.Outbound, attempt int) Attempt // nil = sent
+
+	merge func(rows []conversation.Outbound) (conversation.Outbound, int) // nil = everything goes by itself
 }
 
 type posted struct {
@@ -420,6 +422,17 @@ func (p *post) Send(_ context.Context, out conversation.Outbound, attempt int, _
 		return Attempt{Result: conversation.DeliverySent, ProviderID: "p"}
 	}
 	return send(out, attempt)
+}
+
+// Merge implements [Sender]: everything goes by itself, unless the test says
+// otherwise.
+func (p *post) Merge(rows []conversation.Outbound) (conversation.Outbound, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.merge == nil {
+		return rows[0], 1
+	}
+	return p.merge(rows)
 }
 
 // tries lists the sends so far as "text#attempt".

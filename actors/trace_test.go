@@ -277,6 +277,11 @@ type tracedPost struct {
 	at     conversation.Trace
 }
 
+// Merge implements [Sender].
+func (*tracedPost) Merge(rows []conversation.Outbound) (conversation.Outbound, int) {
+	return rows[0], 1
+}
+
 // Send implements [Sender].
 func (p *tracedPost) Send(ctx context.Context, _ conversation.Outbound, _ int, _ time.Time) Attempt {
 	p.at = conversation.TraceOf(ctx)

@@ -46,16 +46,16 @@ type Request struct {
 // Event is one visitor's message as the provider tells it, or what became of one
 // of ours.
 type Event struct {
-	Receipt *Receipt // of a message that was sent; the other fields are empty then
+	Receipt *Receipt `json:"-"` // of a message that was sent; the other fields are empty then
 
-	Channel     conversation.ChannelKind // empty = the driver's kind
-	Peer        string                   // the provider's name of the visitor
-	Ref         conversation.Ref         // the provider's name of the message; the same again when it is repeated
-	Text        conversation.Text
-	Metadata    map[string]string
-	Files       []File // that ride on the message
-	Unsupported string // the provider's name for a kind of message that is not text; empty = text
-	ReplyTo     string // lets one message be sent back at no cost, within Limits.ReplyWithin; empty = nothing does
+	Channel     conversation.ChannelKind `json:"channel,omitempty"` // empty = the driver's kind
+	Peer        string                   `json:"peer"`              // the provider's name of the visitor
+	Ref         conversation.Ref         `json:"ref,omitempty"`     // the provider's name of the message; the same again when it is repeated
+	Text        conversation.Text        `json:"text"`
+	Metadata    map[string]string        `json:"metadata,omitempty"`
+	Files       []File                   `json:"files,omitempty"`       // that ride on the message
+	Unsupported string                   `json:"unsupported,omitempty"` // the provider's name for a kind of message that is not text; empty = text
+	ReplyTo     string                   `json:"-"`                     // lets one message be sent back at no cost, within Limits.ReplyWithin; empty = nothing does
 }
 
 // Ack is how a delivery is answered once all its events are durable.

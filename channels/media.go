@@ -26,11 +26,11 @@ import (
 // that is not taken does not hold the message up: it is shown as unavailable,
 // with the reason. An event with files may have an empty text.
 type File struct {
-	Name   string // as the sender calls it, in UTF-8; the channel cleans it. Empty = made from Type
-	Type   string // media type as the sender says; what counts is what the bytes show
-	Size   int64  // as the provider says, where the bytes are not in hand; zero = not known
-	Body   []byte // nil = not in hand
-	Source string // the provider's name for the bytes
+	Name   string `json:"name,omitempty"`   // as the sender calls it, in UTF-8; the channel cleans it. Empty = made from Type
+	Type   string `json:"type,omitempty"`   // media type as the sender says; what counts is what the bytes show
+	Size   int64  `json:"size,omitempty"`   // as the provider says, where the bytes are not in hand; zero = not known
+	Body   []byte `json:"body,omitempty"`   // nil = not in hand
+	Source string `json:"source,omitempty"` // the provider's name for the bytes
 }
 
 // Files keeps the bytes of attachments.

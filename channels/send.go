@@ -26,7 +26,7 @@ func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, er
 		return "", held()
 	}
 	parts := c.parts(o)
-	key := conversation.MessageID(o.Conversation, o.Message)
+	key := keyOf(&o)
 	done := c.progress.take(key)
 	for i := done.parts; i < len(parts); i++ {
 		id, err := c.sendPart(ctx, parts[i])
@@ -54,7 +54,7 @@ func (c *Channel) parts(o conversation.Outbound) []Part {
 		o.Buttons = nil
 	}
 	texts := Split(text, c.limits.MaxText, c.limits.Unit)
-	key := conversation.MessageID(o.Conversation, o.Message)
+	key := keyOf(&o)
 	parts := make([]Part, len(texts))
 	for i, t := range texts {
 		parts[i] = Part{Outbound: o, Key: key, Last: i == len(texts)-1}
@@ -67,6 +67,16 @@ func (c *Channel) parts(o conversation.Outbound) []Part {
 		}
 	}
 	return parts
+}
+
+// keyOf names a message for the provider. One that carries others is another
+// message than the first of them alone.
+func keyOf(o *conversation.Outbound) string {
+	key := conversation.MessageID(o.Conversation, o.Message)
+	if n := len(o.Carries); n > 0 {
+		key += "-with" + strconv.Itoa(n)
+	}
+	return key
 }
 
 // withButtons writes the labels below the text, for providers whose messages
@@ -120,6 +130,9 @@ func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendErr
 	id, err := c.driver.Send(ctx, p)
 	failure = classified(err)
 	c.health.sent(time.Now(), failure)
+	if failure == nil {
+		c.health.counted(&p.Outbound, time.Now())
+	}
 	return id, failure
 }
 
@@ -200,5 +213,5 @@ func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
 }
 
 func notSent(ctx context.Context) *SendError {
-	return &SendError{Class: Retry, Code: "canceled", Err: fmt.Errorf("wait for a turn: %w", context.Cause(ctx))}
+	return &SendError{Class: Retry, Code: "canceled", Idle: true, Err: fmt.Errorf("wait for a turn: %w", context.Cause(ctx))}
 }

@@ -95,6 +95,9 @@ type Outbound struct {
 	Buttons      []Button       `json:"buttons,omitempty"`
 	Attachments  []Attachment   `json:"attachments,omitempty"`
 	At           time.Time      `json:"at"`
+	Count        int            `json:"count,omitempty"`    // messages of the provider's window, those that wait included, when this one was written; 0 = no window counts them
+	WindowTo     time.Time      `json:"window_to,omitzero"` // the provider takes it until then; zero = for ever
+	Carries      []Seq          `json:"carries,omitempty"`  // later messages whose texts are in this one; no row of the outbox has any
 }
 
 // Row is the key of the outbox row, and its place in the conversation's order.

@@ -170,6 +170,7 @@ type RecordDelivery struct {
 	ProviderID string   `json:"provider_id,omitempty"` // the provider's name for it
 	Detail     string   `json:"detail,omitempty"`      // error class and code on failure; never message text
 	Again      Seq      `json:"again,omitempty"`       // as in [Outbound]
+	With       Seq      `json:"with,omitempty"`        // the message in which it was carried; 0 = it went by itself
 }
 
 // SendAgain has a message sent once more that failed, or of which nobody knows

@@ -26,7 +26,7 @@ func decideDelivery(s *State, c RecordDelivery) (Decision, error) {
 	if !slices.Contains(s.Unsent, cmp.Or(c.Again, c.Message)) && !s.failsLate(c) {
 		return nothing()
 	}
-	return events(MessageSent{Message: c.Message, Result: c.Result, ProviderID: c.ProviderID, Detail: c.Detail, Again: c.Again})
+	return events(MessageSent{Message: c.Message, Result: c.Result, ProviderID: c.ProviderID, Detail: c.Detail, Again: c.Again, With: c.With})
 }
 
 // decideSendAgain takes up a message that did not arrive, or may not have. One
@@ -50,6 +50,9 @@ func (s *State) applySent(e Entry, ev MessageSent) {
 	if i := slices.Index(s.Unsent, cmp.Or(ev.Again, ev.Message)); i >= 0 {
 		s.Unsent = slices.Delete(s.Unsent, i, i+1)
 	}
+	if ev.With > 0 && ev.Message > s.LastVisitor {
+		s.Outgoing = max(s.Outgoing-1, 0) // it cost the provider's window nothing
+	}
 	if ev.Result == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)
 	}
@@ -71,6 +74,6 @@ func (s *State) sendAgain(e Entry, ev MessageSent) (Outbound, bool) {
 		turn = 0 // as when it was sent first
 	}
 	out := s.outbound(Entry{Seq: m.Seq, At: m.At}, m.From, m.Text, turn, m.Buttons)
-	out.Again = e.Seq
+	out.Attachments, out.Again = m.Attachments, e.Seq
 	return out, true
 }

@@ -1,5 +1,7 @@
 package conversation
 
+import "time"
+
 // Effects lists what has to happen outside because of entries that have just
 // been folded into s (s is the state after them), in their order.
 func Effects(s *State, before Head, entries []Entry) []Effect {
@@ -60,7 +62,12 @@ func queueEffects(s *State, before Head) []Effect {
 }
 
 func (s *State) outbound(e Entry, from Party, text Text, inReplyTo Seq, buttons []Button) Outbound {
+	count, until := 0, time.Time{}
+	if w := s.Channel.Window(); w.Messages > 0 {
+		count, until = s.Outgoing, s.VisitorAt.Add(w.For)
+	}
 	return Outbound{
+		Count: count, WindowTo: until,
 		Conversation: s.ID, Message: e.Seq, Inbox: s.Inbox, Channel: s.Channel, Contact: s.Contact, Peer: s.Peer,
 		From: from, InReplyTo: inReplyTo, Text: text, Buttons: buttons, At: e.At,
 	}

@@ -178,6 +178,7 @@ type MessageSent struct {
 	Detail     string   `json:"detail,omitempty"`
 	Again      Seq      `json:"again,omitempty"` // as in [Outbound]
 	By         AgentID  `json:"by,omitempty"`    // of pending: who had it sent once more
+	With       Seq      `json:"with,omitempty"`  // the message in which it was carried; 0 = it went by itself
 }
 
 // TimerStarted remembers a timer of a behavior. An older one of the same id is

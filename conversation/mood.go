@@ -3,9 +3,9 @@ package conversation
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Tone is what one message sounds like.
@@ -262,12 +262,11 @@ const (
 // asked reports whether the visitor has written the same lately, punctuation
 // and case aside.
 func (s *State) asked(text Text) bool {
-	letters := lettersOf(text)
-	if len(letters) < minRepeat {
+	if letters := countLetters(text, minRepeat); letters < minRepeat {
 		return false
 	}
 	for i := len(s.Recent) - 1; i >= max(0, len(s.Recent)-repeatWithin); i-- {
-		if m := &s.Recent[i]; m.From == PartyVisitor && len(m.Text) <= 2*len(text)+16 && lettersOf(m.Text) == letters {
+		if m := &s.Recent[i]; m.From == PartyVisitor && len(m.Text) <= 2*len(text)+16 && sameLetters(m.Text, text) {
 			return true
 		}
 	}
@@ -277,13 +276,19 @@ func (s *State) asked(text Text) bool {
 // maxCompared bounds how much of a text is compared.
 const maxCompared = 512
 
-func lettersOf(t Text) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return unicode.ToLower(r)
+// countLetters counts the bytes of letters and digits, and stops when there are
+// enough.
+func countLetters(t Text, enough int) int {
+	n := 0
+	for _, r := range string(cut(t, maxCompared)) {
+		if n >= enough {
+			break
 		}
-		return -1
-	}, string(cut(t, maxCompared)))
+		if isLetter(r) {
+			n += utf8.RuneLen(unicode.ToLower(r))
+		}
+	}
+	return n
 }
 
 // Gist gives a mark of what a text says, punctuation and case aside: the same for
@@ -302,6 +307,33 @@ func (t Text) Gist() uint32 {
 	}
 	return max(sum, 1)
 }
+
+// sameLetters compares letter by letter and stops at the first difference, which
+// with most texts is the first letter.
+func sameLetters(a, b Text) bool {
+	a, b = cut(a, maxCompared), cut(b, maxCompared)
+	for {
+		var ofA, ofB rune
+		ofA, a = nextLetter(a)
+		ofB, b = nextLetter(b)
+		if ofA != ofB || ofA == 0 {
+			return ofA == ofB
+		}
+	}
+}
+
+// nextLetter gives the first letter or digit in lower case, and what follows it;
+// 0 when there is none.
+func nextLetter(t Text) (rune, Text) {
+	for i, r := range string(t) {
+		if isLetter(r) {
+			return unicode.ToLower(r), t[i+utf8.RuneLen(r):]
+		}
+	}
+	return 0, ""
+}
+
+func isLetter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // shouted reports many marks in few words, or capital letters throughout.
 func shouted(t Text) bool {

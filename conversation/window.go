@@ -32,6 +32,7 @@ type ReplyWindow struct {
 	CanReply  bool      `json:"can_reply"`
 	Until     time.Time `json:"until,omitzero"`      // zero = for ever
 	Remaining *int      `json:"remaining,omitempty"` // messages; nil = any number. Long ones may count more than once
+	LastOne   bool      `json:"last_one,omitempty"`  // the next message is the last that the provider takes
 }
 
 // ReplyWindow gives the window as it is at a time, or nil where there is none: of
@@ -48,11 +49,27 @@ func (s *State) ReplyWindow(now time.Time) *ReplyWindow {
 		out.CanReply = now.Before(out.Until)
 	}
 	if w.Messages > 0 {
-		left := max(w.Messages-s.Outgoing, 0)
-		out.Remaining = &left
+		left := max(w.Messages-s.spent(), 0)
+		out.Remaining, out.LastOne = &left, left == 1
 		out.CanReply = out.CanReply && left > 0
 	}
 	return out
+}
+
+// apart is how many of the messages that wait may go out by themselves: one that
+// is on its way already, and one that carries all behind it.
+const apart = 2
+
+// spent is how many messages of the window are gone, or will be: those that wait
+// together are carried in one when few are left.
+func (s *State) spent() int {
+	waiting := 0
+	for _, seq := range s.Unsent {
+		if seq > s.LastVisitor {
+			waiting++
+		}
+	}
+	return s.Outgoing - max(min(waiting, s.Outgoing)-apart, 0)
 }
 
 // checkWindow refuses a reply that the provider would refuse, before anybody
@@ -65,5 +82,5 @@ func (s *State) checkWindow(now time.Time) error {
 	if !now.Before(w.Until) {
 		return Refusef(CodeWindowClosed, "the visitor's last message is over %v old; the provider takes replies again when the visitor writes", s.Channel.Window().For)
 	}
-	return Refusef(CodeWindowClosed, "%d messages were sent since the visitor wrote last; the provider takes more when the visitor writes", s.Outgoing)
+	return Refusef(CodeWindowClosed, "%d messages were sent since the visitor wrote last; the provider takes more when the visitor writes", s.spent())
 }

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -29,6 +30,7 @@ func TestReplyWindow(t *testing.T) {
 		at := h.state.VisitorAt
 		for range c.replies {
 			h.mustRun(t, ReplyAsAgent{Agent: "a1", Text: "Hi."})
+			h.mustRun(t, RecordDelivery{Message: h.state.Unsent[0], Result: DeliverySent})
 		}
 		w := h.state.ReplyWindow(at.Add(c.after))
 		if w == nil || w.CanReply != c.can || w.Until.Sub(at) != c.channel.Window().For || (w.Remaining == nil) != (c.left < 0) || w.Remaining != nil && *w.Remaining != c.left {
@@ -64,5 +66,38 @@ func TestReplyWindowCountsWhatIsSent(t *testing.T) {
 	old := &State{Channel: ChannelWeChat} // stored before windows were known
 	if w := old.ReplyWindow(time.Now()); w != nil {
 		t.Errorf("a state without the time of a message has the window %+v", w)
+	}
+}
+
+// Messages that wait together cost less than one each, because they are carried
+// in one, and what was carried costs nothing.
+func TestReplyWindowCountsWhatIsCarried(t *testing.T) {
+	t.Parallel()
+	h := pending(t, ChannelWeChat)
+	h.mustRun(t, Claim{Agent: "a1"})
+	for range 5 {
+		h.mustRun(t, ReplyAsAgent{Agent: "a1", Text: "Hi."})
+	}
+	now := h.state.VisitorAt
+	if w := h.state.ReplyWindow(now); *w.Remaining != 3 || !w.CanReply || w.LastOne {
+		t.Errorf("with five that wait: %+v, %d left", w, *w.Remaining)
+	}
+	first := h.state.Unsent[0]
+	for _, seq := range slices.Clone(h.state.Unsent[1:]) {
+		h.mustRun(t, RecordDelivery{Message: seq, Result: DeliverySent, With: first})
+	}
+	h.mustRun(t, RecordDelivery{Message: first, Result: DeliverySent})
+	if w := h.state.ReplyWindow(now); h.state.Outgoing != 1 || *w.Remaining != 4 {
+		t.Errorf("carried in one: %d counted, %d left", h.state.Outgoing, *w.Remaining)
+	}
+	for i := range 4 {
+		if w := h.state.ReplyWindow(now); w.LastOne != (i == 3) {
+			t.Errorf("with %d left: last one is %v", *w.Remaining, w.LastOne)
+		}
+		h.mustRun(t, ReplyAsAgent{Agent: "a1", Text: "Hi."})
+		h.mustRun(t, RecordDelivery{Message: h.state.Unsent[0], Result: DeliverySent})
+	}
+	if w := h.state.ReplyWindow(now); w.CanReply || *w.Remaining != 0 {
+		t.Errorf("used up: %+v", w)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,7 +78,7 @@ func TestADeliveryIsStoredOnceInTheCluster(t *testing.T) {
 	q := url.Values{"timestamp": {now}, "nonce": {"n"}, "signature": {wxcrypt.Signature("t0ken", now, "n")}}
 	const body = "<xml><ToUserName>gh_1</ToUserName><FromUserName>openid-1</FromUserName><CreateTime>1348831860</CreateTime>" +
 		"<MsgType>text</MsgType><Content>when are you open</Content><MsgId>1234567890123456</MsgId></xml>"
-	answers := make([]string, 60)
+	answers := make([]string, 150) // 50 at each node
 	var wg sync.WaitGroup
 	for i := range answers {
 		wg.Go(func() {
@@ -164,4 +165,63 @@ func TestOneNodeFetchesForAnAccount(t *testing.T) {
 		t.Errorf("the bot sent %q as well", again)
 	default:
 	}
+}
+
+// A merge on one node is seen on all, also when two nodes merge the same contacts
+// at the same time: no circle comes of it.
+func TestContactsAreMergedInTheCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts three nodes")
+	}
+	nodes, _ := threeNodes(t)
+	api := newAPI(t, nodes[0], conversation.RoleAdmin)
+	var ids []conversation.ContactID
+	for i, peer := range []string{"anna", "bert"} {
+		p := &people{t, nodes[i], api}
+		ids = append(ids, p.writes(conversation.ChannelSMS, peer, "hello"))
+	}
+	eventually(t, "both are known everywhere", func() bool {
+		for _, e := range nodes {
+			for _, id := range ids {
+				current, err := e.store.Current(t.Context(), conversation.ContactKey{Inbox: "house", Contact: id})
+				if err != nil || current.IsZero() {
+					return false
+				}
+			}
+			if _, err := e.store.Agent("a-admin"); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+	eventually(t, "the token works everywhere", func() bool {
+		for _, e := range nodes {
+			if status, _ := (packsAPI{t: t, node: e, token: api.token}).do(call{method: "GET", path: "/v1/profile"}, nil); status != http.StatusOK {
+				return false
+			}
+		}
+		return true
+	})
+	var both sync.WaitGroup
+	for i := range 2 {
+		both.Go(func() {
+			at := packsAPI{t: t, node: nodes[i], token: api.token}
+			path := "/v1/contacts/" + ids[i].String() + "/merge"
+			if status, _ := at.do(call{method: "POST", path: path, body: map[string]any{"contact": ids[1-i]}}, nil); status != http.StatusOK && status != http.StatusConflict {
+				t.Errorf("merge on node %d: status %d", i, status)
+			}
+		})
+	}
+	both.Wait()
+	eventually(t, "all nodes say the same", func() bool {
+		first := nodes[0].store.MergedContacts(ids[0])
+		for _, e := range nodes {
+			for _, id := range ids {
+				if got := e.store.MergedContacts(id); len(got) != 2 || !slices.Equal(got, first) {
+					return false
+				}
+			}
+		}
+		return true
+	})
 }

@@ -79,6 +79,11 @@ func (s sender) Send(ctx context.Context, out conversation.Outbound, attempt int
 	return actors.Attempt{Result: step.Result, ProviderID: id, Detail: detail, RetryAt: step.At, Idle: channels.Idle(err), Held: channels.Held(err)}
 }
 
+// Merge implements [actors.Sender].
+func (s sender) Merge(rows []conversation.Outbound) (conversation.Outbound, int) {
+	return s.channels.Merge(rows)
+}
+
 // archive is the journal as [gateway.Journal].
 type archive struct{ *persistence.Store }
 

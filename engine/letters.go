@@ -133,8 +133,12 @@ func (l *letters) Redeliver(ctx context.Context, id string, by conversation.Agen
 
 func (l *letters) again(ctx context.Context, d *conversation.DeadLetter, by conversation.AgentID) error {
 	if d.Message != nil {
-		_, err := l.do(ctx, d.Message.Conversation, conversation.SendAgain{Message: d.Message.Message, By: by})
-		return err
+		for _, message := range append([]conversation.Seq{d.Message.Message}, d.Message.Carries...) {
+			if _, err := l.do(ctx, d.Message.Conversation, conversation.SendAgain{Message: message, By: by}); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	c, ok := l.registry().Own(d.Channel, d.Inbox)
 	if !ok {

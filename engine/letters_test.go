@@ -96,7 +96,7 @@ func TestEventThatWasRefused(t *testing.T) {
 	// The same letter, with an event that is taken now.
 	ok := conversation.DeadLetter{
 		Inbox: "house", Channel: "telegram", Direction: conversation.DirectionIn, At: l.At, Reason: "unknown_channel",
-		Event: []byte(`{"Peer":"77","Ref":"r1","Text":"when are you open"}`),
+		Event: []byte(`{"peer":"77","ref":"r1","text":"when are you open"}`),
 	}
 	for range 2 {
 		if _, err := e.store.PutDeadLetter(t.Context(), ok); err != nil {

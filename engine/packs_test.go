@@ -45,9 +45,16 @@ type packsAPI struct {
 func newAPI(t *testing.T, e *Engine, role conversation.Role) packsAPI {
 	t.Helper()
 	id := conversation.AgentID("a-" + string(role))
-	if _, err := e.Store().PutAgent(t.Context(), conversation.Agent{ID: id, Name: string(id), Email: string(id) + "@example.com", Role: role}); err != nil {
+	return newAPIOf(t, e, conversation.Agent{ID: id, Name: string(id), Email: string(id) + "@example.com", Role: role})
+}
+
+// newAPIOf is newAPI for an agent of the test's own.
+func newAPIOf(t *testing.T, e *Engine, a conversation.Agent) packsAPI {
+	t.Helper()
+	if _, err := e.Store().PutAgent(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
+	id := a.ID
 	token, err := PutToken(t.Context(), e.Store(), persistence.Credential{
 		ID: string(id), Kind: persistence.CredentialKind(gateway.CredentialAgent), Agent: id,
 	})

@@ -61,10 +61,12 @@ type AccountHealth struct {
 	LastOut   time.Time `json:"last_out,omitzero"`
 	Error     string    `json:"error,omitempty"` // class and code of the newest failure
 	ErrorAt   time.Time `json:"error_at,omitzero"`
-	PausedTo  time.Time `json:"paused_to,omitzero"`  // nothing is sent before this
-	LimitedTo time.Time `json:"limited_to,omitzero"` // the provider asked to send nothing before this
-	Broken    bool      `json:"broken,omitempty"`    // the provider does not accept the credentials
-	Pulling   bool      `json:"pulling,omitempty"`   // this node fetches the messages
+	PausedTo  time.Time `json:"paused_to,omitzero"`   // nothing is sent before this
+	LimitedTo time.Time `json:"limited_to,omitzero"`  // the provider asked to send nothing before this
+	QuotaLeft *int      `json:"quota_left,omitempty"` // messages that the provider's window leaves the conversation with the fewest; nil = it counts none
+	WindowTo  time.Time `json:"window_to,omitzero"`   // until when that window is open
+	Broken    bool      `json:"broken,omitempty"`     // the provider does not accept the credentials
+	Pulling   bool      `json:"pulling,omitempty"`    // this node fetches the messages
 }
 
 // AccountChange is what an admin wants of an account.

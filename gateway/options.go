@@ -42,6 +42,7 @@ type Options struct {
 	Attachments Attachments   // nil = messages carry no files
 	Letters     DeadLetters   // nil = the routes of dead letters answer 503
 	Traces      traces.Source // nil = the routes of traces answer 503
+	Book        ContactBook   // nil = the routes of contacts answer 503
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads

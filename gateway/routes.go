@@ -90,6 +90,10 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"GET", "/v1/traces", accessAgent, withTraces((*Gateway).listTraces), 0},
 		{"GET", "/v1/traces/{trace}", accessAgent, withTraces((*Gateway).showTrace), 0},
 
+		{"GET", "/v1/contacts/{contact}", accessAgent, withContacts((*Gateway).showContact), 0},
+		{"POST", "/v1/contacts/{contact}/merge", accessAgent, withContacts((*Gateway).mergeContact), smallBody},
+		{"POST", "/v1/contacts/{contact}/split", accessAgent, withContacts((*Gateway).splitContact), smallBody},
+
 		{"GET", "/v1/inboxes", accessAgent, (*Gateway).listInboxes, 0},
 		{"POST", "/v1/inboxes", accessAdmin, (*Gateway).createInbox, 0},
 		{"GET", "/v1/inboxes/{inbox}", accessAgent, (*Gateway).showInbox, 0},

@@ -23,6 +23,7 @@ func (g *Gateway) widgetSession(w http.ResponseWriter, r *http.Request, _ caller
 	var b struct {
 		Inbox conversation.InboxID `json:"inbox"`
 		Token string               `json:"token"`
+		User  *signedUser          `json:"user"` // nil = nobody says who it is
 	}
 	if err := decodeBody(r, &b); err != nil {
 		return err
@@ -36,7 +37,12 @@ func (g *Gateway) widgetSession(w http.ResponseWriter, r *http.Request, _ caller
 		return &conversation.Error{Code: conversation.CodeRateLimited, Detail: "too many sessions from this address", After: wait}
 	}
 	v := visitorID{inbox: in.ID}
-	if b.Token != "" {
+	switch {
+	case b.User != nil:
+		if v.contact, err = g.signIn(r.Context(), in.ID, b.User, now); err != nil {
+			return err
+		}
+	case b.Token != "":
 		// A token of another inbox, or one that is too old, is no reason to
 		// leave the visitor without a chat: they begin anew.
 		if old, err := g.renewableVisitor(b.Token, now); err == nil && old.inbox == in.ID {

@@ -33,6 +33,14 @@ func letterInbox(id string) conversation.InboxID {
 // letterBefore reports whether a letter is older than a time.
 func letterBefore(id string, t time.Time) bool { return id < fmt.Sprintf("%016x", t.UnixNano()) }
 
+// putLetter remembers that there is a letter; what it holds is read when somebody
+// asks.
+func (d *directory) putLetter(doc *document) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.letters[doc.id] = struct{}{}
+}
+
 // letterIDs gives the ids of all dead letters, oldest first.
 func (s *Store) letterIDs() []string {
 	s.directory.mu.RLock()

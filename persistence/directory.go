@@ -26,6 +26,7 @@ const (
 	docAccount    = "channel_account"
 	docCursor     = "channel_cursor"
 	docLetter     = "dead_letter"
+	docContact    = "contact"
 )
 
 // directory keeps the configuration documents decoded, so that a read costs a
@@ -43,6 +44,7 @@ type directory struct {
 		packs       map[string]conversation.StoredPack
 		accounts    map[string]conversation.Account
 		letters     map[string]struct{} // ids
+		people      people
 	}
 }
 
@@ -63,6 +65,7 @@ func (d *directory) clear() {
 	d.mu.packs = make(map[string]conversation.StoredPack)
 	d.mu.accounts = make(map[string]conversation.Account)
 	d.mu.letters = make(map[string]struct{})
+	d.mu.people = newPeople()
 	d.tellPacks()
 }
 
@@ -118,6 +121,14 @@ func (d *directory) refuse(doc *document) error {
 	case docAccount:
 		_, err := decodeDoc[conversation.Account](doc)
 		return err
+	case docContact:
+		r, err := decodeContactRecord(doc)
+		if err != nil {
+			return err
+		}
+		d.mu.RLock()
+		defer d.mu.RUnlock()
+		return d.mu.people.refuse(&r)
 	}
 	return nil
 }
@@ -188,10 +199,10 @@ func (d *directory) put(doc *document) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.mu.accounts[doc.id] = v
+	case docContact:
+		return d.putContact(doc)
 	case docLetter:
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.mu.letters[doc.id] = struct{}{}
+		d.putLetter(doc)
 	}
 	return nil
 }
@@ -224,6 +235,10 @@ func (d *directory) forget(kind, id string) {
 		delete(d.mu.accounts, id)
 	case docLetter:
 		delete(d.mu.letters, id)
+	case docContact:
+		if contact, err := conversation.ParseContactID(id); err == nil {
+			d.mu.people.leave(contact)
+		}
 	}
 }
 

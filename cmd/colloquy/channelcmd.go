@@ -203,6 +203,8 @@ func note(a *gateway.AccountView) string {
 		return "provider asked to wait " + in(h.LimitedTo)
 	case h.Error != "":
 		return h.Error
+	case h.QuotaLeft != nil && *h.QuotaLeft <= 1 && h.WindowTo.After(time.Now()):
+		return fmt.Sprintf("a conversation may be sent %d more within %s", *h.QuotaLeft, in(h.WindowTo))
 	case h.Pulling:
 		return "fetching"
 	}

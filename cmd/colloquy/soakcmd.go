@@ -58,7 +58,7 @@ func (c *soakNodeCmd) Run(t *tool) error {
 type soakProviderCmd struct {
 	Duration time.Duration `help:"How long." default:"10m"`
 	Rate     float64       `help:"Messages a second, each way." default:"200"`
-	People   int           `help:"People who write and are written to." default:"800"`
+	People   int           `help:"People who write and are written to; the provider takes one message in six seconds to each." default:"2000"`
 	Seed     uint64        `help:"Of the provider's faults." default:"1"`
 	Dir      string        `help:"Where to put the data, which is removed afterwards; default: the system's temporary folder." type:"path"`
 	JSON     bool          `help:"Print JSON."`

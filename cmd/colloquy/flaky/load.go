@@ -68,18 +68,22 @@ func (s *site) load(ctx context.Context) {
 			return
 		case now := <-ticker.C:
 			for due := int(now.Sub(began).Seconds() * s.o.Rate); made < due; made++ {
-				select {
-				case places <- struct{}{}:
-					n := made
-					steps.Go(func() {
-						s.step(context.WithoutCancel(ctx), n)
-						<-places
-					})
-				default:
-					s.tally.left.Add(1)
-				}
+				s.begin(context.WithoutCancel(ctx), &steps, places, made)
 			}
 		}
+	}
+}
+
+// begin makes a step, unless too many others are at work.
+func (s *site) begin(ctx context.Context, steps *sync.WaitGroup, places chan struct{}, n int) {
+	select {
+	case places <- struct{}{}:
+		steps.Go(func() {
+			s.step(ctx, n)
+			<-places
+		})
+	default:
+		s.tally.left.Add(1)
 	}
 }
 
@@ -143,21 +147,21 @@ func (s *site) settle(ctx context.Context) error {
 	defer cancel()
 	look := time.NewTicker(settleLook)
 	defer look.Stop()
-	empty := 0
+	empty, last := 0, "no"
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the outbox is not empty after %v", settleAtMost)
+			return fmt.Errorf("the outbox is not empty after %v, %s messages wait", settleAtMost, last)
 		case <-s.node.Done():
 			return fmt.Errorf("the node ended")
 		case <-look.C:
 		}
 		rows, err := s.outboxRows(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		if rows != "0" {
-			empty = 0
+			last, empty = rows, 0
 			continue
 		}
 		if empty++; empty >= 3 { // what has just been acknowledged may come to it a moment later

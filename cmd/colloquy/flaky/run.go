@@ -19,8 +19,8 @@ const (
 	appSecret    = "app-secret"
 	accounts     = 8 // the provider takes 80 messages a second from each
 	patience     = 30 * time.Second
-	inFlight     = 256 // steps of the load at a time; beyond it one is left out and counted
-	settleAtMost = 5 * time.Minute
+	inFlight     = 256              // steps of the load at a time; beyond it one is left out and counted
+	settleAtMost = 15 * time.Minute // a refused credential is tried again after five
 )
 
 // Options say how long, and how much.

@@ -23,23 +23,25 @@ import (
 
 // order is what the load process is told.
 type order struct {
-	Addr, Token string
-	Connections int
-	People      int // who write, each in a conversation of their own
-	Bytes       int // of a message's text
-	Warmup      time.Duration
-	Duration    time.Duration
+	Addr        string        `json:"addr"`
+	Token       string        `json:"token"`
+	Connections int           `json:"connections"`
+	People      int           `json:"people"` // who write, each in a conversation of their own
+	Bytes       int           `json:"bytes"`  // of a message's text
+	Warmup      time.Duration `json:"warmup"`
+	Duration    time.Duration `json:"duration"`
 }
 
 // answer is what it tells: once when it is warm, and once at the end.
 type answer struct {
-	Warm       bool
-	Deliveries int64 // acknowledged as durable while it was measured
-	Errors     int64
-	FirstError string
-	Seconds    float64
-	P50, P99   float64 // ms
-	BusySecs   float64 // processor time of this process while it was measured
+	Warm       bool    `json:"warm"`
+	Deliveries int64   `json:"deliveries"` // acknowledged as durable while it was measured
+	Errors     int64   `json:"errors"`
+	FirstError string  `json:"first_error"`
+	Seconds    float64 `json:"seconds"`
+	P50        float64 `json:"p50_ms"`
+	P99        float64 `json:"p99_ms"`
+	BusySecs   float64 `json:"busy_seconds"` // processor time of this process while it was measured
 }
 
 const (

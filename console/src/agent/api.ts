@@ -1,5 +1,6 @@
 import type { Entry, Presence, Priority, Trouble, Profile, Summary } from "../sdk/frames.ts";
 import { Refused } from "../sdk/session.ts";
+import type { Person, ReplyWindow } from "./person.ts";
 import type { ShadowTurn } from "./shadow.ts";
 
 /** Me is who is signed in. */
@@ -20,6 +21,8 @@ export interface Inbox {
 export interface Detail extends Summary {
   read_visitor?: number;
   read_agent?: number;
+  /** Of channels whose provider has one. */
+  reply_window?: ReplyWindow;
 }
 
 export interface Page<T> {
@@ -145,6 +148,16 @@ export class Api {
   /** draft has a reply drafted. It is sent to nobody. */
   async draft(id: string): Promise<string> {
     return (await this.request<{ text: string }>("POST", `/v1/conversations/${id}/draft`)).text;
+  }
+
+  /** person tells in which ways a contact came, and who may be the same. */
+  person(contact: string): Promise<Person> {
+    return this.request("GET", `/v1/contacts/${contact}`);
+  }
+
+  /** changePerson merges another contact into one, or takes it out again. */
+  changePerson(contact: string, verb: "merge" | "split", other: string): Promise<Person> {
+    return this.request("POST", `/v1/contacts/${contact}/${verb}`, { contact: other });
   }
 
   /** shadows tells what another intent engine would have said in a conversation, newest first. */

@@ -15,9 +15,11 @@ import { ConversationList } from "./list.ts";
 import { Lists } from "./lists.ts";
 import { Toasts } from "./menu.ts";
 import { Speech } from "./say.ts";
+import { refusalText } from "./directory.ts";
 import { Seen } from "./seen.ts";
 import { ShadowView } from "./shadow.ts";
 import { listenForShortcuts, showShortcuts } from "./shortcuts.ts";
+import { PersonView } from "./person.ts";
 import { Side } from "./side.ts";
 import type { Deed } from "./talk.ts";
 import { Talk } from "./talk.ts";
@@ -48,6 +50,7 @@ export class App {
   private readonly talk: Talk;
   private readonly side: Side;
   private readonly shadows: ShadowView | undefined;
+  private readonly person: PersonView;
   private readonly nothing: HTMLElement;
   private readonly columns: HTMLElement;
   private readonly knowledge: Knowledge | undefined;
@@ -102,7 +105,11 @@ export class App {
     if (options.me.shadows === true) {
       this.shadows = new ShadowView({ words, fetch: (id) => options.api.shadows(id), after: (ms, run) => browserRuntime.after(ms, run) });
     }
-    this.side = new Side({ speech, more: this.shadows?.el, onPriority: (p) => this.desk.prioritize(p), onTag: (add, remove) => this.desk.tag(add, remove), onClose: () => this.columns.classList.remove("detailed") });
+    this.person = new PersonView({
+      speech, person: (contact) => options.api.person(contact), detail: (id) => options.api.conversation(id),
+      change: (contact, verb, other) => options.api.changePerson(contact, verb, other), failed: (err) => toasts.tell(refusalText(err, speech, undefined), "bad"),
+    });
+    this.side = new Side({ speech, more: h("div", {}, this.person.el, this.shadows?.el), onPriority: (p) => this.desk.prioritize(p), onTag: (add, remove) => this.desk.tag(add, remove), onClose: () => this.columns.classList.remove("detailed") });
     this.nothing = h("section", { class: "nothing" }, icon("inbox", "icon big"), h("p", {}, words.choose), h("p", { class: "soft" }, words.chooseMore));
     this.columns = h("main", { class: "columns" }, this.list.el, this.talk.el, this.nothing, this.side.el);
     if (options.me.role === "admin") this.knowledge = new Knowledge({ api: options.api, speech, tell: (text, tone) => toasts.tell(text, tone) });
@@ -197,6 +204,7 @@ export class App {
       this.talk.update({ head, line, unsent, typing: this.desk.typingIn(selected), me, agents: this.options.agents });
       this.side.update(head, line);
       this.shadows?.update(selected, head.version);
+      this.person.update(selected, head.version, head.contact);
     }
     const unread = [...client.store.heads.values()].filter((s) => s.assignee === me && this.seen.unread(s)).length;
     const n = counts.waiting + unread;
