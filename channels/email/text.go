@@ -78,13 +78,13 @@ func (m *message) said() string {
 	if strings.TrimSpace(text) == "" {
 		text = textOf(m.html)
 	}
-	return cutQuoted(unsigned(text))
+	return cutQuoted(unsigned(body(text)))
 }
 
 // content is the text of the message that agents and bot see. The subject opens a
 // thread, and so it stands before its first mail.
 func (m *message) content(first bool) conversation.Text {
-	text := body(m.said())
+	text := m.said()
 	if first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
 		text = strings.TrimSpace(m.subject + "\n\n" + text)
 	}

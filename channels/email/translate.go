@@ -28,9 +28,21 @@ const (
 	maxReferencesSize = 1000 // bytes kept of References; the limit of all is conversation.MaxMetadataBytes
 )
 
-// translate makes events of a mail: none of our own ones and of reports that say
-// nothing, else one.
-func (r *reading) translate(ctx context.Context, raw []byte, s size) ([]channels.Event, error) {
+// translate makes events of a mail. One that breaks its reader, which the libraries
+// have more of than anything here, is kept as it came.
+func (r *reading) translate(ctx context.Context, raw []byte, s size) (events []channels.Event, err error) {
+	defer func() {
+		if recover() != nil { // the value may quote the mail
+			note := r.note(s, "unreadable_mail")
+			note.Files = []channels.File{{Name: "mail.eml", Type: "message/rfc822", Body: raw}}
+			events, err = []channels.Event{note}, nil
+		}
+	}()
+	return r.events(ctx, raw, s)
+}
+
+// events makes none of our own mails and of reports that say nothing, else one.
+func (r *reading) events(ctx context.Context, raw []byte, s size) ([]channels.Event, error) {
 	m := parse(raw)
 	if _, _, ours := r.box.marks.message(m.id); ours {
 		return nil, nil // a copy of what was sent from here
@@ -52,6 +64,16 @@ func (r *reading) translate(ctx context.Context, raw []byte, s size) ([]channels
 	}
 	r.cursor.learn(m.name(), at.thread)
 	return []channels.Event{r.event(m, at, s)}, nil
+}
+
+// note stands for a mail that could not be fetched or read.
+func (r *reading) note(s size, kind string) channels.Event {
+	uid := strconv.FormatUint(uint64(s.uid), 10)
+	t := threadOf("uid", strconv.FormatUint(uint64(r.cursor.Validity), 10), uid)
+	return channels.Event{
+		Peer: peerOf(nobody, t), Ref: conversation.Ref("uid-" + t.String()), Unsupported: kind,
+		Metadata: map[string]string{metaAutomatic: autoUnreadable, metaUID: uid, conversation.MetadataBotReply: botReply(autoUnreadable)},
+	}
 }
 
 // event makes the message of a mail.
