@@ -64,7 +64,7 @@ func TestQuotesAreCut(t *testing.T) {
 		{"Gmail in Chinese", "好的\n\n商店 <s@x.example> 于2026年3月2日周一 10:00写道：\n> 真的吗", "好的"},
 		{"Apple in Chinese", "好的\n\n在 2026年3月2日，10:00，商店 <s@x.example> 写道：\n\n> 真的吗", "好的"},
 		{"Foxmail", "好的\n\n\n发件人： 商店\n发送时间： 2026-03-02 10:00\n收件人： 我\n主题： 回复\n真的吗", "好的"},
-		{"QQ", "好的\n\n\n------------------&nbsp;原始邮件&nbsp;------------------\n", "好的\n\n\n------------------&nbsp;原始邮件&nbsp;------------------"},
+		{"QQ", "好的\n\n\n------------------&nbsp;原始邮件&nbsp;------------------\n", "好的\n\n------------------&nbsp;原始邮件&nbsp;------------------"},
 		{"QQ as text", "好的\n\n------------------ 原始邮件 ------------------\n发件人: x\n", "好的"},
 		{"Outlook", "Yes.\n\n-----Original Message-----\nFrom: Shop\nSent: today\n", "Yes."},
 		{"a letter about letters", "From: what I see, it is broken.\nPlease help.", "From: what I see, it is broken.\nPlease help."},
