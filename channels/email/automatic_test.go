@@ -101,7 +101,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 			"\n\nHello\n--B--\n"
 	}
 	gmail := "From: mailer-daemon@googlemail.com\nX-Failed-Recipients: ann@example.org\nMessage-ID: <g@example.net>\nSubject: Failure\n\n" +
-		"Delivery failed.\n\n----- Original message -----\n\nFrom: shop@example.com\nMessage-ID:\n " + answer + "\nSubject: Re: Hello\n\nHello\n"
+		"Delivery failed.\n\n----- Original message -----\n\nFrom: shop@example.com\nMessage-ID:\n " + answer + "\nSubject: Re: Parcel\n\nHello\n"
 	tests := []struct {
 		name, mail string
 		want       *channels.Receipt

@@ -18,7 +18,7 @@ import (
 const maxReplyReferences = 20
 
 // repliesTo knows a subject that says already that it is an answer.
-var repliesTo = regexp.MustCompile(`(?i)^\s*(re|aw|sv|antw|答复|回复|回覆)\s?[:：]`) //nolint:gochecknoglobals // compiled once, never changed
+var repliesTo = regexp.MustCompile(`(?i)^\s*(re|aw|sv|antw|答复|回复|回覆)\s?[:：]`)
 
 // letter is a mail that is to be sent.
 type letter struct {
@@ -75,8 +75,8 @@ func answeredBy(o *conversation.Outbound, s *conversation.State) (conversation.M
 func (l *letter) write(w io.Writer) error {
 	var h gomail.Header
 	h.SetDate(l.out.At)
-	h.SetAddressList("From", []*gomail.Address{(*gomail.Address)(&l.from)})
-	h.SetAddressList("To", []*gomail.Address{(*gomail.Address)(&l.to)})
+	h.SetAddressList("From", []*gomail.Address{&l.from})
+	h.SetAddressList("To", []*gomail.Address{&l.to})
 	if l.replyTo != "" {
 		h.SetAddressList("Reply-To", []*gomail.Address{{Name: l.from.Name, Address: l.replyTo}})
 	}

@@ -24,6 +24,7 @@ func TestConformance(t *testing.T) {
 	settings := office.serve(t)
 	channeltest.Run(t, channeltest.Suite{
 		New: func(t testing.TB, _ http.RoundTripper) channels.Driver {
+			t.Helper()
 			return newDriver(t, dialAnywhere, nil, settings)
 		},
 		Account: inbox, Peer: peerOf("ann@example.org", thread{1}),

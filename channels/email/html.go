@@ -67,10 +67,8 @@ func (w *htmlText) step() bool {
 		if w.hidden == 0 {
 			w.write(string(w.z.Text()))
 		}
-	case html.StartTagToken:
-		w.start(w.z.Token(), true)
-	case html.SelfClosingTagToken:
-		w.start(w.z.Token(), false)
+	case html.StartTagToken, html.SelfClosingTagToken: // a slash at the end closes nothing in HTML
+		w.start(w.z.Token())
 	case html.EndTagToken:
 		w.end(w.z.Token().Data)
 	case html.CommentToken, html.DoctypeToken:
@@ -78,7 +76,7 @@ func (w *htmlText) step() bool {
 	return true
 }
 
-func (w *htmlText) start(t html.Token, opens bool) {
+func (w *htmlText) start(t html.Token) {
 	if blocks(t.Data) && w.hidden == 0 {
 		w.newline()
 	}
@@ -96,7 +94,7 @@ func (w *htmlText) start(t html.Token, opens bool) {
 		w.link, w.said = attribute(t, "href"), w.out.Len()
 	}
 	e := element{name: t.Data, hides: hides(t), quotes: quotes(t)}
-	if !opens || len(w.open) >= maxOpen || !e.hides && !e.quotes && !w.within(t.Data) {
+	if len(w.open) >= maxOpen || !e.hides && !e.quotes && !w.within(t.Data) {
 		return // nobody will ask where it ended
 	}
 	if e.quotes {

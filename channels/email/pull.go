@@ -60,7 +60,7 @@ func (d *Driver) look(ctx context.Context, s *session, r *reading) (channels.Pul
 	}
 	out := channels.Pulled{Cursor: r.cursor.encode()}
 	switch {
-	case string(out.Cursor) != string(r.Pull.Cursor): // kept before anything is waited for
+	case string(out.Cursor) != string(r.Cursor): // kept before anything is waited for
 		out.More = true
 	case s.idles:
 		out.More, err = s.idle(ctx, idleFor)

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 
 // postbox is an IMAP server with one mailbox.
 type postbox struct {
-	user    *imapmemserver.User
+	user    atomic.Pointer[imapmemserver.User]
 	address string
 	server  *imapserver.Server
 }
@@ -36,7 +38,7 @@ func newPostbox(t *testing.T) *postbox {
 	p.server = imapserver.New(&imapserver.Options{
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
 			users := imapmemserver.New()
-			users.AddUser(p.user)
+			users.AddUser(p.user.Load())
 			return users.NewSession(), nil, nil
 		},
 		InsecureAuth: true,
@@ -50,21 +52,21 @@ func newPostbox(t *testing.T) *postbox {
 // renumber makes the mailbox anew: empty, with another UIDVALIDITY.
 func (p *postbox) renumber(t *testing.T) {
 	t.Helper()
-	old := p.user
-	p.user = imapmemserver.NewUser("shop@example.com", "secret")
-	if old != nil {
-		if err := p.user.Create("another", nil); err != nil { // takes the number that the old one had
+	user := imapmemserver.NewUser("shop@example.com", "secret")
+	if p.user.Load() != nil {
+		if err := user.Create("another", nil); err != nil { // takes the number that the old one had
 			t.Fatal(err)
 		}
 	}
-	if err := p.user.Create("INBOX", nil); err != nil {
+	if err := user.Create("INBOX", nil); err != nil {
 		t.Fatal(err)
 	}
+	p.user.Store(user)
 }
 
 func (p *postbox) put(t *testing.T, mail string, at time.Time, flags ...imap.Flag) {
 	t.Helper()
-	if _, err := p.user.Append("INBOX", literal{bytes.NewReader([]byte(mail))}, &imap.AppendOptions{Time: at, Flags: flags}); err != nil {
+	if _, err := p.user.Load().Append("INBOX", literal{bytes.NewReader([]byte(mail))}, &imap.AppendOptions{Time: at, Flags: flags}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -76,9 +78,7 @@ func (l literal) Size() int64 { return l.Reader.Size() }
 
 func (p *postbox) settings(change map[string]string) map[string]string {
 	out := map[string]string{settingIMAP: p.address, settingIMAPSecurity: securityNone}
-	for k, v := range change {
-		out[k] = v
-	}
+	maps.Copy(out, change)
 	return out
 }
 

@@ -6,8 +6,6 @@ import (
 )
 
 // What mail programs write between a reply and what it replies to.
-//
-//nolint:gochecknoglobals // compiled once, never changed
 var (
 	// «On Mon, 2 Mar 2026 at 10:00, Shop <shop@example.com> wrote:», which is often
 	// broken into lines, and others, which begin with the name.
@@ -90,13 +88,13 @@ func (p *page) startsQuote(i int) bool {
 	case p.says(namedLine, i):
 		return !p.answered[i+1]
 	}
-	sentence := ""
+	var sentence []byte
 	for n := range min(wroteLines, len(p.lines)-i) {
 		l := p.lines[i+n]
 		if strings.TrimSpace(l) == "" || len(l) > maxLine {
 			return false
 		}
-		if sentence += " " + l; wroteLine.MatchString(sentence) {
+		if sentence = append(append(sentence, ' '), l...); wroteLine.Match(sentence) {
 			return !p.answered[i+n+1]
 		}
 	}

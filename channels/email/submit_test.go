@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -117,9 +118,7 @@ func TestSendIsClassified(t *testing.T) {
 		tt := &tests[i]
 		t.Run(tt.name, func(t *testing.T) {
 			settings := tt.office.serve(t)
-			for k, v := range tt.settings {
-				settings[k] = v
-			}
+			maps.Copy(settings, tt.settings)
 			o, s := answering(conversation.PartyBot, "Hello", map[string]string{metaMessageID: "q@example.org"})
 			d := newDriver(t, dialAnywhere, known{s.ID: s}, settings)
 			id, err := d.Send(t.Context(), channels.Part{Outbound: *o})

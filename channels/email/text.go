@@ -83,9 +83,9 @@ func (m *message) said() string {
 
 // content is the text of the message that agents and bot see. The subject opens a
 // thread, and so it stands before its first mail.
-func (m *message) content(first bool) conversation.Text {
+func (m *message) content() conversation.Text {
 	text := m.said()
-	if first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
+	if first := len(m.ancestors()) == 0; first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
 		text = strings.TrimSpace(m.subject + "\n\n" + text)
 	}
 	if short := shorten(text, conversation.MaxTextBytes-len(cutMark)); short != text || m.cut {

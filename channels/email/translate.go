@@ -102,7 +102,7 @@ func (r *reading) event(m *message, at place, s size) channels.Event {
 		e.Keep("unreadable_mail", m.raw)
 		e.Metadata[metaAutomatic] = cmp.Or(e.Metadata[metaAutomatic], autoUnreadable)
 	}
-	e.Text = m.content(len(m.ancestors()) == 0)
+	e.Text = m.content()
 	e.Files = r.filesOf(m)
 	if e.Metadata[metaAutomatic] == "" && !r.driver.answers.allow(sender{r.Account, m.from}, m.ref(), r.At, r.box.autoReplies) {
 		e.Metadata[metaAutomatic] = autoTooMany
