@@ -97,6 +97,8 @@ type Part struct {
 	Key  string // the same for every attempt at this part, different for any other
 	Last bool   // buttons ride only on the last part
 
+	File *OutFile // this part is a file and no text; nil = text
+
 	ReplyTo string // of the peer's newest event, if no part has had it; empty = none, or too late
 }
 

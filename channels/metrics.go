@@ -26,6 +26,13 @@ const (
 	eventReceipt     = "receipt"
 )
 
+// What becomes of a file that a provider keeps.
+const (
+	fetchStored  = "stored"
+	fetchRetried = "retried"
+	fetchFailed  = "failed"
+)
+
 // metrics are shared by all channels of a registry. The label channel is the
 // driver's kind, never an account.
 type metrics struct {
@@ -38,6 +45,7 @@ type metrics struct {
 	send       *prometheus.HistogramVec
 	inFlight   *prometheus.GaugeVec
 	paused     *prometheus.GaugeVec
+	fetches    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *metrics {
@@ -80,12 +88,16 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 			Name: "colloquy_channel_accounts_paused",
 			Help: "Accounts that do not send because their provider keeps failing.",
 		}, []string{"channel"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_channel_files_fetched_total",
+			Help: "Files that were asked of providers, by what became of them.",
+		}, []string{"channel", "outcome"}),
 	}
 	for _, k := range kinds {
 		m.touch(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused)
+		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused, m.fetches)
 	}
 	return m
 }
@@ -109,4 +121,7 @@ func (m *metrics) touch(kind string) {
 	m.send.WithLabelValues(kind)
 	m.inFlight.WithLabelValues(kind)
 	m.paused.WithLabelValues(kind)
+	for _, o := range []string{fetchStored, fetchRetried, fetchFailed} {
+		m.fetches.WithLabelValues(kind, o)
+	}
 }

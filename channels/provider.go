@@ -29,6 +29,7 @@ type ProviderOptions struct {
 // Concurrency: all methods may run together.
 type Provider struct {
 	client   http.Client
+	fetcher  http.Client // the same, but for redirects
 	accounts Accounts
 	tokens   tokens
 }
@@ -41,11 +42,18 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 	p := &Provider{client: *o.Client, accounts: o.Accounts}
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.client.Jar = nil
+	p.fetcher = p.client
+	p.fetcher.CheckRedirect = fewRedirects
 	return p, nil
 }
 
 // Call makes a call; see [Do].
 func (p *Provider) Call(ctx context.Context, c Call) (Reply, error) { return Do(ctx, &p.client, c) }
+
+// FetchCall opens the answer of a call, however large it is; see [Open].
+func (p *Provider) FetchCall(ctx context.Context, c Call) (Fetched, error) {
+	return Open(ctx, &p.fetcher, c)
+}
 
 // Receiving gives the account that a delivery is checked with. Errors: class
 // ErrUnauthenticated when there is none, in the same words as for a wrong

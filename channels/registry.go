@@ -43,6 +43,8 @@ type Options struct {
 	// Files keeps the bytes of attachments; nil = none are kept, and messages show
 	// theirs as unavailable.
 	Files Files
+	// Spool keeps which files are still to be fetched; nil = none are fetched.
+	Spool Spool
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -110,6 +112,7 @@ func NewRegistry(o Options) (*Registry, error) {
 		account: o.HasAccount,
 		shared: &shared{
 			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files,
+			spool: o.Spool, spooled: make(chan struct{}, 1),
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),

@@ -77,6 +77,7 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 	maps.Copy(drivers, e.opts.Drivers)
 	return channels.NewRegistry(channels.Options{
 		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, HasAccount: e.accounts.has,
+		Files: e.files, Spool: spool{e.store},
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)
 		},

@@ -75,6 +75,7 @@ type Engine struct {
 	learning *learning.Keeper
 	channels *channels.Registry
 	accounts *accounts
+	files    files
 	gateway  *gateway.Gateway
 
 	listener, opsListener net.Listener
@@ -152,6 +153,7 @@ func (e *Engine) open() error {
 		{"operations", e.openOps},
 		{"cluster", e.openCluster},
 		{"journal", e.openJournal},
+		{"attachments", e.openAttachments},
 		{"packs", e.openPacks},
 		{"models", e.openBackends},
 		{"actors", e.openActors},
@@ -254,7 +256,8 @@ func (e *Engine) openGateway() error {
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
 		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Accounts: e.accounts,
-		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
+		Attachments: e.files,
+		Logger:      e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies), Loops: e.config.Gateway.Loops,
 		Limits: gateway.Limits{

@@ -68,6 +68,9 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"GET", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).listMessages, 0},
 		{"POST", "/v1/conversations/{id}/messages", accessAgent, (*Gateway).postMessage, 0},
 		{"POST", "/v1/conversations/{id}/notes", accessAgent, (*Gateway).postNote, 0},
+		{"POST", "/v1/conversations/{id}/attachments", accessAgent, withFiles((*Gateway).uploadAsAgent), uploadBody},
+		{"GET", "/v1/attachments/{attachment}", accessAgent, withFiles((*Gateway).downloadAsAgent), 0},
+		{"GET", "/v1/files/{attachment}", accessPublic, withFiles((*Gateway).downloadByLink), 0},
 		{"POST", "/v1/conversations/{id}/claim", accessAgent, (*Gateway).claim, smallBody},
 		{"POST", "/v1/conversations/{id}/assign", accessAgent, (*Gateway).assign, smallBody},
 		{"POST", "/v1/conversations/{id}/unassign", accessAgent, (*Gateway).unassign, smallBody},
@@ -126,6 +129,8 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"GET", "/v1/widget/conversations/current", accessVisitor, (*Gateway).widgetConversation, 0},
 		{"GET", "/v1/widget/conversations/current/messages", accessVisitor, (*Gateway).widgetMessages, 0},
 		{"POST", "/v1/widget/messages", accessVisitor, (*Gateway).widgetPost, 0},
+		{"POST", "/v1/widget/attachments", accessVisitor, withFiles((*Gateway).uploadAsVisitor), uploadBody},
+		{"GET", "/v1/widget/attachments/{attachment}", accessVisitor, withFiles((*Gateway).downloadAsVisitor), 0},
 		{"POST", "/v1/widget/judge", accessVisitor, (*Gateway).widgetJudge, smallBody},
 	}
 }
