@@ -49,6 +49,9 @@ func (c *Channel) parts(o conversation.Outbound) ([]Part, *SendError) {
 	files := c.outFiles(o)
 	o.Attachments = nil
 	text := o.Text
+	if c.limits.Encloses {
+		return enclosing(c.textParts(o, text), o, files), nil
+	}
 	if _, carries := c.driver.(Media); !carries && len(files) > 0 {
 		// Said before anything is sent: half a message would look like all of it.
 		var err *SendError
@@ -65,6 +68,15 @@ func (c *Channel) parts(o conversation.Outbound) ([]Part, *SendError) {
 		parts = append(parts, p)
 	}
 	return parts, nil
+}
+
+// enclosing puts the files into the last part, or into one that has no text.
+func enclosing(parts []Part, o conversation.Outbound, files []OutFile) []Part {
+	if len(parts) == 0 {
+		parts = []Part{{Outbound: o, Key: conversation.MessageID(o.Conversation, o.Message), Last: true}}
+	}
+	parts[len(parts)-1].Enclosed = files
+	return parts
 }
 
 // textParts gives no part for a message of files only.

@@ -2,6 +2,7 @@ package email
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -121,7 +122,7 @@ func storable(t *testing.T, r *reading, raw []byte) {
 		o, s := answering(conversation.PartyBot, "Hello", e.Metadata)
 		o.Peer = e.Peer
 		l := compose(r.box, o, s)
-		if _, err := l.bytes(); err != nil {
+		if err := l.write(io.Discard); err != nil {
 			t.Errorf("the answer: %v", err)
 		}
 	}

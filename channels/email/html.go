@@ -30,6 +30,9 @@ func newPolicy() *bluemonday.Policy {
 	return p
 }
 
+// htmlBegin stands before what may be shown, so that it is known for what it is.
+const htmlBegin = "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n"
+
 // textOf makes plain text of HTML. What a reader would not see is left out, or a
 // mail could tell the bot something else than the agent. What mail programs mark
 // as the mail that is answered comes out marked as quoted.

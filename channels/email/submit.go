@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -69,7 +70,7 @@ func noStartTLS(l *login, err error) error {
 
 // send hands a mail over. Errors: [*channels.SendError]: of class Unknown once the
 // server had all of it and was not heard of again.
-func (s *submission) send(from, to string, mail []byte) error {
+func (s *submission) send(from, to string, write func(io.Writer) error) error {
 	var options *smtp.MailOptions
 	if utf8, _ := s.client.Extension("SMTPUTF8"); utf8 && !isASCII(to) {
 		options = &smtp.MailOptions{UTF8: true}
@@ -84,7 +85,8 @@ func (s *submission) send(from, to string, mail []byte) error {
 	if err != nil {
 		return classifySMTP(err, stageContent)
 	}
-	if _, err := w.Write(mail); err != nil {
+	if err := write(w); err != nil {
+		_ = s.client.Close() // without the final dot, so the server has no mail
 		return classifySMTP(err, stageContent)
 	}
 	if err := w.Close(); err != nil {

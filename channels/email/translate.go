@@ -140,8 +140,9 @@ func (r *reading) filesOf(m *message) []channels.File {
 	for _, f := range m.files {
 		out = append(out, channels.File{Name: f.name, Type: f.media, Size: int64(len(f.data)), Body: f.data})
 	}
-	if strings.TrimSpace(m.html) != "" {
-		out = append(out, channels.File{Name: "mail.html", Type: "text/html", Body: r.driver.policy.SanitizeBytes([]byte(m.html))})
+	if r.box.html && strings.TrimSpace(m.html) != "" {
+		page := htmlBegin + r.driver.policy.Sanitize(m.html)
+		out = append(out, channels.File{Name: "mail.html", Type: "text/html", Body: []byte(page)})
 	}
 	if m.broken != nil {
 		out = append(out, channels.File{Name: "mail.eml", Type: "message/rfc822", Body: m.raw})
