@@ -51,11 +51,20 @@ func newSubmission(ctx context.Context, dial Dial, l login, as string) (*submiss
 			return nil, classifySMTP(err, stageLogin)
 		}
 	}
-	if err := s.client.Auth(sasl.NewPlainClient("", l.user, l.password)); err != nil {
+	if err := s.client.Auth(s.mechanism(&l)); err != nil {
 		s.close()
 		return nil, classifySMTP(err, stageLogin)
 	}
 	return s, nil
+}
+
+// mechanism gives the way of logging in: PLAIN, or the older one of servers that do
+// not have it.
+func (s *submission) mechanism(l *login) sasl.Client {
+	if !s.client.SupportsAuth(sasl.Plain) && s.client.SupportsAuth(sasl.Login) {
+		return sasl.NewLoginClient(l.user, l.password)
+	}
+	return sasl.NewPlainClient("", l.user, l.password)
 }
 
 // noStartTLS classes a connection that stayed in clear. The server's own no says

@@ -11,6 +11,7 @@ const (
 	maxNameSize = 120 // bytes of a person's or a file's name
 	maxSubject  = 300
 	cutMark     = "\n[…]" // stands where a text was too long
+	forgedMark  = "[sender not verified]\n"
 )
 
 // oneLine makes of anything a single line that shows what it holds: no control
@@ -87,6 +88,9 @@ func (m *message) content() conversation.Text {
 	text := m.said()
 	if first := len(m.ancestors()) == 0; first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
 		text = strings.TrimSpace(m.subject + "\n\n" + text)
+	}
+	if m.verified == verifiedNo {
+		text = forgedMark + text
 	}
 	if short := shorten(text, conversation.MaxTextBytes-len(cutMark)); short != text || m.cut {
 		text = short + cutMark

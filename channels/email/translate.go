@@ -21,6 +21,7 @@ const (
 	metaVerified   = "sender_verified" // yes, no, unknown
 	metaAutomatic  = "automatic"       // why the bot does not answer; none when it may
 	metaOthers     = "answers_to"      // the conversation of somebody else that the mail answers
+	metaSimilar    = "same_subject"    // peer of the sender's newest other thread of that subject
 	metaUID        = "uid"             // where the mail lies in the folder
 )
 
@@ -62,8 +63,13 @@ func (r *reading) events(ctx context.Context, raw []byte, s size) ([]channels.Ev
 	if err != nil {
 		return nil, err
 	}
+	event := r.event(m, at, s)
+	if t, ok := r.cursor.knows(m.topic()); ok && t != at.thread {
+		event.Metadata[metaSimilar] = peerOf(m.from, t) // a hint for agents: a subject proves nothing
+	}
 	r.cursor.learn(m.name(), at.thread)
-	return []channels.Event{r.event(m, at, s)}, nil
+	r.cursor.learn(m.topic(), at.thread)
+	return []channels.Event{event}, nil
 }
 
 // note stands for a mail that could not be fetched or read.
