@@ -28,7 +28,7 @@ const mailKeyBytes = 32
 func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driver) error {
 	allowed, _ := prefixes(e.config.Egress.AllowedCIDRs) // validated
 	client := newEgressClient(allowed)                   // their long polls must not take connections from flows
-	if t, ok := client.Transport.(*http.Transport); ok {
+	if t, ok := client.Transport.(traceparent); ok {
 		t.MaxConnsPerHost = maxPulls + egressPerHost
 	}
 	for kind, build := range map[conversation.ChannelKind]func(channels.ProviderOptions) (channels.Driver, error){
@@ -47,7 +47,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 			})
 		}),
 	} {
-		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
+		d, err := build(channels.ProviderOptions{Client: client, Dial: newEgressDialer(allowed).DialContext, Accounts: e.accounts.of(kind)})
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 	}
 	maps.Copy(drivers, e.opts.Drivers)
 	return channels.NewRegistry(channels.Options{
-		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, HasAccount: e.accounts.has,
+		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, Letters: e.letters, HasAccount: e.accounts.has, Paused: e.accounts.paused,
 		Files: e.files, Spool: spool{e.store},
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)

@@ -99,11 +99,11 @@ func newEgressDialer(allowed []netip.Prefix) *net.Dialer {
 // guard lets it.
 func newEgressClient(allowed []netip.Prefix) *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
+		Transport: traceparent{&http.Transport{
 			DialContext: newEgressDialer(allowed).DialContext, TLSHandshakeTimeout: egressDialTimeout, ResponseHeaderTimeout: egressHeaderTimeout,
 			IdleConnTimeout: egressIdleTimeout, MaxIdleConnsPerHost: egressPerHost, MaxConnsPerHost: egressPerHost,
 			MaxResponseHeaderBytes: egressMaxHeader, ForceAttemptHTTP2: true,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
