@@ -336,7 +336,8 @@ func outboundWith(text string, names ...string) conversation.Outbound {
 }
 
 func channelOf(d Driver, files Files) *Channel {
-	return newChannel(d, "shop", &shared{files: files, metrics: newMetrics(nil, nil)}, discard())
+	running := func(conversation.ChannelKind, conversation.InboxID) bool { return false }
+	return newChannel(d, "shop", &shared{files: files, metrics: newMetrics(nil, nil), paused: running}, discard())
 }
 
 // TestFilesGoBehindTheText: each by a call of its own, with a key of its own, and
