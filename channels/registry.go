@@ -146,7 +146,10 @@ func (r *Registry) For(kind conversation.ChannelKind, inbox conversation.InboxID
 // or does not serve it.
 func (r *Registry) Entrance(kind conversation.ChannelKind, inbox conversation.InboxID) (http.Handler, bool) {
 	c, ok := r.Own(kind, inbox)
-	return c, ok
+	if !ok {
+		return nil, false // not a handler that is a nil channel
+	}
+	return c, true
 }
 
 // Own finds the channel of the kind's own driver; false as in [Registry.Entrance].

@@ -42,7 +42,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelDingTalk: driver(dingtalk.New),
 		conversation.ChannelEmail: driver(func(o channels.ProviderOptions) (*email.Driver, error) {
 			return email.New(email.Options{
-				Accounts: o.Accounts, Dial: newEgressDialer(allowed).DialContext, Load: e.store.Load,
+				Accounts: o.Accounts, Dial: o.Dial, Load: e.store.Load,
 				Key: func(ctx context.Context) ([]byte, error) { return e.store.Secret(ctx, "mail", mailKeyBytes) },
 			})
 		}),
