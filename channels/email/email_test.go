@@ -127,3 +127,17 @@ func storable(t *testing.T, r *reading, raw []byte) {
 		}
 	}
 }
+
+// A mail that breaks its reader is kept as it came, and holds up nothing.
+func TestMailsThatBreakTheReader(t *testing.T) {
+	r := newReading(t, nil, nil)
+	r.driver.o.Load = func(context.Context, conversation.ConversationID) (*conversation.State, error) { panic("canary") }
+	mail := mailOf("ann@example.org", "x@example.org", "Hello", "In-Reply-To: <"+r.box.marks.messageID(conversation.ConversationID{1}, 4, "example.com")+">")
+	e := r.one(t, mail)
+	if e.Unsupported != "unreadable_mail" || len(e.Files) != 1 || string(e.Files[0].Body) != mail || e.Metadata[metaUID] != "7" {
+		t.Errorf("the event is %+v, want a note with the mail", e)
+	}
+	if again := r.one(t, mail); again.Ref != e.Ref || again.Peer != e.Peer {
+		t.Errorf("the same mail again is %q of %q, want %q of %q", again.Ref, again.Peer, e.Ref, e.Peer)
+	}
+}
