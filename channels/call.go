@@ -26,7 +26,8 @@ type Call struct {
 	Method string // empty = POST
 	URL    string
 	Header http.Header
-	JSON   any // body; nil = none
+	JSON   any   // body; nil = none
+	Form   *Form // body instead, with a file; nil = none
 }
 
 // Reply is what a provider answered.
@@ -83,20 +84,30 @@ func (c Call) request(ctx context.Context) (*http.Request, error) {
 		method = http.MethodPost
 	}
 	var body io.Reader = http.NoBody
-	if c.JSON != nil {
+	kind, size := "", int64(0)
+	switch {
+	case c.JSON != nil:
 		b, err := EncodeJSON(c.JSON)
 		if err != nil {
 			return nil, &SendError{Class: Permanent, Code: "not_encodable"}
 		}
-		body = bytes.NewReader(b)
+		body, kind = bytes.NewReader(b), "application/json"
+	case c.Form != nil:
+		var err error
+		if body, kind, size, err = c.Form.body(); err != nil {
+			return nil, &SendError{Class: Permanent, Code: "not_encodable"}
+		}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.URL, body)
 	if err != nil || req.URL.Host == "" || req.URL.User != nil {
 		return nil, &SendError{Class: Permanent, Scope: ScopeAccount, Code: "bad_address"}
 	}
 	maps.Copy(req.Header, c.Header)
-	if c.JSON != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	if size > 0 {
+		req.ContentLength = size
 	}
 	return req, nil
 }

@@ -51,11 +51,16 @@ type shared struct {
 	tell    func(context.Context, conversation.ConversationID, conversation.Command) error
 	contact func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
 	cursors Cursors
-	files   Files // nil = none are kept
+	files   Files         // nil = none are kept
+	spool   Spool         // nil = none are fetched
+	spooled chan struct{} // a file is to be fetched; room for one
 	letters Letters
 	metrics *metrics
 	bodies  atomic.Int64 // bytes of deliveries in memory
 }
+
+// fetches reports whether files can be fetched after a delivery.
+func (s *shared) fetches() bool { return s.files != nil && s.spool != nil && s.tell != nil }
 
 func newChannel(d Driver, account conversation.InboxID, s *shared, logger *slog.Logger) *Channel {
 	limits := d.Limits().filled()

@@ -97,6 +97,9 @@ type Part struct {
 	Key  string // the same for every attempt at this part, different for any other
 	Last bool   // buttons ride only on the last part
 
+	File     *OutFile  // this part is a file and no text; nil = text
+	Enclosed []OutFile // files that go with the text, for drivers that [Limits.Encloses] names
+
 	ReplyTo string // of the peer's newest event, if no part has had it; empty = none, or too late
 }
 
@@ -112,6 +115,8 @@ type Limits struct {
 	Unit    Unit    // zero = UnitRunes
 	Buttons int     // that a message may have; more, or any when zero, are written into the text
 	Dialect Dialect // nil = texts are sent as they are written
+
+	Encloses bool // a text and the files that go with it are one call
 
 	Account Rate // of all sends of an account; zero = no limit
 	Peer    Rate // of sends to one peer; zero = no limit

@@ -33,6 +33,42 @@ type File struct {
 	Source string `json:"source,omitempty"` // the provider's name for the bytes
 }
 
+// Media is a [Driver] whose provider carries files.
+type Media interface {
+	Driver
+	// Fetch opens what the provider keeps under the Source of an event's [File].
+	// The channel reads no more of it than a file may have, and closes it.
+	//
+	// Errors: [*SendError]; Permanent and Gone mean that it will never come, all
+	// others that it is asked for again.
+	Fetch(ctx context.Context, account conversation.InboxID, source string) (Fetched, error)
+	// SendFile carries one file of a message, which is p.File, and gives the
+	// provider's name for it. p.Text is empty.
+	//
+	// Errors: [ErrUseLink] for a kind of file that the provider does not carry,
+	// else [*SendError].
+	SendFile(ctx context.Context, p Part) (providerID string, err error)
+}
+
+// Fetched is a file as a provider gives it.
+type Fetched struct {
+	Body io.ReadCloser
+	Name string // empty = as the event said
+	Type string // as the provider says
+}
+
+// OutFile is a file on its way to a provider.
+type OutFile struct {
+	conversation.Attachment
+
+	Open func(ctx context.Context) (io.ReadSeeker, error) // the bytes
+	Link string                                           // under which the provider can fetch it for a while; empty = there is none
+}
+
+// ErrUseLink says that a file should go as a link, because the provider does not
+// carry its kind.
+var ErrUseLink = errors.New("the provider does not carry this kind of file")
+
 // Files keeps the bytes of attachments.
 type Files interface {
 	// Save stores a file. It returns when the bytes are durable; the same id and
@@ -42,6 +78,11 @@ type Files interface {
 	// [conversation.CodeTooLarge], [conversation.CodeMediaType] or
 	// [conversation.CodeQuota] for a file that is not taken.
 	Save(ctx context.Context, u conversation.Upload, body io.Reader) (conversation.Attachment, error)
+	// Open opens the bytes of an attachment. Errors: class ErrNotFound.
+	Open(ctx context.Context, a *conversation.Attachment) (io.ReadSeeker, error)
+	// Link gives an address under which whoever has it can fetch a file for so
+	// long; empty when the server has no public address.
+	Link(id conversation.AttachmentID, now time.Time, life time.Duration) string
 }
 
 // Why an attachment is unavailable. The codes of [Files.Save] stand beside them.
@@ -76,6 +117,9 @@ func (c *Channel) attachment(ctx context.Context, in *conversation.Inbound, f *F
 	a := conversation.Attachment{
 		ID: fileID(c.Kind(), in, i), Name: nameOf(f), Type: mediaType(f.Type), Size: max(f.Size, 0), State: conversation.AttachmentUnavailable,
 		Reason: reasonNoFetch,
+	}
+	if _, fetches := c.driver.(Media); f.Body == nil && f.Source != "" && fetches && c.shared.fetches() {
+		a.State, a.Reason = conversation.AttachmentPending, ""
 	}
 	if f.Body == nil || c.shared.files == nil {
 		return a, nil

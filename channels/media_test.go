@@ -5,15 +5,18 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
 // shelf is a [Files] that remembers what it was given.
 type shelf struct {
-	err   error
-	saved map[conversation.AttachmentID]string
+	err    error
+	saved  map[conversation.AttachmentID]string
+	public string // where links lead; empty = there are none
 }
 
 // Save implements [Files].
@@ -27,6 +30,19 @@ func (s *shelf) Save(_ context.Context, u conversation.Upload, body io.Reader) (
 	}
 	s.saved[u.ID] = string(b)
 	return conversation.Attachment{ID: u.ID, Name: u.Name, Type: "text/plain", Size: int64(len(b)), State: conversation.AttachmentStored}, nil
+}
+
+// Open implements [Files].
+func (s *shelf) Open(_ context.Context, a *conversation.Attachment) (io.ReadSeeker, error) {
+	return strings.NewReader(s.saved[a.ID]), nil
+}
+
+// Link implements [Files].
+func (s *shelf) Link(id conversation.AttachmentID, _ time.Time, life time.Duration) string {
+	if s.public == "" {
+		return ""
+	}
+	return s.public + "/" + id.String() + "?life=" + life.String()
 }
 
 func channelWith(f Files) *Channel {

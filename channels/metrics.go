@@ -27,6 +27,13 @@ const (
 	eventReceipt     = "receipt"
 )
 
+// What becomes of a file that a provider keeps.
+const (
+	fetchStored  = "stored"
+	fetchRetried = "retried"
+	fetchFailed  = "failed"
+)
+
 // metrics are shared by all channels of a registry. The label channel is the
 // driver's kind, never an account.
 type metrics struct {
@@ -39,6 +46,7 @@ type metrics struct {
 	send       *prometheus.HistogramVec
 	inFlight   *prometheus.GaugeVec
 	paused     *prometheus.GaugeVec
+	fetches    *prometheus.CounterVec
 	letters    *prometheus.CounterVec
 }
 
@@ -82,6 +90,10 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 			Name: "colloquy_channel_accounts_paused",
 			Help: "Accounts that do not send because their provider keeps failing.",
 		}, []string{"channel"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_channel_files_fetched_total",
+			Help: "Files that were asked of providers, by what became of them.",
+		}, []string{"channel", "outcome"}),
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "colloquy_channel_dead_letters_total",
 			Help: "Deliveries and events that could not be handed in and were kept for a person to look at.",
@@ -91,7 +103,7 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 		m.touch(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused, m.letters)
+		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused, m.fetches, m.letters)
 	}
 	return m
 }
@@ -115,5 +127,8 @@ func (m *metrics) touch(kind string) {
 	m.send.WithLabelValues(kind)
 	m.inFlight.WithLabelValues(kind)
 	m.paused.WithLabelValues(kind)
+	for _, o := range []string{fetchStored, fetchRetried, fetchFailed} {
+		m.fetches.WithLabelValues(kind, o)
+	}
 	m.letters.WithLabelValues(kind)
 }

@@ -33,6 +33,7 @@ type ProviderOptions struct {
 // Concurrency: all methods may run together.
 type Provider struct {
 	client   http.Client
+	fetcher  http.Client // the same, but for redirects
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	accounts Accounts
 	tokens   tokens
@@ -46,11 +47,18 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 	p := &Provider{client: *o.Client, dial: o.Dial, accounts: o.Accounts}
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.client.Jar = nil
+	p.fetcher = p.client
+	p.fetcher.CheckRedirect = fewRedirects
 	return p, nil
 }
 
 // Call makes a call; see [Do].
 func (p *Provider) Call(ctx context.Context, c Call) (Reply, error) { return Do(ctx, &p.client, c) }
+
+// FetchCall opens the answer of a call, however large it is; see [Open].
+func (p *Provider) FetchCall(ctx context.Context, c Call) (Fetched, error) {
+	return Open(ctx, &p.fetcher, c)
+}
 
 // Dial connects to a provider for more than a call. Errors: [*SendError].
 func (p *Provider) Dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -204,7 +204,11 @@ func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (
 		return conversation.Receipt{}, err
 	}
 	in.Wait = wait
-	return c.shared.deliver(ctx, in)
+	receipt, err := c.shared.deliver(ctx, in)
+	if err == nil {
+		err = c.spoolFiles(ctx, &in, e, receipt)
+	}
+	return receipt, err
 }
 
 // inbound checks what the conversation's rules do not, and fills in who it is.

@@ -47,6 +47,8 @@ type Options struct {
 	// Files keeps the bytes of attachments; nil = none are kept, and messages show
 	// theirs as unavailable.
 	Files Files
+	// Spool keeps which files are still to be fetched; nil = none are fetched.
+	Spool Spool
 	// Letters keeps what could not be handed in; nil = nobody does.
 	Letters Letters
 	// Logger; nil = none.
@@ -116,6 +118,7 @@ func NewRegistry(o Options) (*Registry, error) {
 		account: o.HasAccount,
 		shared: &shared{
 			inbox: o.Inbox, paused: o.Paused, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files, letters: o.Letters,
+			spool: o.Spool, spooled: make(chan struct{}, 1),
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),

@@ -25,7 +25,11 @@ func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, er
 	if c.Paused() {
 		return "", held()
 	}
-	parts := c.parts(o)
+	parts, err := c.parts(o)
+	if err != nil {
+		c.shared.metrics.sendErrors.WithLabelValues(string(c.Kind()), string(err.Class)).Inc()
+		return "", err
+	}
 	key := keyOf(&o)
 	done := c.progress.take(key)
 	for i := done.parts; i < len(parts); i++ {
@@ -43,9 +47,46 @@ func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, er
 	return done.id, nil
 }
 
-// parts renders a message for the provider.
-func (c *Channel) parts(o conversation.Outbound) []Part {
+// parts renders a message for the provider: its text, and behind it its files.
+func (c *Channel) parts(o conversation.Outbound) ([]Part, *SendError) {
+	files := c.outFiles(o)
+	o.Attachments = nil
 	text := o.Text
+	if c.limits.Encloses {
+		return enclosing(c.textParts(o, text), o, files), nil
+	}
+	if _, carries := c.driver.(Media); !carries && len(files) > 0 {
+		// Said before anything is sent: half a message would look like all of it.
+		var err *SendError
+		if text, err = withLinks(text, files); err != nil {
+			return nil, err
+		}
+		files = nil
+	}
+	parts := c.textParts(o, text)
+	key := conversation.MessageID(o.Conversation, o.Message)
+	for i := range files {
+		p := Part{Outbound: o, Key: key + "-f" + strconv.Itoa(i+1), File: &files[i]}
+		p.Text, p.Buttons = "", nil
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+// enclosing puts the files into the last part, or into one that has no text.
+func enclosing(parts []Part, o conversation.Outbound, files []OutFile) []Part {
+	if len(parts) == 0 {
+		parts = []Part{{Outbound: o, Key: conversation.MessageID(o.Conversation, o.Message), Last: true}}
+	}
+	parts[len(parts)-1].Enclosed = files
+	return parts
+}
+
+// textParts gives no part for a message of files only.
+func (c *Channel) textParts(o conversation.Outbound, text conversation.Text) []Part {
+	if text == "" && len(o.Buttons) == 0 {
+		return nil
+	}
 	if c.limits.Dialect != nil {
 		text = c.limits.Dialect(text)
 	}
@@ -127,7 +168,7 @@ func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendErr
 			id, failure = "", &SendError{Class: Unknown, Code: "driver_panicked"}
 		}
 	}()
-	id, err := c.driver.Send(ctx, p)
+	id, err := c.carry(ctx, p)
 	failure = classified(err)
 	c.health.sent(time.Now(), failure)
 	if failure == nil {

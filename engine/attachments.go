@@ -2,11 +2,17 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"strings"
 
 	"github.com/colloquyhq/colloquy/attachments"
+	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/cluster"
+	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/persistence"
 )
 
@@ -77,4 +83,60 @@ type blobs struct{ *persistence.Store }
 // OpenBlob implements [attachments.Journal].
 func (b blobs) OpenBlob(ctx context.Context, blob string) (io.ReadSeeker, error) {
 	return b.Store.OpenBlob(ctx, blob)
+}
+
+// docFetch is the kind of the documents that say what is to be fetched from
+// providers.
+const docFetch = "channel_file"
+
+// spool is the journal as [channels.Spool].
+type spool struct{ store *persistence.Store }
+
+// PutFetch implements [channels.Spool].
+func (s spool) PutFetch(ctx context.Context, f channels.Fetch) error {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Errorf("encode a file to fetch: %w", err)
+	}
+	_, err = s.store.PutDoc(ctx, docFetch, f.Attachment.ID.String(), 0, data)
+	if errors.Is(err, conversation.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// DropFetch implements [channels.Spool].
+func (s spool) DropFetch(ctx context.Context, id conversation.AttachmentID) error {
+	err := s.store.DeleteDoc(ctx, docFetch, id.String(), 0)
+	if errors.Is(err, conversation.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Fetches implements [channels.Spool].
+func (s spool) Fetches(ctx context.Context, limit int) ([]channels.Fetch, error) {
+	docs, err := s.store.Docs(ctx, docFetch)
+	if err != nil {
+		return nil, err
+	}
+	var out []channels.Fetch
+	for _, d := range docs[:min(len(docs), limit)] {
+		var f channels.Fetch
+		if err := json.Unmarshal(d.Data, &f); err != nil {
+			return nil, fmt.Errorf("file to fetch %s: %w", d.ID, err)
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// fetches fetches what visitors sent by providers that keep files: for the
+// accounts that this node owns, and only while the journal takes writes (I15).
+func (e *Engine) fetches(ctx context.Context) error {
+	e.channels.FetchFiles(ctx, func(kind conversation.ChannelKind, inbox conversation.InboxID) bool {
+		place := (&conversation.Account{Inbox: inbox, Kind: kind}).Place()
+		return e.store.Leader() != "" && e.gate.Owns(cluster.GrainID{Kind: "account", ID: place})
+	})
+	return nil
 }

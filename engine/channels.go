@@ -42,7 +42,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelDingTalk: driver(dingtalk.New),
 		conversation.ChannelEmail: driver(func(o channels.ProviderOptions) (*email.Driver, error) {
 			return email.New(email.Options{
-				Accounts: o.Accounts, Dial: newEgressDialer(allowed).DialContext, Load: e.store.Load,
+				Accounts: o.Accounts, Dial: o.Dial, Load: e.store.Load,
 				Key: func(ctx context.Context) ([]byte, error) { return e.store.Secret(ctx, "mail", mailKeyBytes) },
 			})
 		}),
@@ -77,7 +77,7 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 	maps.Copy(drivers, e.opts.Drivers)
 	return channels.NewRegistry(channels.Options{
 		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, Letters: e.letters, HasAccount: e.accounts.has, Paused: e.accounts.paused,
-		Files: e.files,
+		Files: e.files, Spool: spool{e.store},
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)
 		},

@@ -55,6 +55,7 @@ func (e *Engine) parts() []part {
 			}
 		}},
 		{name: "pulls", run: e.pulls},
+		{name: "fetches", run: e.fetches},
 		{name: "listener", run: e.serve},
 	}...)
 }

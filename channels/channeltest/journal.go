@@ -68,16 +68,23 @@ func (j *journal) all() []conversation.Inbound {
 
 // rig is a driver inside the channel that users see.
 type rig struct {
-	channel *channels.Channel
-	journal *journal
-	logs    *bytes.Buffer
+	registry *channels.Registry
+	channel  *channels.Channel
+	journal  *journal
+	logs     *bytes.Buffer
 }
 
 func (s Suite) rig(t testing.TB, p http.RoundTripper) *rig {
 	t.Helper()
+	return s.rigWith(t, p, nil)
+}
+
+// rigWith is rig with a store of files; nil = none.
+func (s Suite) rigWith(t testing.TB, p http.RoundTripper, keep *shelf) *rig {
+	t.Helper()
 	d := s.New(t, p)
 	r := &rig{journal: &journal{}, logs: &bytes.Buffer{}}
-	registry, err := channels.NewRegistry(channels.Options{
+	options := channels.Options{
 		Drivers: map[conversation.ChannelKind]channels.Driver{d.Kind(): d},
 		Inbox: func(id conversation.InboxID) (conversation.Inbox, error) {
 			if id != s.Account {
@@ -89,7 +96,11 @@ func (s Suite) rig(t testing.TB, p http.RoundTripper) *rig {
 		Contact:    contact,
 		Logger:     slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: prometheus.NewPedanticRegistry(),
-	})
+	}
+	if keep != nil {
+		options.Files, options.Spool, options.Tell = keep, keep, keep.tell
+	}
+	registry, err := channels.NewRegistry(options)
 	if err != nil {
 		t.Fatalf("NewRegistry: %v", err)
 	}
@@ -97,7 +108,7 @@ func (s Suite) rig(t testing.TB, p http.RoundTripper) *rig {
 	if !ok {
 		t.Fatalf("For(%q, %q) found nothing", d.Kind(), s.Account)
 	}
-	r.channel = channel
+	r.registry, r.channel = registry, channel
 	return r
 }
 

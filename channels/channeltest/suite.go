@@ -49,6 +49,9 @@ type Suite struct {
 	ClassOf func(status int) channels.Class
 	// Taken is how the provider says that it took a message; empty = {}.
 	Taken string
+
+	// Media is how files come and go; nil = the driver carries none.
+	Media *Media
 }
 
 // Features are the differences between providers.
@@ -102,6 +105,13 @@ func Run(t *testing.T, s Suite) {
 		s.runOutbound(t)
 	} else {
 		t.Run("sending makes no calls", s.testNoOutbound)
+	}
+	_, carries := s.New(t, &provider{}).(channels.Media)
+	switch {
+	case s.Media != nil:
+		s.runMedia(t)
+	case carries:
+		t.Error("the driver carries files, and nobody says how the provider does")
 	}
 }
 

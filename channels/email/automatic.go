@@ -10,17 +10,18 @@ import (
 
 // Why the bot must not answer a mail. They stand in its metadata.
 const (
-	autoSubmitted  = "auto_submitted" // a program wrote it
-	autoList       = "list"           // it went to many
-	autoSuppressed = "suppressed"     // it asks for no automatic answers
-	autoOwn        = "own"            // it comes from this system, or from the account's own address
-	autoSystem     = "system_address" // its sender reads no mail
-	autoReport     = "report"         // it tells of another mail
-	autoTooMany    = "too_many"       // its sender has had the bot's answer lately
-	autoUnreadable = "unreadable"     // nobody knows what it says
-	loopHeader     = "X-Loop"         // on every automatic mail of ours
-	autoHeader     = "Auto-Submitted" // as above (RFC 3834, 5)
-	autoReplied    = "auto-replied"   // its value there
+	autoSubmitted  = "auto_submitted"      // a program wrote it
+	autoList       = "list"                // it went to many
+	autoSuppressed = "suppressed"          // it asks for no automatic answers
+	autoOwn        = "own"                 // it comes from this system, or from the account's own address
+	autoSystem     = "system_address"      // its sender reads no mail
+	autoReport     = "report"              // it tells of another mail
+	autoTooMany    = "too_many"            // its sender has had the bot's answer lately
+	autoForged     = "sender_not_verified" // the answer would go to somebody else
+	autoUnreadable = "unreadable"          // nobody knows what it says
+	loopHeader     = "X-Loop"              // on every automatic mail of ours
+	autoHeader     = "Auto-Submitted"      // as above (RFC 3834, 5)
+	autoReplied    = "auto-replied"        // its value there
 	suppressHeader = "X-Auto-Response-Suppress"
 )
 
@@ -62,6 +63,8 @@ func (m *message) automatic(box *mailbox) string {
 		return autoSubmitted
 	case m.from == "" || systemAddress(m.from):
 		return autoSystem
+	case m.verified == verifiedNo:
+		return autoForged
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package email
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,7 +102,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 			"\n\nHello\n--B--\n"
 	}
 	gmail := "From: mailer-daemon@googlemail.com\nX-Failed-Recipients: ann@example.org\nMessage-ID: <g@example.net>\nSubject: Failure\n\n" +
-		"Delivery failed.\n\n----- Original message -----\n\nFrom: shop@example.com\nMessage-ID:\n " + answer + "\nSubject: Re: Hello\n\nHello\n"
+		"Delivery failed.\n\n----- Original message -----\n\nFrom: shop@example.com\nMessage-ID:\n " + answer + "\nSubject: Re: Parcel\n\nHello\n"
 	tests := []struct {
 		name, mail string
 		want       *channels.Receipt
@@ -155,6 +156,11 @@ func TestSendersAreVerifiedByOurServerOnly(t *testing.T) {
 			e := r.one(t, mailOf("ann@example.org", "x@example.org", "Hello", "Authentication-Results: "+tt.results))
 			if got := verdict(e.Metadata[metaVerified]); got != tt.want {
 				t.Errorf("sender_verified = %q, want %q", got, tt.want)
+			}
+			// Who reads it is told, and nothing goes by itself to who did not write it.
+			forged := tt.want == verifiedNo
+			if strings.HasPrefix(string(e.Text), forgedMark) != forged || (e.Metadata[conversation.MetadataBotReply] == conversation.BotReplyHuman) != forged {
+				t.Errorf("text %q, metadata %v", e.Text, e.Metadata)
 			}
 		})
 	}

@@ -102,7 +102,7 @@ func first(list []string) string {
 
 // receipt makes of a report what became of a message; false when it is about no
 // message of ours, or says nothing that is final.
-func (r report) receipt(m *marks) (channels.Event, bool) {
+func (r *report) receipt(m *marks) (channels.Event, bool) {
 	id, seq, ok := m.message(r.about)
 	if !ok {
 		return channels.Event{}, false

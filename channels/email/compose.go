@@ -1,7 +1,6 @@
 package email
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/mail"
@@ -18,7 +17,7 @@ import (
 const maxReplyReferences = 20
 
 // repliesTo knows a subject that says already that it is an answer.
-var repliesTo = regexp.MustCompile(`(?i)^\s*(re|aw|sv|antw|答复|回复|回覆)\s?[:：]`) //nolint:gochecknoglobals // compiled once, never changed
+var repliesTo = regexp.MustCompile(`(?i)^\s*(re|aw|sv|antw|答复|回复|回覆)\s?[:：]`)
 
 // letter is a mail that is to be sent.
 type letter struct {
@@ -29,6 +28,7 @@ type letter struct {
 	ancestors []string // oldest first; the last one is answered
 	automatic bool
 	out       *conversation.Outbound
+	files     []enclosed
 }
 
 // compose makes the letter for a message, from what is known of the conversation.
@@ -75,8 +75,8 @@ func answeredBy(o *conversation.Outbound, s *conversation.State) (conversation.M
 func (l *letter) write(w io.Writer) error {
 	var h gomail.Header
 	h.SetDate(l.out.At)
-	h.SetAddressList("From", []*gomail.Address{(*gomail.Address)(&l.from)})
-	h.SetAddressList("To", []*gomail.Address{(*gomail.Address)(&l.to)})
+	h.SetAddressList("From", []*gomail.Address{&l.from})
+	h.SetAddressList("To", []*gomail.Address{&l.to})
 	if l.replyTo != "" {
 		h.SetAddressList("Reply-To", []*gomail.Address{{Name: l.from.Name, Address: l.replyTo}})
 	}
@@ -91,26 +91,35 @@ func (l *letter) write(w io.Writer) error {
 		h.Set(loopHeader, l.from.Address)
 		h.Set(suppressHeader, "All")
 	}
+	if len(l.files) > 0 {
+		return l.writeWithFiles(w, h)
+	}
+	inline := textHeader()
+	for f := inline.Fields(); f.Next(); {
+		h.Set(f.Key(), f.Value())
+	}
 	h.Set("MIME-Version", "1.0")
-	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
-	h.Set("Content-Transfer-Encoding", "quoted-printable")
 	body, err := gomessage.CreateWriter(w, h.Header)
 	if err != nil {
 		return fmt.Errorf("write the header: %w", err)
 	}
+	return l.writeText(body)
+}
+
+func textHeader() gomail.InlineHeader {
+	var h gomail.InlineHeader
+	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
+	h.Set("Content-Transfer-Encoding", "quoted-printable")
+	return h
+}
+
+func (l *letter) writeText(w io.WriteCloser) error {
 	text := strings.TrimRight(strings.ReplaceAll(string(l.out.Text), "\r\n", "\n"), "\n") + "\n"
-	if _, err := io.WriteString(body, text); err != nil {
+	if _, err := io.WriteString(w, text); err != nil {
 		return fmt.Errorf("write the text: %w", err)
 	}
-	if err := body.Close(); err != nil {
+	if err := w.Close(); err != nil {
 		return fmt.Errorf("end the text: %w", err)
 	}
 	return nil
-}
-
-// bytes gives the letter as it is sent.
-func (l *letter) bytes() ([]byte, error) {
-	var b bytes.Buffer
-	err := l.write(&b)
-	return b.Bytes(), err
 }

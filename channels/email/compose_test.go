@@ -2,6 +2,8 @@ package email
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/mail"
 	"strings"
@@ -9,6 +11,8 @@ import (
 	"time"
 
 	gomail "github.com/emersion/go-message/mail"
+
+	"github.com/colloquyhq/colloquy/channels"
 
 	"github.com/colloquyhq/colloquy/conversation"
 )
@@ -34,10 +38,11 @@ func answering(from conversation.Party, text string, metadata map[string]string)
 func composed(t *testing.T, r *reading, o *conversation.Outbound, s *conversation.State) (*mail.Message, string) {
 	t.Helper()
 	l := compose(r.box, o, s)
-	raw, err := l.bytes()
-	if err != nil {
+	var b bytes.Buffer
+	if err := l.write(&b); err != nil {
 		t.Fatal(err)
 	}
+	raw := b.Bytes()
 	if i := bytes.IndexFunc(raw, func(r rune) bool { return r >= 0x80 }); i >= 0 {
 		t.Errorf("byte %d of the mail is not ASCII", i)
 	}
@@ -143,3 +148,72 @@ func TestLongThreadsKeepTheirEnds(t *testing.T) {
 		t.Errorf("%d references, %v", n, l.ancestors)
 	}
 }
+
+// opened gives a stored file with its bytes.
+func opened(name, media, data string) channels.OutFile {
+	return channels.OutFile{
+		Attachment: conversation.Attachment{Name: name, Type: media, Size: int64(len(data)), State: conversation.AttachmentStored},
+		Open:       func(context.Context) (io.ReadSeeker, error) { return strings.NewReader(data), nil },
+	}
+}
+
+func TestFilesAreEnclosed(t *testing.T) {
+	office := &postOffice{}
+	d := newDriver(t, dialAnywhere, known{}, office.serve(t))
+	for _, text := range []string{"See the file.", ""} {
+		o, _ := answering(conversation.PartyAgent, text, nil)
+		files := []channels.OutFile{opened("发票 \"1\".pdf", "application/pdf", "%PDF-1.4\n"), opened("x", "", strings.Repeat("0123456789", 1000))}
+		if _, err := d.Send(t.Context(), channels.Part{Outbound: *o, Enclosed: files}); err != nil {
+			t.Fatal(err)
+		}
+		all := office.arrived()
+		m := parse([]byte(all[len(all)-1]))
+		if m.broken != nil || strings.TrimSpace(m.plain) != text || len(m.files) != 2 {
+			t.Fatalf("the mail holds %q and %d files, %v", m.plain, len(m.files), m.broken)
+		}
+		if f := m.files[0]; f.name != "发票 \"1\".pdf" || f.media != "application/pdf" || string(f.data) != "%PDF-1.4\n" {
+			t.Errorf("the first file is %q, %s, %q", f.name, f.media, f.data)
+		}
+		if f := m.files[1]; f.name != "x" || len(f.data) != 10_000 {
+			t.Errorf("the second file is %q of %d bytes", f.name, len(f.data))
+		}
+	}
+}
+
+func TestFilesThatCannotBeSent(t *testing.T) {
+	d := newDriver(t, noDial, known{}, nil)
+	large, gone, kept := opened("x", "", "x"), opened("x", "", "x"), opened("x", "", "x")
+	large.Size = maxEnclosed + 1
+	gone.Open = func(context.Context) (io.ReadSeeker, error) {
+		return nil, conversation.Refuse(conversation.CodeNotFound, "it has expired")
+	}
+	kept.State = conversation.AttachmentUnavailable
+	for code, file := range map[string]channels.OutFile{"files_too_large": large, "file_gone": gone, "file_not_kept": kept} {
+		o, _ := answering(conversation.PartyAgent, "Hello", nil)
+		_, err := d.Send(t.Context(), channels.Part{Outbound: *o, Enclosed: []channels.OutFile{file}})
+		var e *channels.SendError
+		if !errors.As(err, &e) || e.Class != channels.Permanent || e.Code != code {
+			t.Errorf("Send error = %v, want permanent: %s", err, code)
+		}
+	}
+}
+
+// A file that cannot be read to its end leaves no half mail behind.
+func TestBrokenFilesSendNothing(t *testing.T) {
+	office := &postOffice{}
+	d := newDriver(t, dialAnywhere, known{}, office.serve(t))
+	broken := opened("x", "", "x")
+	broken.Open = func(context.Context) (io.ReadSeeker, error) { return brokenFile{}, nil }
+	o, _ := answering(conversation.PartyAgent, "Hello", nil)
+	if _, err := d.Send(t.Context(), channels.Part{Outbound: *o, Enclosed: []channels.OutFile{broken}}); channels.ClassOf(err) != channels.Retry {
+		t.Errorf("Send error = %v, want class retry", err)
+	}
+	if got := office.arrived(); len(got) != 0 {
+		t.Errorf("the server got %q", got)
+	}
+}
+
+type brokenFile struct{ io.ReadSeeker }
+
+// Read implements [io.Reader].
+func (brokenFile) Read([]byte) (int, error) { return 0, errors.New("the disk is broken") }

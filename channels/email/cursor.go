@@ -10,7 +10,7 @@ import (
 const (
 	firstLook   = 7 * 24 * time.Hour // below the 8 days for which repeated mails are recognized
 	renumbered  = 24 * time.Hour     // before the newest mail known, when all have got new numbers
-	maxKnown    = 256
+	maxKnown    = 512                // two for each mail: its Message-ID, and sender with subject
 	digestSize  = 8
 	knownSize   = digestSize + threadSize
 	cursorBytes = 16 << 10
@@ -25,7 +25,7 @@ type cursor struct {
 	Until    uint32    `json:"until,omitempty"`  // up to here only what Since and Unread let through
 	Since    time.Time `json:"since,omitzero"`   // as Until
 	Unread   bool      `json:"unread,omitempty"` // as Until
-	Known    []byte    `json:"known,omitempty"`  // newest mails, oldest first: digest of the Message-ID, thread
+	Known    []byte    `json:"known,omitempty"`  // newest mails, oldest first: digest of a name, thread
 }
 
 // parseCursor reads a stored cursor; what cannot be read begins anew.
@@ -69,10 +69,10 @@ func (c *cursor) passed(s size) {
 	}
 }
 
-// knows gives the thread of a mail that was taken lately.
-func (c *cursor) knows(messageID string) (thread, bool) {
-	want := digest(messageID)
-	for i := len(c.Known) - knownSize; i >= 0 && messageID != ""; i -= knownSize {
+// knows gives the thread of a mail that was taken lately, by a name of it.
+func (c *cursor) knows(name string) (thread, bool) {
+	want := digest(name)
+	for i := len(c.Known) - knownSize; i >= 0 && name != ""; i -= knownSize {
 		if bytes.Equal(c.Known[i:i+digestSize], want) {
 			return thread(c.Known[i+digestSize : i+knownSize]), true
 		}
@@ -80,18 +80,18 @@ func (c *cursor) knows(messageID string) (thread, bool) {
 	return thread{}, false
 }
 
-// learn remembers the thread of a mail.
-func (c *cursor) learn(messageID string, t thread) {
-	if _, ok := c.knows(messageID); ok || messageID == "" {
+// learn remembers the thread of a mail by a name of it.
+func (c *cursor) learn(name string, t thread) {
+	if known, ok := c.knows(name); ok && known == t || name == "" {
 		return
 	}
-	c.Known = append(append(c.Known, digest(messageID)...), t[:]...)
+	c.Known = append(append(c.Known, digest(name)...), t[:]...)
 	if over := len(c.Known) - maxKnown*knownSize; over > 0 {
 		c.Known = bytes.Clone(c.Known[over:])
 	}
 }
 
-func digest(messageID string) []byte {
-	sum := sha256.Sum256([]byte(messageID))
+func digest(name string) []byte {
+	sum := sha256.Sum256([]byte(name))
 	return sum[:digestSize]
 }

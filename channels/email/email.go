@@ -67,7 +67,9 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelEm
 // by its Message-ID, but few do, so an outcome that is not known is not tried
 // again.
 func (d *Driver) Limits() channels.Limits {
-	return channels.Limits{Account: channels.Rate{PerSec: 5, Burst: 20}, Peer: channels.Rate{PerSec: 1, Burst: 5}}
+	return channels.Limits{
+		Encloses: true, Account: channels.Rate{PerSec: 5, Burst: 20}, Peer: channels.Rate{PerSec: 1, Burst: 5},
+	}
 }
 
 // Settings implements [channels.Configurable].
@@ -98,16 +100,15 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 		}
 	}
 	l := compose(&box, &p.Outbound, state)
-	mail, err := l.bytes()
-	if err != nil {
-		return "", &channels.SendError{Class: channels.Permanent, Code: "not_writable", Err: err}
+	if err := l.enclose(ctx, p.Enclosed); err != nil {
+		return "", err
 	}
 	s, err := newSubmission(ctx, d.o.Dial, box.smtp, box.domain)
 	if err != nil {
 		return "", err
 	}
 	defer s.close()
-	return l.id, s.send(box.address.Address, address, mail)
+	return l.id, s.send(box.address.Address, address, l.write)
 }
 
 // Check implements [channels.Configurable]: it logs in at both servers.

@@ -30,6 +30,9 @@ func newPolicy() *bluemonday.Policy {
 	return p
 }
 
+// htmlBegin stands before what may be shown, so that it is known for what it is.
+const htmlBegin = "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n"
+
 // textOf makes plain text of HTML. What a reader would not see is left out, or a
 // mail could tell the bot something else than the agent. What mail programs mark
 // as the mail that is answered comes out marked as quoted.
@@ -67,10 +70,8 @@ func (w *htmlText) step() bool {
 		if w.hidden == 0 {
 			w.write(string(w.z.Text()))
 		}
-	case html.StartTagToken:
-		w.start(w.z.Token(), true)
-	case html.SelfClosingTagToken:
-		w.start(w.z.Token(), false)
+	case html.StartTagToken, html.SelfClosingTagToken: // a slash at the end closes nothing in HTML
+		w.start(w.z.Token())
 	case html.EndTagToken:
 		w.end(w.z.Token().Data)
 	case html.CommentToken, html.DoctypeToken:
@@ -78,7 +79,7 @@ func (w *htmlText) step() bool {
 	return true
 }
 
-func (w *htmlText) start(t html.Token, opens bool) {
+func (w *htmlText) start(t html.Token) {
 	if blocks(t.Data) && w.hidden == 0 {
 		w.newline()
 	}
@@ -96,7 +97,7 @@ func (w *htmlText) start(t html.Token, opens bool) {
 		w.link, w.said = attribute(t, "href"), w.out.Len()
 	}
 	e := element{name: t.Data, hides: hides(t), quotes: quotes(t)}
-	if !opens || len(w.open) >= maxOpen || !e.hides && !e.quotes && !w.within(t.Data) {
+	if len(w.open) >= maxOpen || !e.hides && !e.quotes && !w.within(t.Data) {
 		return // nobody will ask where it ended
 	}
 	if e.quotes {

@@ -29,6 +29,7 @@ const (
 	settingTags         = "plus_addresses"
 	settingMaxMiB       = "max_mib"
 	settingAuto         = "auto_replies"
+	settingHTML         = "html_files"
 )
 
 // How a connection is kept from being read by others.
@@ -65,6 +66,7 @@ func settings() []channels.Setting {
 		{Name: settingAuthServ, Help: "name that your mail server gives itself in Authentication-Results; empty = no sender counts as verified"},
 		{Name: settingTags, Help: "on = replies go to address+tag, which your server must deliver to the same mailbox"},
 		{Name: settingMaxMiB, Help: "largest mail that is read, in MiB; empty = " + strconv.Itoa(defaultMaxMiB)},
+		{Name: settingHTML, Help: "on = a mail's HTML rides on the message as a file, cleaned; text/html must be among attachments.types"},
 		{Name: settingAuto, Help: "mails of one sender within an hour that the bot may answer; empty = " + strconv.Itoa(defaultAuto)},
 	}
 }
@@ -77,7 +79,7 @@ type mailbox struct {
 	imap, smtp  login
 	folder      string
 	authServ    string
-	tags        bool
+	tags, html  bool
 	maxSize     int64 // bytes of one mail
 	autoReplies int
 	marks       marks
@@ -100,7 +102,7 @@ func open(a channels.Account) (mailbox, error) {
 	}
 	box := mailbox{
 		address: mail.Address{Name: oneLine(a.Or(settingName, address.Name), maxNameSize), Address: address.Address},
-		folder:  a.Or(settingFolder, defaultFolder), authServ: strings.ToLower(a.Value(settingAuthServ)), tags: a.Value(settingTags) == "on",
+		folder:  a.Or(settingFolder, defaultFolder), authServ: strings.ToLower(a.Value(settingAuthServ)), tags: a.Value(settingTags) == "on", html: a.Value(settingHTML) == "on",
 	}
 	box.local, box.domain, _ = cutLast(address.Address, '@')
 	user := a.Or(settingUser, address.Address)

@@ -22,10 +22,7 @@ const (
 	maxFiles = 10
 )
 
-var (
-	errPanicked = errors.New("the mail broke its parser")
-	errTooDeep  = errors.New("too many parts, or parts within parts")
-)
+var errTooDeep = errors.New("too many parts, or parts within parts")
 
 // file is something that came with a mail.
 type file struct {
@@ -41,12 +38,7 @@ func parse(raw []byte) *message {
 	return m
 }
 
-func (m *message) read() (err error) {
-	defer func() {
-		if recover() != nil { // the value may quote the mail
-			err = errPanicked
-		}
-	}()
+func (m *message) read() error {
 	entity, err := gomessage.ReadWithOptions(bytes.NewReader(m.raw), &gomessage.ReadOptions{MaxHeaderBytes: maxHeader})
 	if entity == nil {
 		return fmt.Errorf("read the header: %w", err)

@@ -70,6 +70,6 @@ func describe(m *message, box *mailbox) string {
 	if m.broken != nil {
 		fmt.Fprintf(&b, "broken: %v\n", m.broken)
 	}
-	fmt.Fprintf(&b, "\n%s\n", m.content(len(m.ancestors()) == 0))
+	fmt.Fprintf(&b, "\n%s\n", m.content())
 	return b.String()
 }

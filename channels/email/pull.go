@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -61,7 +60,7 @@ func (d *Driver) look(ctx context.Context, s *session, r *reading) (channels.Pul
 	}
 	out := channels.Pulled{Cursor: r.cursor.encode()}
 	switch {
-	case string(out.Cursor) != string(r.Pull.Cursor): // kept before anything is waited for
+	case string(out.Cursor) != string(r.Cursor): // kept before anything is waited for
 		out.More = true
 	case s.idles:
 		out.More, err = s.idle(ctx, idleFor)
@@ -147,25 +146,13 @@ func (r *reading) take(ctx context.Context, s *session, m size) ([]channels.Even
 			return nil, err
 		}
 		r.driver.failures.clear(r.Account)
-		return []channels.Event{r.note(m)}, nil
+		return []channels.Event{r.note(m, "unreachable_mail")}, nil
 	}
 	r.driver.failures.clear(r.Account)
 	if raw == nil {
 		return nil, nil // deleted meanwhile
 	}
 	return r.translate(ctx, raw, m)
-}
-
-// note stands for a mail that could not be fetched.
-func (r *reading) note(m size) channels.Event {
-	t := threadOf("uid", strconv.FormatUint(uint64(r.cursor.Validity), 10), strconv.FormatUint(uint64(m.uid), 10))
-	return channels.Event{
-		Peer: peerOf(nobody, t), Ref: conversation.Ref("uid-" + t.String()), Unsupported: "unreachable_mail",
-		Metadata: map[string]string{
-			metaAutomatic: autoUnreadable, metaUID: strconv.FormatUint(uint64(m.uid), 10),
-			conversation.MetadataBotReply: botReply(autoUnreadable),
-		},
-	}
 }
 
 // failures counts how often the mail at which each account stands failed.

@@ -6,12 +6,11 @@ import (
 )
 
 // What mail programs write between a reply and what it replies to.
-//
-//nolint:gochecknoglobals // compiled once, never changed
 var (
 	// «On Mon, 2 Mar 2026 at 10:00, Shop <shop@example.com> wrote:», which is often
-	// broken into lines.
-	wroteLine = regexp.MustCompile(`(?i)^\s*(on\s.{4,250}\swrote\s?[:：]|在.{2,250}写道\s?[:：]|.{2,250}(于|在).{2,200}写道\s?[:：]|.{2,200}<[^<>\s]+@[^<>\s]+>\s*(写道|wrote)\s?[:：])\s*$`)
+	// broken into lines, and others, which begin with the name.
+	wroteLine = regexp.MustCompile(`(?i)^\s*(on\s.{4,250}\swrote|在.{2,250}写道)\s?[:：]\s*$`)
+	namedLine = regexp.MustCompile(`(?i)^\s*(.{2,250}(于|在).{2,200}写道|.{2,200}<[^<>\s]+@[^<>\s]+>\s*(写道|wrote))\s?[:：]\s*$`)
 	divider   = regexp.MustCompile(`(?i)^\s*[-–—_]{3,}\s*(original message|original|原始邮件|原邮件|回复邮件|reply message)\s*[-–—_]{3,}\s*$`)
 	underline = regexp.MustCompile(`^\s*_{20,}\s*$`)
 	fromLine  = regexp.MustCompile(`(?i)^\s*\**(from|发件人|寄件者)\s*\**\s?[:：]\**\s?\S`)
@@ -20,31 +19,57 @@ var (
 )
 
 const (
-	aboutLines    = 5  // that may stand behind fromLine
-	wroteLines    = 3  // that one sentence may be broken into
-	maxSignature  = 15 // lines; more is no signature
-	maxQuoteLines = 20_000
+	aboutLines   = 5      // that may stand behind fromLine
+	wroteLines   = 3      // that one sentence may be broken into
+	maxSignature = 15     // lines; more is no signature
+	maxLines     = 20_000 // of a text that are looked at
+	maxLine      = 1000   // bytes of a line that may say something about a quote
 )
+
+// page is a text by lines. Everything about it takes time that grows with its
+// length and not faster, since anybody can send one.
+type page struct {
+	lines    []string
+	answered []bool // by line: quoted lines begin here, and the sender's own follow
+}
+
+func newPage(text string) *page {
+	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	p := &page{lines: lines[:min(len(lines), maxLines)]}
+	p.answered = make([]bool, len(p.lines)+1)
+	written := false // something of the sender's own follows
+	for i := len(p.lines) - 1; i >= 0; i-- {
+		switch l := p.lines[i]; {
+		case strings.TrimSpace(l) == "", p.says(wroteLine, i), p.says(namedLine, i):
+			p.answered[i] = p.answered[i+1]
+		case quoted(l):
+			p.answered[i] = written
+		default:
+			written = true
+		}
+	}
+	return p
+}
+
+func (p *page) says(what *regexp.Regexp, i int) bool {
+	return len(p.lines[i]) <= maxLine && what.MatchString(p.lines[i])
+}
+
+func quoted(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), ">") }
 
 // cutQuoted leaves out what a reply repeats of earlier mails. Quoted lines between
 // which the sender has written stay, since the answers make no sense without
 // them; if nothing else is left, everything stays.
 func cutQuoted(text string) string {
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	if len(lines) > maxQuoteLines {
-		lines = lines[:maxQuoteLines]
+	p := newPage(text)
+	end := 0
+	for end < len(p.lines) && !p.startsQuote(end) {
+		end++
 	}
-	end := len(lines)
-	for i := range lines {
-		if i > 0 && startsQuote(lines, i) || i == 0 && startsQuote(lines, i) && !answersBelow(lines) {
-			end = i
-			break
-		}
-	}
-	for end > 0 && (strings.TrimSpace(lines[end-1]) == "" || quoted(lines[end-1])) {
+	for end > 0 && (strings.TrimSpace(p.lines[end-1]) == "" || quoted(p.lines[end-1]) || p.says(mobile, end-1)) {
 		end--
 	}
-	if kept := strings.TrimSpace(strings.Join(withoutMobile(lines[:end]), "\n")); kept != "" {
+	if kept := strings.TrimSpace(strings.Join(p.lines[:end], "\n")); kept != "" {
 		return kept
 	}
 	return strings.TrimSpace(text)
@@ -52,84 +77,61 @@ func cutQuoted(text string) string {
 
 // startsQuote reports whether an earlier mail begins at a line. Where the lines of
 // that mail are marked, and the sender has written below them, nothing begins.
-func startsQuote(lines []string, i int) bool {
-	line := lines[i]
+func (p *page) startsQuote(i int) bool {
 	switch {
-	case divider.MatchString(line):
+	case p.says(divider, i):
 		return true
-	case underline.MatchString(line):
-		return i+1 < len(lines) && startsHeader(lines[i+1:])
-	case fromLine.MatchString(line):
-		return startsHeader(lines[i:])
+	case p.says(underline, i):
+		return p.startsHeader(i + 1)
+	case p.says(fromLine, i):
+		return p.startsHeader(i)
+	case p.says(namedLine, i):
+		return !p.answered[i+1]
 	}
-	for n := 1; n <= wroteLines && i+n <= len(lines); n++ {
-		if wroteLine.MatchString(strings.Join(lines[i:i+n], " ")) {
-			return !answersBelow(lines[i+n:])
+	var sentence []byte
+	for n := range min(wroteLines, len(p.lines)-i) {
+		l := p.lines[i+n]
+		if strings.TrimSpace(l) == "" || len(l) > maxLine {
+			return false
+		}
+		if sentence = append(append(sentence, ' '), l...); wroteLine.Match(sentence) {
+			return !p.answered[i+n+1]
 		}
 	}
 	return false
 }
 
 // startsHeader reports whether lines begin like the header of a mail.
-func startsHeader(lines []string) bool {
-	for len(lines) > 0 && strings.TrimSpace(lines[0]) == "" {
-		lines = lines[1:]
+func (p *page) startsHeader(i int) bool {
+	if i < len(p.lines) && strings.TrimSpace(p.lines[i]) == "" {
+		i++
 	}
-	if len(lines) == 0 || !fromLine.MatchString(lines[0]) {
+	if i >= len(p.lines) || !p.says(fromLine, i) {
 		return false
 	}
 	found := 0
-	for _, l := range lines[1:min(len(lines), aboutLines+1)] {
-		if aboutLine.MatchString(l) {
+	for j := i + 1; j < min(i+1+aboutLines, len(p.lines)); j++ {
+		if p.says(aboutLine, j) {
 			found++
 		}
 	}
 	return found >= 2
 }
 
-// answersBelow reports whether the first lines are quoted and others follow that
-// are not: somebody who answers below what they quote, or between.
-func answersBelow(lines []string) bool {
-	marked := false
-	for _, l := range lines {
-		switch {
-		case strings.TrimSpace(l) == "":
-		case quoted(l):
-			marked = true
-		case wroteLine.MatchString(l):
-		default:
-			return marked
-		}
-	}
-	return false
-}
-
-func quoted(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), ">") }
-
-func withoutMobile(lines []string) []string {
-	for n := len(lines); n > 0; n-- {
-		last := lines[n-1]
-		if strings.TrimSpace(last) != "" && !mobile.MatchString(last) {
-			return lines[:n]
-		}
-	}
-	return nil
-}
-
 // unsigned leaves out a signature: what stands below a line of two dashes and a
 // space (RFC 3676, 4.3), if it is short and nothing but a quote follows.
 func unsigned(text string) string {
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	for i, l := range lines {
-		if l != "-- " && l != "--" {
+	p := newPage(text)
+	for i, l := range p.lines {
+		if i == 0 || l != "-- " && l != "--" {
 			continue
 		}
 		end := i + 1
-		for end < len(lines) && !quoted(lines[end]) && !startsQuote(lines, end) {
+		for end < len(p.lines) && end-i <= maxSignature && !quoted(p.lines[end]) && !p.startsQuote(end) {
 			end++
 		}
-		if i > 0 && end-i-1 <= maxSignature {
-			return strings.Join(append(lines[:i:i], lines[end:]...), "\n")
+		if end-i <= maxSignature {
+			return strings.Join(append(p.lines[:i:i], p.lines[end:]...), "\n")
 		}
 	}
 	return text

@@ -3,6 +3,7 @@ package email
 import (
 	"bytes"
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -30,9 +31,7 @@ func settingsOf(change map[string]string) map[string]string {
 		settingAddress: "shop@example.com", settingName: "Shop", settingPassword: "secret",
 		settingIMAP: "imap.example.com", settingSMTP: "smtp.example.com",
 	}
-	for name, v := range change {
-		values[name] = v
-	}
+	maps.Copy(values, change)
 	return values
 }
 

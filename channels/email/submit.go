@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -50,11 +51,20 @@ func newSubmission(ctx context.Context, dial Dial, l login, as string) (*submiss
 			return nil, classifySMTP(err, stageLogin)
 		}
 	}
-	if err := s.client.Auth(sasl.NewPlainClient("", l.user, l.password)); err != nil {
+	if err := s.client.Auth(s.mechanism(&l)); err != nil {
 		s.close()
 		return nil, classifySMTP(err, stageLogin)
 	}
 	return s, nil
+}
+
+// mechanism gives the way of logging in: PLAIN, or the older one of servers that do
+// not have it.
+func (s *submission) mechanism(l *login) sasl.Client {
+	if !s.client.SupportsAuth(sasl.Plain) && s.client.SupportsAuth(sasl.Login) {
+		return sasl.NewLoginClient(l.user, l.password)
+	}
+	return sasl.NewPlainClient("", l.user, l.password)
 }
 
 // noStartTLS classes a connection that stayed in clear. The server's own no says
@@ -69,7 +79,7 @@ func noStartTLS(l *login, err error) error {
 
 // send hands a mail over. Errors: [*channels.SendError]: of class Unknown once the
 // server had all of it and was not heard of again.
-func (s *submission) send(from, to string, mail []byte) error {
+func (s *submission) send(from, to string, write func(io.Writer) error) error {
 	var options *smtp.MailOptions
 	if utf8, _ := s.client.Extension("SMTPUTF8"); utf8 && !isASCII(to) {
 		options = &smtp.MailOptions{UTF8: true}
@@ -84,7 +94,8 @@ func (s *submission) send(from, to string, mail []byte) error {
 	if err != nil {
 		return classifySMTP(err, stageContent)
 	}
-	if _, err := w.Write(mail); err != nil {
+	if err := write(w); err != nil {
+		_ = s.client.Close() // without the final dot, so the server has no mail
 		return classifySMTP(err, stageContent)
 	}
 	if err := w.Close(); err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +22,6 @@ import (
 type postOffice struct {
 	auth, from, to, end error // at this step
 	cut                 bool  // the connection, in place of the answer to the final dot
-	conns               chan net.Conn
 
 	mu    sync.Mutex
 	mails []string
@@ -60,6 +61,13 @@ func (c *clerk) Data(r io.Reader) error {
 		return c.conn.Conn().Close()
 	}
 	return c.end
+}
+
+// arrived gives the mails that the server got.
+func (p *postOffice) arrived() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.mails)
 }
 
 // serve starts the server and gives the settings of an account that uses it.
@@ -110,9 +118,7 @@ func TestSendIsClassified(t *testing.T) {
 		tt := &tests[i]
 		t.Run(tt.name, func(t *testing.T) {
 			settings := tt.office.serve(t)
-			for k, v := range tt.settings {
-				settings[k] = v
-			}
+			maps.Copy(settings, tt.settings)
 			o, s := answering(conversation.PartyBot, "Hello", map[string]string{metaMessageID: "q@example.org"})
 			d := newDriver(t, dialAnywhere, known{s.ID: s}, settings)
 			id, err := d.Send(t.Context(), channels.Part{Outbound: *o})
@@ -120,14 +126,14 @@ func TestSendIsClassified(t *testing.T) {
 			switch {
 			case tt.class == "" && err != nil:
 				t.Fatalf("Send: %v", err)
-			case tt.class == "" && !strings.Contains(tt.office.mails[0], "Message-Id: <"+id+">"):
-				t.Errorf("the mail lacks the id %s that Send gave:\n%s", id, tt.office.mails[0])
+			case tt.class == "" && !strings.Contains(tt.office.arrived()[0], "Message-Id: <"+id+">"):
+				t.Errorf("the mail lacks the id %s that Send gave:\n%s", id, tt.office.arrived()[0])
 			case tt.class == "":
 			case !errors.As(err, &e) || e.Class != tt.class || e.Scope != tt.scope || e.Code != tt.code:
 				t.Errorf("Send error = %v (%+v), want %s %s of scope %v", err, e, tt.class, tt.code, tt.scope)
 			}
-			if arrived := len(tt.office.mails) == 1; arrived != tt.arrives {
-				t.Errorf("%d mails at the server, want arrives = %v", len(tt.office.mails), tt.arrives)
+			if arrived := len(tt.office.arrived()) == 1; arrived != tt.arrives {
+				t.Errorf("%d mails at the server, want arrives = %v", len(tt.office.arrived()), tt.arrives)
 			}
 		})
 	}
@@ -144,8 +150,8 @@ func TestRepetitionsCanBeTold(t *testing.T) {
 			t.Fatalf("Send error = %v, want class unknown", err)
 		}
 	}
-	if len(office.mails) != 2 || office.mails[0] != office.mails[1] {
-		t.Errorf("two attempts sent %q", office.mails)
+	if got := office.arrived(); len(got) != 2 || got[0] != got[1] {
+		t.Errorf("two attempts sent %q", got)
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	maxNameSize = 120 // bytes of a person's or a file's name
 	maxSubject  = 300
 	cutMark     = "\n[…]" // stands where a text was too long
+	forgedMark  = "[sender not verified]\n"
 )
 
 // oneLine makes of anything a single line that shows what it holds: no control
@@ -78,15 +79,18 @@ func (m *message) said() string {
 	if strings.TrimSpace(text) == "" {
 		text = textOf(m.html)
 	}
-	return cutQuoted(unsigned(text))
+	return cutQuoted(unsigned(body(text)))
 }
 
 // content is the text of the message that agents and bot see. The subject opens a
 // thread, and so it stands before its first mail.
-func (m *message) content(first bool) conversation.Text {
-	text := body(m.said())
-	if first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
+func (m *message) content() conversation.Text {
+	text := m.said()
+	if first := len(m.ancestors()) == 0; first && m.subject != "" && !repliesTo.MatchString(m.subject) && !strings.Contains(text, m.subject) {
 		text = strings.TrimSpace(m.subject + "\n\n" + text)
+	}
+	if m.verified == verifiedNo {
+		text = forgedMark + text
 	}
 	if short := shorten(text, conversation.MaxTextBytes-len(cutMark)); short != text || m.cut {
 		text = short + cutMark

@@ -97,6 +97,19 @@ func (r *reading) within(ctx context.Context, m *message, id conversation.Conver
 	return place{thread: t, of: id, others: address != m.from}, nil
 }
 
+// topic names sender and subject, whatever stands before an answer's; empty when
+// there is none of the two.
+func (m *message) topic() string {
+	subject := strings.ToLower(m.subject)
+	for repliesTo.MatchString(subject) {
+		subject = strings.TrimSpace(repliesTo.ReplaceAllString(subject, ""))
+	}
+	if m.from == "" || subject == "" {
+		return ""
+	}
+	return "topic " + m.from + " " + subject
+}
+
 // tagOf gives the tag of one of the account's own addresses.
 func tagOf(address string, box *mailbox) string {
 	local, domain, _ := cutLast(strings.ToLower(address), '@')

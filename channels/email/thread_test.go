@@ -45,8 +45,12 @@ func TestRepliesFindTheirThread(t *testing.T) {
 			}
 		})
 	}
-	if e := r.one(t, mailOf("ann@example.org", "q9@example.org", "About something else")); e.Peer == peer {
-		t.Error("a new mail of the same subject went on with the old thread")
+	e := r.one(t, mailOf("ann@example.org", "q9@example.org", "About something else"))
+	if e.Peer == peer || e.Metadata[metaSimilar] != peer {
+		t.Errorf("peer %q, metadata %v, want a new mail of the same subject to be a thread that points at %q", e.Peer, e.Metadata, peer)
+	}
+	if e := r.one(t, mailOf("bob@example.org", "q10@example.org", "Me too")); e.Metadata[metaSimilar] != "" {
+		t.Errorf("somebody else's mail of the same subject points at %q", e.Metadata[metaSimilar])
 	}
 }
 

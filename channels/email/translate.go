@@ -21,6 +21,7 @@ const (
 	metaVerified   = "sender_verified" // yes, no, unknown
 	metaAutomatic  = "automatic"       // why the bot does not answer; none when it may
 	metaOthers     = "answers_to"      // the conversation of somebody else that the mail answers
+	metaSimilar    = "same_subject"    // peer of the sender's newest other thread of that subject
 	metaUID        = "uid"             // where the mail lies in the folder
 )
 
@@ -28,9 +29,21 @@ const (
 	maxReferencesSize = 1000 // bytes kept of References; the limit of all is conversation.MaxMetadataBytes
 )
 
-// translate makes events of a mail: none of our own ones and of reports that say
-// nothing, else one.
-func (r *reading) translate(ctx context.Context, raw []byte, s size) ([]channels.Event, error) {
+// translate makes events of a mail. One that breaks its reader, which the libraries
+// have more of than anything here, is kept as it came.
+func (r *reading) translate(ctx context.Context, raw []byte, s size) (events []channels.Event, err error) {
+	defer func() {
+		if recover() != nil { // the value may quote the mail
+			note := r.note(s, "unreadable_mail")
+			note.Files = []channels.File{{Name: "mail.eml", Type: "message/rfc822", Body: raw}}
+			events, err = []channels.Event{note}, nil
+		}
+	}()
+	return r.events(ctx, raw, s)
+}
+
+// events makes none of our own mails and of reports that say nothing, else one.
+func (r *reading) events(ctx context.Context, raw []byte, s size) ([]channels.Event, error) {
 	m := parse(raw)
 	if _, _, ours := r.box.marks.message(m.id); ours {
 		return nil, nil // a copy of what was sent from here
@@ -50,8 +63,23 @@ func (r *reading) translate(ctx context.Context, raw []byte, s size) ([]channels
 	if err != nil {
 		return nil, err
 	}
+	event := r.event(m, at, s)
+	if t, ok := r.cursor.knows(m.topic()); ok && t != at.thread {
+		event.Metadata[metaSimilar] = peerOf(m.from, t) // a hint for agents: a subject proves nothing
+	}
 	r.cursor.learn(m.name(), at.thread)
-	return []channels.Event{r.event(m, at, s)}, nil
+	r.cursor.learn(m.topic(), at.thread)
+	return []channels.Event{event}, nil
+}
+
+// note stands for a mail that could not be fetched or read.
+func (r *reading) note(s size, kind string) channels.Event {
+	uid := strconv.FormatUint(uint64(s.uid), 10)
+	t := threadOf("uid", strconv.FormatUint(uint64(r.cursor.Validity), 10), uid)
+	return channels.Event{
+		Peer: peerOf(nobody, t), Ref: conversation.Ref("uid-" + t.String()), Unsupported: kind,
+		Metadata: map[string]string{metaAutomatic: autoUnreadable, metaUID: uid, conversation.MetadataBotReply: botReply(autoUnreadable)},
+	}
 }
 
 // event makes the message of a mail.
@@ -80,7 +108,7 @@ func (r *reading) event(m *message, at place, s size) channels.Event {
 		e.Keep("unreadable_mail", m.raw)
 		e.Metadata[metaAutomatic] = cmp.Or(e.Metadata[metaAutomatic], autoUnreadable)
 	}
-	e.Text = m.content(len(m.ancestors()) == 0)
+	e.Text = m.content()
 	e.Files = r.filesOf(m)
 	if e.Metadata[metaAutomatic] == "" && !r.driver.answers.allow(sender{r.Account, m.from}, m.ref(), r.At, r.box.autoReplies) {
 		e.Metadata[metaAutomatic] = autoTooMany
@@ -118,8 +146,9 @@ func (r *reading) filesOf(m *message) []channels.File {
 	for _, f := range m.files {
 		out = append(out, channels.File{Name: f.name, Type: f.media, Size: int64(len(f.data)), Body: f.data})
 	}
-	if strings.TrimSpace(m.html) != "" {
-		out = append(out, channels.File{Name: "mail.html", Type: "text/html", Body: r.driver.policy.SanitizeBytes([]byte(m.html))})
+	if r.box.html && strings.TrimSpace(m.html) != "" {
+		page := htmlBegin + r.driver.policy.Sanitize(m.html)
+		out = append(out, channels.File{Name: "mail.html", Type: "text/html", Body: []byte(page)})
 	}
 	if m.broken != nil {
 		out = append(out, channels.File{Name: "mail.eml", Type: "message/rfc822", Body: m.raw})

@@ -48,10 +48,10 @@ func judge(results []authres.Result, domain string) verdict {
 	for _, r := range results {
 		switch r := r.(type) {
 		case *authres.DMARCResult:
-			switch r.Value {
-			case authres.ResultPass:
+			if r.Value == authres.ResultPass {
 				return verifiedYes
-			case authres.ResultFail:
+			}
+			if r.Value == authres.ResultFail {
 				return verifiedNo
 			}
 		case *authres.DKIMResult:

@@ -35,7 +35,7 @@ const (
 	settingAPI    = "api_url"
 )
 
-// Driver implements [channels.Driver], [channels.Puller] and
+// Driver implements [channels.Driver], [channels.Puller], [channels.Media] and
 // [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
@@ -125,10 +125,15 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 		}
 		body["reply_markup"] = map[string]any{"keyboard": keys, "one_time_keyboard": true, "resize_keyboard": true}
 	}
+	return d.said(ctx, a, "sendMessage", channels.Call{JSON: body})
+}
+
+// said calls a method that sends, and gives Telegram's name for the message.
+func (d *Driver) said(ctx context.Context, a channels.Account, method string, c channels.Call) (string, error) {
 	var sent struct {
 		ID int64 `json:"message_id"`
 	}
-	if err := d.call(ctx, a, "sendMessage", body, &sent); err != nil {
+	if err := d.callWith(ctx, a, method, c, &sent); err != nil {
 		return "", err
 	}
 	return strconv.FormatInt(sent.ID, 10), nil
@@ -149,8 +154,12 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 
 // call calls a method of the Bot API. Errors: [*channels.SendError].
 func (d *Driver) call(ctx context.Context, a channels.Account, method string, body, result any) error {
-	address := a.Address(settingAPI, defaultAPI) + "/bot" + url.PathEscape(a.Value(settingToken)) + "/" + method
-	reply, err := d.Call(ctx, channels.Call{URL: address, JSON: body})
+	return d.callWith(ctx, a, method, channels.Call{JSON: body}, result)
+}
+
+func (d *Driver) callWith(ctx context.Context, a channels.Account, method string, c channels.Call, result any) error {
+	c.URL = a.Address(settingAPI, defaultAPI) + "/bot" + url.PathEscape(a.Value(settingToken)) + "/" + method
+	reply, err := d.Call(ctx, c)
 	var answer struct {
 		OK          bool            `json:"ok"`
 		Result      json.RawMessage `json:"result"`

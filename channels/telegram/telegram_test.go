@@ -1,6 +1,7 @@
 package telegram_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,6 +108,79 @@ func suite() channeltest.Suite {
 		Sign: signed, SignatureHeaders: []string{"X-Telegram-Bot-Api-Secret-Token"},
 		Signed: func([]byte) (int, int) { return 0, 0 }, // the secret covers no body
 		Decode: decode, ClassOf: classOf, Taken: `{"ok":true,"result":{"message_id":77}}`,
+		Media: &channeltest.Media{
+			Name: "订单.pdf", Answer: serveFile, Arrived: documentIn,
+			Deliver: func(t testing.TB, m channeltest.Message, at time.Time) channeltest.Delivery {
+				t.Helper()
+				m.Kind, m.Text = "document", ""
+				b := bytes.Replace(update(t, m), []byte(`{"file_id":"AwADBAADbXXXXXXXXXXXGBdhD2l6_XX"}`),
+					[]byte(`{"file_id":"BQADAgADbXXX","file_unique_id":"u1","file_name":"订单.pdf","mime_type":"application/pdf","file_size":21}`), 1)
+				return signed(t, b, at)
+			},
+		},
+	}
+}
+
+// serveFile is the Bot API's side of files, as its documentation shows it.
+func serveFile(t testing.TB, r *http.Request, body, content []byte) (int, []byte) {
+	t.Helper()
+	switch r.URL.Path {
+	case "/bot" + token + "/getFile":
+		if !bytes.Contains(body, []byte("BQADAgADbXXX")) {
+			t.Errorf("asked for %s", body)
+		}
+		return 200, []byte(`{"ok":true,"result":{"file_id":"BQADAgADbXXX","file_unique_id":"u1","file_size":21,"file_path":"documents/file 1.pdf"}}`)
+	case "/file/bot" + token + "/documents/file 1.pdf":
+		return 200, content
+	case "/bot" + token + "/sendDocument":
+		return 200, []byte(`{"ok":true,"result":{"message_id":78}}`)
+	}
+	t.Errorf("called %s", r.URL)
+	return 404, nil
+}
+
+func documentIn(t testing.TB, calls []channeltest.Call) (peer, name, content string) {
+	t.Helper()
+	fields, name, _, content := channeltest.FormFile(t, calls[len(calls)-1], "document")
+	return fields["chat_id"], name, content
+}
+
+// TestKindsOfFiles: the largest picture is taken, and an animation once.
+func TestKindsOfFiles(t *testing.T) {
+	t.Parallel()
+	d := driver(t, nil, map[string]string{"token": token, "secret_token": secret})
+	for name, tc := range map[string]struct{ fields, source, declared, text string }{
+		"photo":     {`"photo":[{"file_id":"small","width":90},{"file_id":"large","width":1280,"file_size":5}],"caption":"look"`, "large", "image/jpeg", "look"},
+		"voice":     {`"voice":{"file_id":"v","duration":3,"mime_type":"audio/ogg"}`, "v", "audio/ogg", ""},
+		"animation": {`"animation":{"file_id":"g"},"document":{"file_id":"g","mime_type":"video/mp4"}`, "g", "video/mp4", ""},
+		"video":     {`"video":{"file_id":"f"}`, "f", "video/mp4", ""},
+	} {
+		body := `{"update_id":7,"message":{"message_id":1,"chat":{"id":11,"type":"private"},"from":{"id":11,"first_name":"T"},` + tc.fields + `}}`
+		h := http.Header{"X-Telegram-Bot-Api-Secret-Token": {secret}}
+		events, _, err := d.Receive(t.Context(), channels.Request{Method: http.MethodPost, Header: h, Account: inbox}, []byte(body))
+		if err != nil || len(events) != 1 || len(events[0].Files) != 1 {
+			t.Errorf("%s: %+v, %v", name, events, err)
+			continue
+		}
+		if f := events[0].Files[0]; f.Source != tc.source || f.Type != tc.declared || string(events[0].Text) != tc.text || events[0].Unsupported != "" {
+			t.Errorf("%s: %+v", name, events[0])
+		}
+	}
+}
+
+// TestFilePathsDoNotClimb: the token goes to no other place.
+func TestFilePathsDoNotClimb(t *testing.T) {
+	t.Parallel()
+	for _, p := range []string{"", "../../x", "a/../b", "/etc", "//evil.example/x"} {
+		calls := 0
+		d := driver(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+			calls++
+			b, err := json.Marshal(map[string]any{"ok": true, "result": map[string]string{"file_path": p}})
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(b)), Request: r}, err
+		}), map[string]string{"token": token})
+		if _, err := d.Fetch(t.Context(), inbox, "f"); channels.ClassOf(err) != channels.Permanent || calls != 1 {
+			t.Errorf("the path %q: %v after %d calls", p, err, calls)
+		}
 	}
 }
 
@@ -261,3 +335,9 @@ func TestOtherBotsAreNotHeard(t *testing.T) {
 		t.Errorf("Receive = %v, %v, want no event", events, err)
 	}
 }
+
+// roundTrip is a function that is an [http.RoundTripper].
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements [http.RoundTripper].
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -59,7 +59,9 @@ func (u *update) message(raw json.RawMessage, kind string) []channels.Event {
 	maps.DeleteFunc(e.Metadata, func(_, value string) bool { return value == "" })
 	if m.Text == "" {
 		e.Text = conversation.Text(m.Caption)
-		kind = kindOf(raw)
+		if e.Files = filesOf(raw); len(e.Files) == 0 {
+			kind = kindOf(raw)
+		}
 	}
 	if kind != "" {
 		e.Keep(kind, raw)

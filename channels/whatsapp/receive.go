@@ -42,6 +42,11 @@ type message struct {
 	Button struct {
 		Text string `json:"text"`
 	} `json:"button"`
+	Image       *media `json:"image"`
+	Document    *media `json:"document"`
+	Audio       *media `json:"audio"`
+	Video       *media `json:"video"`
+	Sticker     *media `json:"sticker"`
 	Interactive struct {
 		Button struct {
 			Title string `json:"title"`
@@ -109,6 +114,11 @@ func (v *value) event(raw json.RawMessage) (channels.Event, bool) {
 		text = m.Button.Text
 	case "interactive":
 		text = m.Interactive.Button.Title + m.Interactive.List.Title
+	}
+	if f := m.file(); f != nil {
+		e.Text = conversation.Text(f.Caption)
+		e.Files = []channels.File{{Name: f.Name, Type: f.Type, Source: f.ID}}
+		return e, true
 	}
 	e.Text = conversation.Text(text)
 	if text == "" {

@@ -31,7 +31,8 @@ const (
 	settingAPI    = "api_url"
 )
 
-// Driver implements [channels.Driver] and [channels.Configurable].
+// Driver implements [channels.Driver], [channels.Media] and
+// [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
 // New makes a driver.
@@ -90,11 +91,15 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return d.say(ctx, a, p, "text", map[string]any{"body": string(p.Text), "preview_url": false})
+}
+
+// say sends a message of a kind and gives WhatsApp's name for it.
+func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, kind string, what map[string]any) (string, error) {
 	reply, err := d.Call(ctx, channels.Call{
 		URL: address(a) + "/messages", Header: authorization(a),
 		JSON: map[string]any{
-			"messaging_product": "whatsapp", "recipient_type": "individual", "to": p.Peer, "type": "text",
-			"text":                     map[string]any{"body": string(p.Text), "preview_url": false},
+			"messaging_product": "whatsapp", "recipient_type": "individual", "to": p.Peer, "type": kind, kind: what,
 			"biz_opaque_callback_data": p.Key, // comes back with what became of the message
 		},
 	})

@@ -1,6 +1,7 @@
 package whatsapp_test
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -91,6 +92,72 @@ func suite() channeltest.Suite {
 		},
 		Sign: sign, SignatureHeaders: []string{"X-Hub-Signature-256"},
 		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"messaging_product":"whatsapp","messages":[{"id":"wamid.1"}]}`,
+		Media: &channeltest.Media{
+			Name: "receipt.pdf", Answer: serveMedia, Arrived: documentIn,
+			Deliver: func(t testing.TB, m channeltest.Message, at time.Time) channeltest.Delivery {
+				t.Helper()
+				b := bytes.Replace(body(t, []channeltest.Message{m}), []byte(`"type":"text"`),
+					[]byte(`"type":"document","document":{"id":"1234567890","mime_type":"application/pdf","sha256":"x","filename":"receipt.pdf"}`), 1)
+				return sign(t, b, at)
+			},
+		},
+	}
+}
+
+const mediaHost = "lookaside.fbsbx.com"
+
+// serveMedia is the Cloud API's side of files, as its documentation shows it.
+func serveMedia(t testing.TB, r *http.Request, b, content []byte) (int, []byte) {
+	t.Helper()
+	if r.Header.Get("Authorization") != "Bearer EAAJB" {
+		t.Errorf("%s came with %v", r.URL, r.Header)
+	}
+	switch {
+	case r.URL.Path == "/v23.0/1234567890":
+		return 200, []byte(`{"messaging_product":"whatsapp","url":"https://` + mediaHost + `/whatsapp_business/attachments/?mid=1","mime_type":"application/pdf","id":"1234567890"}`)
+	case r.URL.Host == mediaHost:
+		return 200, content
+	case r.URL.Path == "/v23.0/"+number+"/media":
+		return 200, []byte(`{"id":"4490709327384033"}`)
+	case r.URL.Path == "/v23.0/"+number+"/messages":
+		return 200, []byte(`{"messaging_product":"whatsapp","messages":[{"id":"wamid.2"}]}`)
+	}
+	t.Errorf("called %s with %s", r.URL, b)
+	return 404, nil
+}
+
+func documentIn(t testing.TB, calls []channeltest.Call) (peer, name, content string) {
+	t.Helper()
+	fields, _, kind, content := channeltest.FormFile(t, calls[0], "file")
+	if fields["messaging_product"] != "whatsapp" || fields["type"] != "application/pdf" || kind != "application/pdf" {
+		t.Errorf("uploaded as %v, %s", fields, kind)
+	}
+	var said struct {
+		To       string `json:"to"`
+		Type     string `json:"type"`
+		Key      string `json:"biz_opaque_callback_data"`
+		Document struct {
+			ID   string `json:"id"`
+			Name string `json:"filename"`
+		} `json:"document"`
+	}
+	if err := json.Unmarshal(calls[1].Body, &said); err != nil || said.Type != "document" || said.Document.ID != "4490709327384033" || said.Key == "" {
+		t.Errorf("said %s, %v", calls[1].Body, err)
+	}
+	return said.To, said.Document.Name, content
+}
+
+// TestFilesThatWhatsAppDoesNotTake go as links.
+func TestFilesThatWhatsAppDoesNotTake(t *testing.T) {
+	t.Parallel()
+	d := driver(t, nil)
+	for _, f := range []conversation.Attachment{
+		{Name: "a.gif", Type: "image/gif", Size: 10}, {Name: "a.png", Type: "image/png", Size: 6 << 20}, {Name: "a.mov", Type: "video/quicktime", Size: 10},
+	} {
+		_, err := d.SendFile(t.Context(), channels.Part{File: &channels.OutFile{Attachment: f}})
+		if !errors.Is(err, channels.ErrUseLink) {
+			t.Errorf("%s of %d bytes: %v", f.Type, f.Size, err)
+		}
 	}
 }
 

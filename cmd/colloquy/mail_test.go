@@ -1,6 +1,9 @@
+//go:build unix
+
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -58,11 +61,12 @@ type talk struct {
 }
 
 type said struct {
-	Seq      int               `json:"seq"`
-	From     string            `json:"from"`
-	Text     string            `json:"text"`
-	Delivery string            `json:"delivery"`
-	Metadata map[string]string `json:"metadata"`
+	Seq         int               `json:"seq"`
+	From        string            `json:"from"`
+	Text        string            `json:"text"`
+	Delivery    string            `json:"delivery"`
+	Metadata    map[string]string `json:"metadata"`
+	Attachments []struct{ ID, Name, Type, State string }
 }
 
 // talks lists the conversations by mail.
@@ -198,6 +202,44 @@ func TestMailBounce(t *testing.T) {
 	if !strings.Contains(got.body, "auth: imap_login_refused") {
 		t.Errorf("test with a wrong password: %s", got.body)
 	}
+}
+
+// A file that a visitor sends is stored with the message and can be fetched, and one
+// that an agent sends stands in the visitor's mailbox.
+func TestMailFiles(t *testing.T) {
+	t.Parallel()
+	const drawing, contract = "%PDF-1.4 a drawing", "%PDF-1.4 a contract"
+	m := setUpMailShop(t)
+	m.connect(t)
+	mail := strings.Replace(mailText("ann@visitor.test", "Drawing", "f1@visitor.test", "--B\n\nI need a human\n--B\nContent-Type: application/pdf\n"+
+		"Content-Disposition: attachment; filename*=utf-8''%E5%9B%BE.pdf\nContent-Transfer-Encoding: base64\n\n"+
+		base64.StdEncoding.EncodeToString([]byte(drawing))+"\n--B--"), "text/plain; charset=utf-8", "multipart/mixed; boundary=B", 1)
+	m.swaks(t, mail, "--from", "ann@visitor.test", "--to", "shop@shop.test")
+	var talks []talk
+	eventually(t, "the mail is a conversation", func() bool { talks = m.talks(t); return len(talks) == 1 })
+	first := m.messages(t, talks[0].ID)[0]
+	if len(first.Attachments) != 1 || first.Attachments[0].Name != "图.pdf" || first.Attachments[0].State != "stored" {
+		t.Fatalf("the message is %+v", first)
+	}
+	got := m.do(t, "GET", "/v1/attachments/"+first.Attachments[0].ID, "").is(t, http.StatusOK)
+	if got.body != drawing || got.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("the file holds %q", got.body)
+	}
+
+	at := "/v1/conversations/" + talks[0].ID
+	m.do(t, "POST", at+"/claim", "{}")
+	var file struct{ ID string }
+	send(t, "POST", m.addr+at+"/attachments?name=contract.pdf", contract, "Cookie", m.cookie, "X-Colloquy-CSRF", "1", "Origin", m.addr,
+		"Content-Type", "application/pdf").is(t, http.StatusCreated).into(t, &file)
+	m.do(t, "POST", at+"/messages", fmt.Sprintf(`{"text":"Here it is.","attachments":[%q]}`, file.ID)).is(t, http.StatusCreated)
+	eventually(t, "the agent's answer arrives with its file", func() bool {
+		for _, mail := range m.mails(t, "ann@visitor.test") {
+			if strings.Contains(mail, "Here it is.") && strings.Contains(mail, base64.StdEncoding.EncodeToString([]byte(contract))) {
+				return header(mail, "Auto-Submitted") == "" && header(mail, "In-Reply-To") == "<f1@visitor.test>"
+			}
+		}
+		return false
+	})
 }
 
 // Killing the node again and again while it fetches loses no mail and stores none

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -48,7 +50,7 @@ func startMailServers(t *testing.T) *mailServers {
 		}
 		t.Skipf("needs root and %s (Debian: dovecot-imapd dovecot-lmtpd postfix swaks)", program)
 	}
-	dir, err := os.MkdirTemp("", "mail") // not t.TempDir, whose parents only root may enter
+	dir, err := os.MkdirTemp("", "mail") //nolint:usetesting // only root may enter the parents of t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,9 +252,9 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 }
 
 // run starts a server in a process group of its own and ends that with the test.
-func (m *mailServers) run(t *testing.T, log string, name string, args ...string) {
+func (m *mailServers) run(t *testing.T, log, name string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(name, args...) //nolint:noctx // it is ended by hand, in a way that it survives
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := os.Create(m.at(filepath.Base(name) + ".out"))
 	if err != nil {
