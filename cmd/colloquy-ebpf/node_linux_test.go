@@ -173,7 +173,7 @@ func TestNodeIsObserved(t *testing.T) {
 	program := copied(t, built.node, filepath.Join(built.dir, "observed"))
 	s := openShop(t, program)
 	w := asNobody(t, "--exe", program, "--ops", "http://"+s.spec.OpsListen, "--scan", "100ms",
-		"--stuck", "1s", "--slow", "1s", "--flood", "4", "--errors", "1", "--far", "1us", "--cooldown", "1h")
+		"--stuck", "1s", "--slow", "1s", "--flood", "2", "--errors", "1", "--far", "1us", "--cooldown", "1h")
 	s.start()
 
 	chatty := s.enter()
@@ -183,8 +183,8 @@ func TestNodeIsObserved(t *testing.T) {
 	}
 	w.becomes(`colloquy_ebpf_turns_begun_total`, 4)
 	w.becomes(`colloquy_ebpf_turns_ended_total{outcome="done"}`, 4)
-	if f := w.finds(observer.Flood, chatty.current); f.Turns != 4 || int(f.PID) != s.node.PID() {
-		t.Errorf("finding = %+v, want 4 turns of process %d", f, s.node.PID())
+	if f := w.finds(observer.Flood, chatty.current); f.Turns != 2 || int(f.PID) != s.node.PID() {
+		t.Errorf("finding = %+v, want 2 turns of process %d", f, s.node.PID())
 	}
 	s.isWatched(chatty.current)
 	seen := s.seen(w, chatty.current)

@@ -275,7 +275,7 @@ func TestNodesAreAskedToWatch(t *testing.T) {
 		result string
 		asks   int
 	}{
-		"the second knows it": {[]string{other.URL, knows.URL}, watchDone, 1},
+		"the second knows it": {[]string{other.URL, knows.URL + "/"}, watchDone, 1},
 		"one does not answer": {[]string{gone.URL, knows.URL}, watchDone, 1},
 		"nobody knows it":     {[]string{other.URL}, watchUnknown, 0},
 		"nobody answers":      {[]string{gone.URL, other.URL}, watchFailed, 0},

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -68,7 +69,7 @@ func (w *watcher) run(ctx context.Context) {
 func (w *watcher) watch(ctx context.Context, id string) string {
 	result := watchUnknown
 	for _, node := range w.nodes {
-		status, err := w.post(ctx, node+"/debug/sessions/"+url.PathEscape(id)+"/watch"+w.query)
+		status, err := w.post(ctx, strings.TrimRight(node, "/")+"/debug/sessions/"+url.PathEscape(id)+"/watch"+w.query)
 		switch {
 		case err == nil && status == http.StatusNoContent:
 			return watchDone
