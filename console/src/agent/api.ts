@@ -1,5 +1,7 @@
 import type { Entry, Presence, Priority, Trouble, Profile, Summary } from "../sdk/frames.ts";
 import { Refused } from "../sdk/session.ts";
+import type { FileLimits, Upload } from "../ui/upload.ts";
+import { upload } from "../ui/upload.ts";
 import type { ShadowTurn } from "./shadow.ts";
 
 /** Me is who is signed in. */
@@ -7,6 +9,8 @@ export interface Me extends Profile {
   presence?: Presence;
   /** The server drafts replies. */
   drafts?: boolean;
+  /** Which files the server takes; left out where it takes none. */
+  files?: FileLimits;
   /** The server shows what another intent engine would say. */
   shadows?: boolean;
 }
@@ -145,6 +149,16 @@ export class Api {
   /** draft has a reply drafted. It is sent to nobody. */
   async draft(id: string): Promise<string> {
     return (await this.request<{ text: string }>("POST", `/v1/conversations/${id}/draft`)).text;
+  }
+
+  /** upload hands a file in that the next message to a conversation will carry. */
+  upload(id: string, file: File, onProgress: (part: number) => void): Upload {
+    return upload(`/v1/conversations/${id}/attachments`, file, { "x-colloquy-csrf": "console" }, onProgress);
+  }
+
+  /** url is where a file is; the cookie opens it. */
+  url(id: string): Promise<string> {
+    return Promise.resolve(`/v1/attachments/${id}`);
   }
 
   /** shadows tells what another intent engine would have said in a conversation, newest first. */
