@@ -117,8 +117,7 @@ func fileIn(r *http.Request, u *conversation.Upload) (io.Reader, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, conversation.Refuse(conversation.CodeInvalid, "compressed bodies are not taken")
 	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/form-data" {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "multipart/form-data" {
 		u.Name, u.Declared = r.URL.Query().Get("name"), r.Header.Get("Content-Type")
 		return r.Body, nil
 	}

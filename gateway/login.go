@@ -27,8 +27,7 @@ type profileView struct {
 func (g *Gateway) profileView(a conversation.Agent) profileView {
 	return profileView{
 		Profile: *profileOf(a), Presence: g.presences.of(a.ID), Drafts: g.opts.Drafts != nil,
-		Files: g.fileLimits(),
-		Shadows: g.opts.Shadows != nil && a.Role == conversation.RoleAdmin,
+		Files: g.fileLimits(), Shadows: g.opts.Shadows != nil && a.Role == conversation.RoleAdmin,
 	}
 }
 

@@ -1,5 +1,5 @@
 import type { Book } from "./book.js";
-import type { ClientFrame, EventFrame, Trouble, ServerFrame, VisitorConversation } from "./frames.js";
+import type { Attachment, ClientFrame, EventFrame, Trouble, ServerFrame, VisitorConversation } from "./frames.js";
 import type { Phase } from "./link.js";
 import type { Outbox, Shelf, Unsent } from "./outbox.js";
 import type { Runtime } from "./runtime.js";
@@ -48,8 +48,8 @@ export interface Client<B extends Book> {
     stop(): void;
     /** retry ends a wait early, or comes back after a final close. */
     retry(): void;
-    /** say writes a message or note; false when the outbox is full. */
-    say(text: string, kind?: Unsent["kind"], conversationId?: string): boolean;
+    /** say writes a message or note; false when the outbox is full. Files of a message were handed in before. */
+    say(text: string, kind?: Unsent["kind"], conversationId?: string, attachments?: readonly Attachment[]): boolean;
     /** sayAgain sends a refused message once more. */
     sayAgain(clientId: string): void;
     /** discard gives a refused message up. */

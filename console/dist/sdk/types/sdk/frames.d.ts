@@ -1,5 +1,5 @@
 import type { Event, Problem, ServerFrame } from "../wire.gen.js";
-export type { Button, ClientFrame, Delivery, JudgedData, Message, MoodReason, Party, Presence, Priority, Problem, Profile, Provenance, ServerFrame, Status, StatusData, Summary, TurnData, VisitorConversation, } from "../wire.gen.js";
+export type { Attachment, Button, ClientFrame, Delivery, JudgedData, Message, MoodReason, Party, Presence, Priority, Problem, Profile, Provenance, ServerFrame, Status, StatusData, Summary, TurnData, VisitorConversation, } from "../wire.gen.js";
 /** EventKind is the kind of an entry of a log; conversation.updated is none. */
 export type EventKind = Exclude<Event["type"], "conversation.updated">;
 /** Entry is an event with its place and time. Its conversation is known where it is folded. */
