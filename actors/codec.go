@@ -37,10 +37,15 @@ const (
 	flagReopenToHuman
 	flagPrevious
 	flagFiles // attachments follow the metadata
+	flagTraced
 )
 
 const (
 	flagDuplicate = 1 << iota
+)
+
+const (
+	flagSampled = 1 << iota
 )
 
 const (
@@ -110,7 +115,7 @@ func unknownMessage(kind byte) error {
 // encodeDeliver leaves out of the origin what the message says as well.
 func encodeDeliver(m *deliver) []byte {
 	in, o := &m.in, &m.origin
-	w := make(writer, 0, 128+len(in.Text)+len(in.Peer))
+	w := make(writer, 0, 192+len(in.Text)+len(in.Peer))
 	w = append(w, formatOne, wireDeliver)
 	flags := byte(0)
 	if o.Bot {
@@ -124,6 +129,9 @@ func encodeDeliver(m *deliver) []byte {
 	}
 	if len(in.Attachments) > 0 {
 		flags |= flagFiles
+	}
+	if !in.Trace.IsZero() {
+		flags |= flagTraced
 	}
 	w = append(w, flags)
 	w = append(w, o.ID[:]...)
@@ -141,6 +149,10 @@ func encodeDeliver(m *deliver) []byte {
 	w.pairs(in.Metadata)
 	if flags&flagFiles != 0 {
 		w.attachments(in.Attachments)
+	}
+	if flags&flagTraced != 0 { // nodes that do not know the flag read no further
+		w.trace(in.Trace)
+		w.string(m.via)
 	}
 	return w
 }
@@ -162,6 +174,9 @@ func decodeDeliver(r *reader) (*deliver, error) {
 	m.in.Metadata = r.pairs()
 	if flags&flagFiles != 0 {
 		m.in.Attachments = r.attachments()
+	}
+	if flags&flagTraced != 0 {
+		m.in.Trace, m.via = r.trace(), r.string()
 	}
 	if r.failed {
 		return nil, errShort()

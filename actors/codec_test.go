@@ -60,7 +60,13 @@ func drawDeliver(t *rapid.T) *deliver {
 	if rapid.Bool().Draw(t, "successor") {
 		o.Previous = drawID(t, "previous")
 	}
-	return &deliver{in: in, origin: o}
+	m := &deliver{in: in, origin: o}
+	if rapid.Bool().Draw(t, "traced") {
+		m.in.Trace = conversation.Trace{ID: drawID(t, "trace"), Sampled: rapid.Bool().Draw(t, "sampled")}
+		m.in.Trace.ID[3], m.in.Trace.Span[2] = 1, 1
+		m.via = rapid.StringMatching(`[a-z0-9-]{0,40}`).Draw(t, "via")
+	}
+	return m
 }
 
 func drawReceipt(t *rapid.T) *conversation.Receipt {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // conclude takes the prediction of the present turn, chooses the behavior and
@@ -20,6 +22,7 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 	if t.pred = pred; pred == nil {
 		t.pred = &conversation.Prediction{}
 	}
+	g.understood(t, pred)
 	if t.held != nil && !g.stageHeld() {
 		return
 	}
@@ -29,6 +32,10 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 			g.commitHeld(t)
 		}
 		g.dropTurn()
+		return
+	}
+	if out, ok := g.withheld(t.seq); ok {
+		g.finish(t, builtinName, out)
 		return
 	}
 	work := g.newWork(t)
@@ -58,6 +65,19 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 	g.start(t, b, work)
 }
 
+// withheld gives the outcome of a turn in which nobody speaks, because the channel
+// says that the message must not be answered by a program.
+func (g *grain) withheld(seq conversation.Seq) (conversation.Outcome, bool) {
+	m, ok := g.state.MessageAt(seq)
+	switch {
+	case ok && m.Metadata[conversation.MetadataBotReply] == conversation.BotReplyNone:
+		return conversation.Outcome{}, true
+	case ok && m.Metadata[conversation.MetadataBotReply] == conversation.BotReplyHuman:
+		return conversation.Outcome{Handover: conversation.HandoverPolicy}, true
+	}
+	return conversation.Outcome{}, false
+}
+
 // commitHeld makes the staged message durable and acknowledges it.
 func (g *grain) commitHeld(t *turn) bool {
 	if g.flush() != nil {
@@ -75,8 +95,10 @@ func (g *grain) start(t *turn, b *Binding, work *Turn) {
 		return
 	}
 	work.own(g.state)
-	cancel, err := g.e.runner.run(g.self, t.attempt, b, work)
+	g.step(t.trail, flight.Behavior, flight.Facts{Seq: t.seq, Label: string(work.Choice.Action)})
+	cancel, err := g.e.runner.run(g.self, t.attempt, b, work, t.trail.step.At())
 	if err != nil {
+		t.trail.failed = true
 		g.finish(t, b.Name, g.e.builtin.failed(work, conversation.HandoverBotFailed))
 		return
 	}
@@ -88,9 +110,12 @@ func (g *grain) onConcluded(m *concluded) {
 	if t == nil {
 		return
 	}
+	g.trail = t.trail
+	g.step(t.trail, flight.Policy, flight.Facts{Seq: t.seq, Label: m.behavior, Failed: m.err != nil})
 	out := m.outcome
 	if m.err != nil {
-		g.e.log.Warn("behavior failed", "conversation_id", g.id.String(), "behavior", m.behavior, "err", m.err)
+		t.trail.failed = true
+		g.e.log.WarnContext(g.traced(), "behavior failed", "conversation_id", g.id.String(), "behavior", m.behavior, "err", m.err)
 		reason := conversation.HandoverBotFailed
 		if errors.Is(m.err, errLookup) {
 			reason = conversation.HandoverLookup
@@ -109,7 +134,8 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 	}
 	d, err := conversation.Decide(g.state, cmd, g.now())
 	if err != nil && conversation.CodeOf(err) != conversation.CodeStaleTurn {
-		g.e.log.Warn("outcome refused", "conversation_id", g.id.String(), "behavior", behavior, "err", err)
+		t.trail.failed = true
+		g.e.log.WarnContext(g.traced(), "outcome refused", "conversation_id", g.id.String(), "behavior", behavior, "err", err)
 		cmd.Outcome = g.e.builtin.failed(g.newWork(t), conversation.HandoverBotFailed)
 		d, err = conversation.Decide(g.state, cmd, g.now())
 	}
@@ -122,6 +148,7 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		seen = g.sight(t) // before the outcome changes what the dialogue knows
 	}
 	g.stage(d.Events)
+	g.step(t.trail, 0, flight.Facts{Seq: t.seq, Label: result})
 	held := t.held != nil
 	if g.flush() != nil {
 		return // whoever waits has been told
@@ -130,11 +157,14 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		g.countAccepted()
 		g.acknowledge(t)
 	}
+	t.outcome = outcomeOf(cmd.Outcome)
 	seen.turn(behavior, cmd.Outcome)
-	g.e.metrics.turns.WithLabelValues(result).Observe(time.Since(t.began).Seconds())
+	now, cost := time.Now(), g.meter.Spent()-t.cost
+	t.kept = g.leave(t.trail, now, flight.Facts{Seq: t.seq, Value: int64(cost), Label: result})
+	observe(g.e.metrics.turns.WithLabelValues(result), now.Sub(t.began).Seconds(), t, g.id)
 	if g.meter != nil {
 		g.meter.Turn(string(g.state.Channel))
-		g.e.metrics.turnCPU.WithLabelValues(string(g.state.Channel)).Observe((g.meter.Spent() - t.cost).Seconds())
+		observe(g.e.metrics.turnCPU.WithLabelValues(string(g.state.Channel)), cost.Seconds(), t, g.id)
 	}
 	if g.turn == t {
 		g.dropTurn()
@@ -144,6 +174,14 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 // ridesInline reports whether somebody will get the reply on a response.
 func (t *turn) ridesInline() bool {
 	return len(t.waiting) > 0 || (t.held != nil && t.held.deliver.in.Wait > 0)
+}
+
+// outcomeOf says what those who look on from outside are told.
+func outcomeOf(o conversation.Outcome) probe.Outcome {
+	if o.Handover == conversation.HandoverBotFailed || o.Handover == conversation.HandoverLookup {
+		return probe.Failed
+	}
+	return probe.Done
 }
 
 func outcomeLabel(o conversation.Outcome) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry/cpu"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // heldMessages bounds the visitor messages that wait for one being classified.
@@ -46,6 +47,7 @@ type grain struct {
 	staged  []conversation.Entry
 	refs    *refMemory
 	turn    *turn
+	trail   *trail   // of the turn that the present work belongs to; nil = of none
 	backlog []*visit // visitor messages behind a turn that is not stored yet
 	fired   []string // timers behind an open turn
 
@@ -59,6 +61,7 @@ type visit struct {
 	came    time.Time
 	again   bool // put back once already, after a conflict
 	tone    conversation.Tone
+	trail   trail
 }
 
 func newGrain(e *Engine, name string) *grain {
@@ -82,7 +85,7 @@ func (g *grain) Receive(ctx actor.Context) {
 		g.onPassivate()
 
 	case *deliver:
-		g.onDeliver(&visit{deliver: m, sender: ctx.Sender(), came: time.Now()})
+		g.onDeliver(g.arrived(&visit{deliver: m, sender: ctx.Sender(), came: time.Now()}))
 	case *do:
 		g.onDo(m, ctx.Sender())
 	case *wake:
@@ -114,7 +117,7 @@ func (g *grain) onDeliver(v *visit) {
 		return
 	}
 	if err := g.activate(v.deliver.origin); err != nil {
-		g.refuse(v.sender, err)
+		g.turnAway(v, err)
 		return
 	}
 	g.accept(v)
@@ -128,7 +131,7 @@ func (g *grain) holdBack(v *visit) {
 		return
 	}
 	if len(g.backlog) >= heldMessages {
-		g.refuse(v.sender, conversation.Refuse(conversation.CodeOverloaded, "too many messages wait in this conversation"))
+		g.turnAway(v, conversation.Refuse(conversation.CodeOverloaded, "too many messages wait in this conversation"))
 		return
 	}
 	g.backlog = append(g.backlog, v)
@@ -141,7 +144,7 @@ func (g *grain) settle() {
 		v := g.backlog[0]
 		g.backlog = g.backlog[1:]
 		if err := g.activate(v.deliver.origin); err != nil {
-			g.refuse(v.sender, err)
+			g.turnAway(v, err)
 			continue
 		}
 		g.accept(v)
@@ -158,6 +161,7 @@ func (g *grain) settle() {
 // share one append.
 func (g *grain) accept(v *visit) {
 	m := v.deliver
+	g.trail = &v.trail
 	if g.e.o.Ear != nil && m.in.Text != "" {
 		// Here, and not with the classifier: people's messages are heard while
 		// humans have the conversation, too, and when scoring is late.
@@ -166,7 +170,7 @@ func (g *grain) accept(v *visit) {
 	cmd := g.acceptCommand(v)
 	known, err := g.lookUpRef(m)
 	if err != nil {
-		g.refuse(v.sender, err)
+		g.turnAway(v, err)
 		return
 	}
 	if known.conversation != (conversation.ConversationID{}) && known.conversation != g.id {
@@ -177,17 +181,19 @@ func (g *grain) accept(v *visit) {
 	d, err := conversation.Decide(g.state, cmd, g.now())
 	switch {
 	case err != nil:
-		g.refuse(v.sender, err)
+		g.turnAway(v, err)
 	case d.Duplicate != 0:
 		g.answerDuplicate(v, d.Duplicate)
 	case g.endsPending(d.Events):
 		g.beginHeld(v)
 	default:
 		g.stage(d.Events)
+		g.step(&v.trail, 0, flight.Facts{})
 		if err := g.flush(); err != nil {
 			g.notStored(v, err)
 			return
 		}
+		g.dismiss(&v.trail, "accepted")
 		g.countAccepted()
 		g.dropTurn()
 		g.overhear()
@@ -224,6 +230,7 @@ func (g *grain) endsPending(events []conversation.Event) bool {
 
 // onDo takes any other command.
 func (g *grain) onDo(m *do, sender *actor.PID) {
+	g.trail = nil
 	if err := g.reactivate(); err != nil {
 		g.refuse(sender, err)
 		g.restIfUnknown(err)
@@ -270,6 +277,7 @@ func (g *grain) messageSeq() conversation.Seq {
 
 // onWake fires what is due and takes up a turn that was left open.
 func (g *grain) onWake(sender *actor.PID) {
+	g.trail = nil
 	if err := g.reactivate(); err != nil {
 		g.refuse(sender, err)
 		if !errors.Is(err, conversation.ErrNotFound) {

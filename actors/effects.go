@@ -39,14 +39,15 @@ func newRunner(system *actor.ActorSystem, limit int, log *slog.Logger, m *metric
 var errPanicked = errors.New("the behavior panicked")
 
 // run calls a behavior off the mailbox and sends what it concluded to the grain.
-// The returned function ends the run early.
-func (r *runner) run(grain *actor.PID, attempt uint64, b *Binding, t *Turn) (context.CancelFunc, error) {
+// The returned function ends the run early. What the behavior asks others for
+// carries the place in the trace.
+func (r *runner) run(grain *actor.PID, attempt uint64, b *Binding, t *Turn, at conversation.Trace) (context.CancelFunc, error) {
 	select {
 	case r.slots <- struct{}{}:
 	default:
 		return nil, conversation.Refuse(conversation.CodeOverloaded, "too many behaviors run at once")
 	}
-	ctx, cancel := context.WithTimeout(r.base, b.Timeout)
+	ctx, cancel := context.WithTimeout(conversation.WithTrace(r.base, at), b.Timeout)
 	r.running.Go(func() {
 		defer cancel()
 		out, err := r.call(ctx, b, t)

@@ -15,6 +15,7 @@ import (
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry/cpu"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // The grain kinds of this package.
@@ -46,8 +47,9 @@ type Options struct {
 	View     *cluster.View                       // who owns what; nil = this node owns everything
 	NewGate  func(cluster.Options) (Gate, error) // nil = [cluster.NewGate]
 	OnParked func(*cluster.Parked)
-	Meters   *cpu.Meters // what conversations cost is charged to; nil = nobody measures
-	Writable func() bool // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
+	Meters   *cpu.Meters      // what conversations cost is charged to; nil = nobody measures
+	Flights  *flight.Recorder // keeps what turns spend their time on; nil = nobody does
+	Writable func() bool      // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
 	TurnTimeout     time.Duration // a classifier that takes longer has failed; default 2 s
@@ -197,6 +199,9 @@ func New(o Options) (*Engine, error) {
 // certainly not stored, class outcome unknown when it may be: then deliver it
 // again with the same ref.
 func (e *Engine) Deliver(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
+	if in.Trace.IsZero() {
+		in.Trace = conversation.TraceOf(ctx)
+	}
 	return e.readable(ctx, func(done func(conversation.Receipt, error)) { e.DeliverAsync(in, done) })
 }
 
@@ -211,8 +216,10 @@ func (e *Engine) Do(ctx context.Context, id conversation.ConversationID, cmd con
 // DeliverAsync is [Engine.Deliver] that calls done once: from an actor, or at
 // once when it is refused here. done must not block.
 func (e *Engine) DeliverAsync(in conversation.Inbound, done func(conversation.Receipt, error)) {
-	r := &request{msg: deliver{in: in}, done: done, ends: time.Now().Add(e.o.RequestTimeout + in.Wait)}
+	now := time.Now()
+	r := &request{msg: deliver{in: in}, done: done, ends: now.Add(e.o.RequestTimeout + in.Wait)}
 	r.in = &r.msg.in
+	r.enter(e.o.Flights, now)
 	e.shards.submit(in.Contact[15], r)
 }
 

@@ -14,6 +14,7 @@ import (
 type deliver struct {
 	in     conversation.Inbound
 	origin conversation.Origin
+	via    string // the node that it came by, to ask for its part of the trace; empty = this one
 }
 
 // do carries any other command.

@@ -36,7 +36,8 @@ type pool struct {
 // score asks for one utterance to be understood.
 type score struct {
 	utterance conversation.Utterance
-	meter     *cpu.Meter // of the conversation, which pays for it
+	meter     *cpu.Meter         // of the conversation, which pays for it
+	trace     conversation.Trace // where in the turn's trace this is
 	attempt   uint64
 	deadline  time.Time
 	replyTo   *actor.PID
@@ -128,7 +129,7 @@ func (s *scorer) predictAsync(predict predictAsync, m *score) {
 			s.answer(m, nil, panicked(r))
 		}
 	}()
-	ctx, cancel := context.WithDeadline(context.Background(), m.deadline)
+	ctx, cancel := context.WithDeadline(conversation.WithTrace(context.Background(), m.trace), m.deadline)
 	predict(ctx, &m.utterance, func(pred *conversation.Prediction, err error) {
 		cancel()
 		s.answer(m, pred, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // The limits of the gateway shards.
@@ -33,6 +34,9 @@ type request struct {
 
 	previous   conversation.ConversationID
 	successors int
+
+	root, away flight.Span // of a message: its trace here, its way to another node and back
+	owner      string      // that node
 }
 
 // overtaken brings a request back to its shard: the conversation is closed, and
@@ -149,11 +153,13 @@ func (s *shard) message(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.msg.origin.ID.IsZero() {
-		return &deliver{in: *r.in, origin: origin}, nil // the first one is somebody else's to read by now
+	m := &r.msg
+	if !m.origin.ID.IsZero() {
+		m = &deliver{in: *r.in} // the first one is somebody else's to read by now
 	}
-	r.msg.origin = origin
-	return &r.msg, nil
+	m.origin = origin
+	s.e.crosses(r, m)
+	return m, nil
 }
 
 // onOvertaken takes a visitor's message to the successor of a conversation that
@@ -172,13 +178,14 @@ type shards struct {
 	log      *slog.Logger
 	requests prometheus.Gauge
 	pids     []*actor.PID
+	flights  *flight.Recorder
 	limit    int64
 	inflight atomic.Int64
 	closed   atomic.Bool
 }
 
 func newShards(e *Engine, n, limit int) *shards {
-	s := &shards{system: e.o.System, log: e.log, requests: e.metrics.requests, limit: int64(limit)}
+	s := &shards{system: e.o.System, log: e.log, requests: e.metrics.requests, flights: e.o.Flights, limit: int64(limit)}
 	for range n {
 		s.pids = append(s.pids, e.o.System.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 			return &shard{e: e, located: map[conversation.ContactKey]conversation.ConversationID{}}
@@ -204,6 +211,7 @@ func (s *shards) submit(key byte, r *request) {
 
 // answered takes a grain's answer, on the goroutine of whoever brings it.
 func (s *shards) answered(shard *actor.PID, r *request, answer any, err error) {
+	s.back(r, err)
 	if err != nil && !s.closed.Load() {
 		switch code := conversation.CodeOf(err); {
 		case code == conversation.CodeConversationClosed && r.in != nil && r.successors < maxSuccessors:
@@ -227,6 +235,7 @@ func (s *shards) answered(shard *actor.PID, r *request, answer any, err error) {
 // finish ends a request, on any goroutine.
 func (s *shards) finish(r *request, receipt conversation.Receipt, err error) {
 	s.requests.Set(float64(s.inflight.Add(-1)))
+	s.exit(r, receipt, err)
 	var parked *cluster.Parked
 	if err != nil && errors.As(err, &parked) {
 		err = conversation.Refuse(conversation.CodeInternal, "the message could not be handled and was set aside")

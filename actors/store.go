@@ -1,12 +1,15 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // errAppend is what the senders get whose message did not become durable. The
@@ -106,7 +109,7 @@ func (g *grain) flush() error {
 	a := g.newAppend(entries, effects)
 	ctx, cancel := g.patience()
 	defer cancel()
-	if err := g.e.o.Journal.Append(ctx, a); err != nil {
+	if err := g.append(ctx, a); err != nil {
 		g.appendFailed(err)
 		return err
 	}
@@ -119,6 +122,27 @@ func (g *grain) flush() error {
 	}
 	g.run(effects, entries)
 	return nil
+}
+
+// append is the journal's, as a span of the turn that it belongs to.
+func (g *grain) append(ctx context.Context, a *conversation.Append) error {
+	at := g.trail.below()
+	if at.IsZero() {
+		return g.e.o.Journal.Append(ctx, a)
+	}
+	r := g.e.o.Flights
+	first, last := a.Entries[0].Seq, a.Entries[len(a.Entries)-1].Seq
+	// Before the entries can be seen: the flush to the visitor's socket may come
+	// before the append returns.
+	r.Stored(g.id, at, first, last, g.trail.via)
+	s := r.Start(flight.StoreAppend, at, time.Now())
+	err := g.e.o.Journal.Append(ctx, a)
+	f := flight.Facts{Conversation: g.id, Seq: last, Value: int64(len(a.Entries))}
+	if err != nil {
+		f.Failed, f.Label = true, string(conversation.CodeOf(err))
+	}
+	r.End(&s, time.Now(), f)
+	return err
 }
 
 func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.Effect) *conversation.Append {
@@ -139,7 +163,9 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 		case conversation.AttachmentChanged:
 			a.Files = appendFiles(a.Files, ev.Attachment)
 		case conversation.MessageSent:
-			a.Settled = append(a.Settled, ev.Message)
+			if ev.Result != conversation.DeliveryPending {
+				a.Settled = append(a.Settled, cmp.Or(ev.Again, ev.Message))
+			}
 		}
 	}
 	// A repeat of what the predecessor took may have come here because its node
@@ -185,7 +211,7 @@ func (g *grain) appendFailed(err error) {
 		class = "unknown"
 	}
 	g.e.metrics.appendFails.WithLabelValues(class).Inc()
-	g.e.log.Warn("append failed", "conversation_id", g.id.String(), "class", class, "err", err)
+	g.e.log.WarnContext(g.traced(), "append failed", "conversation_id", g.id.String(), "class", class, "err", err)
 	g.state, g.epoch, g.staged = nil, 0, nil
 	switch class {
 	case "fenced":
@@ -205,13 +231,13 @@ func (g *grain) appendFailed(err error) {
 func (g *grain) notStored(v *visit, err error) {
 	switch {
 	case conversation.CodeOf(err) == conversation.CodeFenced:
-		g.refuse(v.sender, errMoving)
+		g.turnAway(v, errMoving)
 	case errors.Is(err, conversation.ErrConflict) && !v.again:
 		v.again = true
 		g.backlog = append([]*visit{v}, g.backlog...)
 		g.e.o.System.Root.Send(g.self, &takeAgain{})
 	default:
-		g.refuse(v.sender, errAppend)
+		g.turnAway(v, errAppend)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // turn is the bot's work on one visitor message, or on one timer.
@@ -27,12 +29,15 @@ type turn struct {
 	waiting []*waiter // get the reply on their response
 	clock   *time.Timer
 	cancel  context.CancelFunc
+	outcome probe.Outcome // for those who look on from outside
+	trail   *trail
+	kept    flight.Reason // why its trace is kept, once it has ended
 }
 
 // beginHeld opens a turn for a message that is not stored yet.
 func (g *grain) beginHeld(v *visit) {
 	g.dropTurn()
-	g.turn = g.newTurn(v.deliver.in.Text, v.came)
+	g.turn = g.newTurn(v.deliver.in.Text, v.came, &v.trail)
 	g.turn.held = v
 	g.classify(g.state.Version + 1)
 }
@@ -44,7 +49,7 @@ func (g *grain) beginStored(seq conversation.Seq) {
 		return // older than what the state remembers; somebody has moved on
 	}
 	g.dropTurn()
-	g.turn = g.newTurn(m.Text, time.Now())
+	g.turn = g.newTurn(m.Text, time.Now(), nil)
 	g.turn.seq = seq
 	g.classify(seq)
 }
@@ -59,14 +64,22 @@ func (g *grain) beginTimer(id string) {
 	if g.state.Status != conversation.StatusPending {
 		return
 	}
-	g.turn = g.newTurn("", time.Now())
+	g.turn = g.newTurn("", time.Now(), nil)
 	g.turn.timerID = id
 	g.conclude(&conversation.Prediction{})
 }
 
-func (g *grain) newTurn(text conversation.Text, began time.Time) *turn {
+// newTurn makes a turn on the trail of its message; one that no message has just
+// begun gets a trail of its own.
+func (g *grain) newTurn(text conversation.Text, began time.Time, tr *trail) *turn {
+	if tr == nil {
+		tr = &trail{turn: g.e.o.Flights.Start(flight.Turn, conversation.Trace{}, began)}
+	}
+	g.trail = tr
 	// Unique in the process: a result must not fit a turn of a later instance.
-	return &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text}
+	t := &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text, outcome: probe.Dropped, trail: tr}
+	probe.TurnBegin(g.id, t.attempt)
+	return t
 }
 
 // classify asks the scoring actors and sets the clock for their budget.
@@ -77,8 +90,9 @@ func (g *grain) classify(before conversation.Seq) {
 		g.conclude(&conversation.Prediction{})
 		return
 	}
+	g.step(t.trail, flight.Intent, flight.Facts{})
 	err = g.e.pool.submit(&score{
-		utterance: g.utterance(&inbox, t.text, before), meter: g.meter,
+		utterance: g.utterance(&inbox, t.text, before), meter: g.meter, trace: t.trail.step.At(),
 		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
 	})
 	if err != nil {
@@ -145,8 +159,9 @@ func (g *grain) onClassified(m *classified) {
 		g.e.metrics.stale.Inc() // the classifier was given up, and its turn is being worked on
 		return
 	}
+	g.trail = t.trail
 	if m.err != nil && !errors.Is(m.err, conversation.ErrOverloaded) {
-		g.e.log.Warn("classifier failed", "conversation_id", g.id.String(), "err", m.err)
+		g.e.log.WarnContext(g.traced(), "classifier failed", "conversation_id", g.id.String(), "err", m.err)
 	}
 	g.conclude(m.pred)
 	g.settle()
@@ -159,6 +174,7 @@ func (g *grain) onBudgetOver(m *budgetOver) {
 	if t == nil || t.attempt != m.attempt || t.pred != nil {
 		return // classified in the meantime, and perhaps with a behavior; nothing is stale about that
 	}
+	g.trail = t.trail
 	if t.held == nil {
 		g.conclude(nil)
 		return
@@ -199,11 +215,10 @@ func (g *grain) stageHeld() bool {
 		t.seq = g.state.LastVisitor
 		return true
 	}
-	g.turn = nil
-	g.stopClock(t)
+	g.closeTurn(t)
 	for _, v := range append([]*visit{t.held}, t.repeats...) {
 		if err != nil {
-			g.refuse(v.sender, err)
+			g.turnAway(v, err)
 		} else {
 			g.answerDuplicate(v, d.Duplicate)
 		}
@@ -219,6 +234,7 @@ func (g *grain) acknowledge(t *turn) {
 	g.e.metrics.duplicates.Add(float64(len(repeats)))
 	g.greet(t, first, waiter{sender: first.sender})
 	for _, v := range repeats {
+		g.dismiss(&v.trail, "duplicate")
 		g.greet(t, v, waiter{sender: v.sender, replay: true})
 	}
 }
@@ -265,6 +281,7 @@ func (g *grain) onWaitOver(m *waitOver) {
 // reply, for which it waits if the turn is still open.
 func (g *grain) answerDuplicate(v *visit, seq conversation.Seq) {
 	g.e.metrics.duplicates.Inc()
+	g.dismiss(&v.trail, "duplicate")
 	w := waiter{sender: v.sender, replay: true}
 	if t := g.turn; t != nil && t.held == nil && t.seq == seq && v.deliver.in.Wait > 0 {
 		g.await(t, w, v.deliver.in.Wait)
@@ -277,6 +294,7 @@ func (g *grain) answerDuplicate(v *visit, seq conversation.Seq) {
 // of this conversation stored.
 func (g *grain) answerElsewhere(v *visit, at place) {
 	g.e.metrics.duplicates.Inc()
+	g.dismiss(&v.trail, "duplicate")
 	g.reply(v.sender, conversation.Receipt{
 		Conversation: at.conversation, Seq: at.seq, Duplicate: true, Replies: g.repliesTo(at.conversation, at.seq),
 	})
@@ -289,8 +307,8 @@ func (g *grain) dropTurn() {
 	if t == nil {
 		return
 	}
-	g.turn = nil
-	g.stopClock(t)
+	g.closeTurn(t)
+	g.dismiss(t.trail, "dropped")
 	for _, w := range t.waiting {
 		g.answerWaiter(t.seq, *w)
 	}
@@ -300,11 +318,17 @@ func (g *grain) dropTurn() {
 // and gives the messages that are not stored, in their order.
 func (g *grain) endTurn(err error) []*visit {
 	t, backlog := g.turn, g.backlog
-	g.turn, g.backlog, g.fired = nil, nil, nil
+	g.backlog, g.fired = nil, nil
 	if t != nil {
-		g.stopClock(t)
+		if errors.Is(err, errAppend) {
+			t.outcome = probe.Failed
+		}
+		g.closeTurn(t)
 		if t.held != nil {
 			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
+		} else {
+			t.trail.failed = true
+			g.dismiss(t.trail, string(conversation.CodeOf(err)))
 		}
 		for _, w := range t.waiting {
 			g.refuse(w.sender, err)
@@ -316,8 +340,15 @@ func (g *grain) endTurn(err error) []*visit {
 // abandon ends the present turn and the messages behind it with an error.
 func (g *grain) abandon(err error) {
 	for _, v := range g.endTurn(err) {
-		g.refuse(v.sender, err)
+		g.turnAway(v, err)
 	}
+}
+
+// closeTurn is where every turn ends.
+func (g *grain) closeTurn(t *turn) {
+	g.turn = nil
+	g.stopClock(t)
+	probe.TurnEnd(g.id, t.attempt, t.outcome)
 }
 
 func (g *grain) stopClock(t *turn) {

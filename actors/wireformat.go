@@ -70,6 +70,22 @@ func (r *reader) id() (id [16]byte) {
 	return id
 }
 
+// trace writes a place in a trace: the ids and the flags.
+func (w *writer) trace(t conversation.Trace) {
+	flags := byte(0)
+	if t.Sampled {
+		flags |= flagSampled
+	}
+	*w = append(append(append(*w, t.ID[:]...), t.Span[:]...), flags)
+}
+
+func (r *reader) trace() (t conversation.Trace) {
+	t.ID = conversation.TraceID(r.id())
+	copy(t.Span[:], r.take(len(t.Span)))
+	t.Sampled = r.byte()&flagSampled != 0
+	return t
+}
+
 func (r *reader) uint() uint64 {
 	v, n := binary.Uvarint(r.rest)
 	if r.take(n) == nil || n == 0 {

@@ -42,6 +42,9 @@ func NewAccount(id string, values map[string]string) Account {
 	return Account{id: id, values: maps.Clone(values)}
 }
 
+// ID names this state of the account.
+func (a Account) ID() string { return a.id }
+
 // Value gives a setting; empty when it is not set.
 func (a Account) Value(name string) string { return a.values[name] }
 

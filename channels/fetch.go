@@ -141,7 +141,7 @@ func (f *fetcher) look(ctx context.Context) {
 	for i := range list {
 		one := list[i]
 		there[one.Attachment.ID] = true
-		if f.mine(one.Kind, one.Inbox) && f.begin(one.Attachment.ID, now) {
+		if f.mine(one.Kind, one.Inbox) && !f.r.shared.paused(one.Kind, one.Inbox) && f.begin(one.Attachment.ID, now) {
 			f.work.Go(func() { f.fetch(ctx, &one) })
 		}
 	}

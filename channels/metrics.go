@@ -15,6 +15,7 @@ const (
 	rejectedContent   = "content"
 	rejectedStore     = "store"
 	rejectedPanic     = "panic"
+	rejectedPaused    = "paused"
 )
 
 // What becomes of an event.
@@ -46,6 +47,7 @@ type metrics struct {
 	inFlight   *prometheus.GaugeVec
 	paused     *prometheus.GaugeVec
 	fetches    *prometheus.CounterVec
+	letters    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *metrics {
@@ -92,12 +94,16 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 			Name: "colloquy_channel_files_fetched_total",
 			Help: "Files that were asked of providers, by what became of them.",
 		}, []string{"channel", "outcome"}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_channel_dead_letters_total",
+			Help: "Deliveries and events that could not be handed in and were kept for a person to look at.",
+		}, []string{"channel"}),
 	}
 	for _, k := range kinds {
 		m.touch(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused, m.fetches)
+		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused, m.fetches, m.letters)
 	}
 	return m
 }
@@ -106,7 +112,7 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 func (m *metrics) touch(kind string) {
 	m.deliveries.WithLabelValues(kind)
 	for _, r := range []string{
-		rejectedMethod, rejectedOverload, rejectedBody, rejectedSignature, rejectedContent, rejectedStore, rejectedPanic,
+		rejectedMethod, rejectedOverload, rejectedBody, rejectedSignature, rejectedContent, rejectedStore, rejectedPanic, rejectedPaused,
 	} {
 		m.rejected.WithLabelValues(kind, r)
 	}
@@ -124,4 +130,5 @@ func (m *metrics) touch(kind string) {
 	for _, o := range []string{fetchStored, fetchRetried, fetchFailed} {
 		m.fetches.WithLabelValues(kind, o)
 	}
+	m.letters.WithLabelValues(kind)
 }

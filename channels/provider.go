@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"unicode/utf8"
 
@@ -19,6 +20,9 @@ type ProviderOptions struct {
 	// dial into private networks. Redirects are not followed, whatever it says.
 	// Required.
 	Client *http.Client
+	// Dial connects where a driver keeps a connection of its own, under the same
+	// rule; nil = none can.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Accounts finds an inbox's account. Required.
 	Accounts Accounts
 }
@@ -30,6 +34,7 @@ type ProviderOptions struct {
 type Provider struct {
 	client   http.Client
 	fetcher  http.Client // the same, but for redirects
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	accounts Accounts
 	tokens   tokens
 }
@@ -39,7 +44,7 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 	if o.Client == nil || o.Accounts == nil {
 		return nil, errors.New("provider options: Client and Accounts are required")
 	}
-	p := &Provider{client: *o.Client, accounts: o.Accounts}
+	p := &Provider{client: *o.Client, dial: o.Dial, accounts: o.Accounts}
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.client.Jar = nil
 	p.fetcher = p.client
@@ -53,6 +58,18 @@ func (p *Provider) Call(ctx context.Context, c Call) (Reply, error) { return Do(
 // FetchCall opens the answer of a call, however large it is; see [Open].
 func (p *Provider) FetchCall(ctx context.Context, c Call) (Fetched, error) {
 	return Open(ctx, &p.fetcher, c)
+}
+
+// Dial connects to a provider for more than a call. Errors: [*SendError].
+func (p *Provider) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.dial == nil {
+		return nil, &SendError{Class: Permanent, Scope: ScopeAccount, Code: "no_dialer"}
+	}
+	c, err := p.dial(ctx, network, address)
+	if err != nil {
+		return nil, &SendError{Class: Retry, Code: "transport", Err: err}
+	}
+	return c, nil
 }
 
 // Receiving gives the account that a delivery is checked with. Errors: class
@@ -71,7 +88,13 @@ func (p *Provider) Receiving(ctx context.Context, inbox conversation.InboxID) (A
 
 // Sending gives the account that a call is made with. Errors: [*SendError].
 func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Account, error) {
-	a, err := p.accounts(ctx, inbox)
+	return p.accounts.Sending(ctx, inbox)
+}
+
+// Sending gives the account that something is sent or fetched with. Errors:
+// [*SendError].
+func (f Accounts) Sending(ctx context.Context, inbox conversation.InboxID) (Account, error) {
+	a, err := f(ctx, inbox)
 	switch {
 	case errors.Is(err, conversation.ErrNotFound):
 		return a, &SendError{Class: Permanent, Scope: ScopeAccount, Code: "no_account"}
@@ -80,6 +103,10 @@ func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Acc
 	}
 	return a, nil
 }
+
+// ErrAddressRefused is the cause of a connection that was not made because the
+// address lies in a network that accounts may not reach.
+var ErrAddressRefused = errors.New("the address is inside a private or special network")
 
 // NotSigned refuses a delivery whose signature or secret is missing or wrong.
 func NotSigned() error {

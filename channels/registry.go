@@ -27,6 +27,10 @@ type Options struct {
 	// HasAccount reports whether an inbox has an account of a [Configurable]
 	// driver's kind; nil = every inbox has.
 	HasAccount func(conversation.ChannelKind, conversation.InboxID) bool
+	// Paused reports whether an admin has stopped an inbox's account of a kind;
+	// nil = nobody ever does. It is asked at every delivery and send and must be
+	// fast.
+	Paused func(conversation.ChannelKind, conversation.InboxID) bool
 	// Inbox finds an inbox; class ErrNotFound when there is none. It is asked
 	// at every delivery and must be fast. Required.
 	Inbox func(conversation.InboxID) (conversation.Inbox, error)
@@ -45,6 +49,8 @@ type Options struct {
 	Files Files
 	// Spool keeps which files are still to be fetched; nil = none are fetched.
 	Spool Spool
+	// Letters keeps what could not be handed in; nil = nobody does.
+	Letters Letters
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -111,11 +117,14 @@ func NewRegistry(o Options) (*Registry, error) {
 		bridge:  o.Bridge,
 		account: o.HasAccount,
 		shared: &shared{
-			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files,
 			spool: o.Spool, spooled: make(chan struct{}, 1),
+			inbox: o.Inbox, paused: o.Paused, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files, letters: o.Letters,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),
+	}
+	if r.shared.paused == nil {
+		r.shared.paused = func(conversation.ChannelKind, conversation.InboxID) bool { return false }
 	}
 	if r.shared.cursors == nil {
 		r.shared.cursors = &memoryCursors{}
@@ -136,6 +145,15 @@ func (r *Registry) For(kind conversation.ChannelKind, inbox conversation.InboxID
 // driver. It gives false when the kind has none, or the inbox does not exist
 // or does not serve it.
 func (r *Registry) Entrance(kind conversation.ChannelKind, inbox conversation.InboxID) (http.Handler, bool) {
+	c, ok := r.Own(kind, inbox)
+	if !ok {
+		return nil, false // and no handler that holds nothing
+	}
+	return c, true
+}
+
+// Own finds the channel of the kind's own driver; false as in [Registry.Entrance].
+func (r *Registry) Own(kind conversation.ChannelKind, inbox conversation.InboxID) (*Channel, bool) {
 	d, ok := r.drivers[kind]
 	if !ok {
 		return nil, false

@@ -22,6 +22,9 @@ const patience = 2 * time.Second
 //
 // Errors: [*SendError].
 func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, error) {
+	if c.Paused() {
+		return "", held()
+	}
 	parts, err := c.parts(o)
 	if err != nil {
 		c.shared.metrics.sendErrors.WithLabelValues(string(c.Kind()), string(err.Class)).Inc()
@@ -119,7 +122,7 @@ func (c *Channel) sendPart(ctx context.Context, p Part) (string, *SendError) {
 		return "", err
 	}
 	if wait := c.breaker.allow(time.Now()); wait > 0 {
-		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait}
+		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait, Idle: true}
 	}
 	p.ReplyTo = c.replies.take(p.Peer, time.Now())
 	id, err := c.call(ctx, p)
@@ -162,7 +165,11 @@ func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
 		if wait <= 0 {
 			wait = unstatedHold
 		}
-		c.pace.hold(err.Scope, p.Peer, now, min(max(wait, minimumAfter), maxAfter))
+		wait = min(max(wait, minimumAfter), maxAfter)
+		c.pace.hold(err.Scope, p.Peer, now, wait)
+		if err.Scope == ScopeAccount {
+			c.health.limited(now.Add(wait))
+		}
 	}
 	switch c.breaker.record(err, now) {
 	case turnPaused:
@@ -189,7 +196,7 @@ func (c *Channel) waitForSlot(ctx context.Context) *SendError {
 	case c.waiting <- struct{}{}:
 		defer func() { <-c.waiting }()
 	default:
-		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second}
+		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second, Idle: true}
 	}
 	select {
 	case c.sends <- struct{}{}:
@@ -209,7 +216,7 @@ func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
 			return nil
 		}
 		if now.Add(wait).After(deadline) {
-			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait}
+			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait, Idle: true}
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -36,6 +36,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"ChangeTags":     func(t *rapid.T) { w.send(t, ChangeTags{By: someAgent(t), Add: someTags(t), Remove: someTags(t)}) },
 		"ChangePriority": func(t *rapid.T) { w.send(t, ChangePriority{By: someAgent(t), To: somePriority(t)}) },
 		"RecordDelivery": func(t *rapid.T) { w.send(t, w.delivery(t)) },
+		"SendAgain":      func(t *rapid.T) { w.send(t, SendAgain{Message: w.someSeq(t), By: someAgent(t)}) },
+		"send again":     w.sendsAgain,
 		"FireTimer":      func(t *rapid.T) { w.send(t, FireTimer{ID: someTimer(t)}) },
 		"RecordAttachment": func(t *rapid.T) {
 			w.send(t, RecordAttachment{Message: w.someSeq(t), Attachment: someFile(t)})
@@ -201,8 +203,21 @@ func (w *world) delivery(t *rapid.T) RecordDelivery {
 	}
 	if len(w.state.Unsent) > 0 {
 		c.Message = rapid.SampledFrom(w.state.Unsent).Draw(t, "unsent")
+		if row := c.Message; w.messageOf(row) != row {
+			c.Message, c.Again = w.messageOf(row), row
+		}
 	}
 	return c
+}
+
+// sendsAgain takes up one of the messages that did not arrive, or may not have.
+func (w *world) sendsAgain(t *rapid.T) {
+	for i := range w.state.Recent {
+		if m := &w.state.Recent[i]; m.Delivery == DeliveryFailed || m.Delivery == DeliveryUncertain {
+			w.send(t, SendAgain{Message: m.Seq, By: someAgent(t)})
+			return
+		}
+	}
 }
 
 func (w *world) someSeq(t *rapid.T) Seq {

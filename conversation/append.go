@@ -1,6 +1,9 @@
 package conversation
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Append is one durable step of a conversation: the entries, and everything
 // that has to become true together with them.
@@ -79,7 +82,8 @@ const (
 // outbox row.
 type Outbound struct {
 	Conversation ConversationID `json:"conversation"`
-	Message      Seq            `json:"message"` // order within the conversation, and the row's key
+	Message      Seq            `json:"message"`         // which of the conversation's messages
+	Again        Seq            `json:"again,omitempty"` // of the event that had it sent once more; 0 = it goes out for the first time
 	Inbox        InboxID        `json:"inbox"`
 	Channel      ChannelKind    `json:"channel"`
 	Contact      ContactID      `json:"contact"`
@@ -91,6 +95,9 @@ type Outbound struct {
 	Attachments  []Attachment   `json:"attachments,omitempty"`
 	At           time.Time      `json:"at"`
 }
+
+// Row is the key of the outbox row, and its place in the conversation's order.
+func (o *Outbound) Row() Seq { return cmp.Or(o.Again, o.Message) }
 
 // Commit is what an apply stream delivers: one append, in commit order.
 type Commit struct {

@@ -49,7 +49,7 @@ func (s *State) Apply(e Entry) {
 	case PriorityChanged:
 		s.Priority = ev.To
 	case MessageSent:
-		s.applySent(ev)
+		s.applySent(e, ev)
 	case TimerStarted:
 		s.dropTimer(ev.ID)
 		s.Timers = append(s.Timers, ev.Timer)
@@ -204,17 +204,6 @@ func (s *State) applyTags(ev TagsChanged) {
 	tags = append(tags, ev.Added...)
 	slices.Sort(tags)
 	s.Tags = slices.Compact(tags)
-}
-
-func (s *State) applySent(ev MessageSent) {
-	if i := slices.Index(s.Unsent, ev.Message); i >= 0 {
-		s.Unsent = slices.Delete(s.Unsent, i, i+1)
-	}
-	for i := range s.Recent {
-		if s.Recent[i].Seq == ev.Message {
-			s.Recent[i].Delivery = ev.Result
-		}
-	}
 }
 
 func (s *State) dropTimer(id string) {

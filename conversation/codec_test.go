@@ -47,7 +47,7 @@ func sampleEvents() map[string]Event {
 		"MessagesDelivered": MessagesDelivered{UpTo: 7},
 		"TagsChanged":       TagsChanged{By: "a1", Added: []string{"x"}, Removed: []string{"y"}},
 		"PriorityChanged":   PriorityChanged{By: "a1", From: PriorityLow, To: PriorityHigh},
-		"MessageSent":       MessageSent{Message: 4, Result: DeliveryFailed, ProviderID: "t-1", Detail: "blocked"},
+		"MessageSent":       MessageSent{Message: 4, Result: DeliveryFailed, ProviderID: "t-1", Detail: "blocked", Again: 9, By: "a2"},
 		"TimerStarted":      TimerStarted{Timer{ID: "t", Due: at}},
 		"TimerEnded":        TimerEnded{ID: "t", Fired: true},
 		"MoodChanged":       MoodChanged{From: TemperCalm, To: TemperAngry, Reasons: []MoodReason{MoodThreat, MoodSudden}, Heat: 320},

@@ -169,6 +169,14 @@ type RecordDelivery struct {
 	Result     Delivery `json:"result,omitempty"`      // sent, uncertain or failed
 	ProviderID string   `json:"provider_id,omitempty"` // the provider's name for it
 	Detail     string   `json:"detail,omitempty"`      // error class and code on failure; never message text
+	Again      Seq      `json:"again,omitempty"`       // as in [Outbound]
+}
+
+// SendAgain has a message sent once more that failed, or of which nobody knows
+// whether it arrived.
+type SendAgain struct {
+	Message Seq     `json:"message,omitempty"`
+	By      AgentID `json:"by,omitempty"`
 }
 
 // FireTimer says that a timer's time has come.
@@ -215,6 +223,7 @@ func (RecordDelivery) command()   {}
 func (FireTimer) command()        {}
 func (JudgeAnswer) command()      {}
 func (RecordAttachment) command() {}
+func (SendAgain) command()        {}
 
 // Kind implements [Command].
 func (AcceptMessage) Kind() string { return "accept" }
@@ -272,6 +281,9 @@ func (ChangePriority) Kind() string { return "change_priority" }
 
 // Kind implements [Command].
 func (RecordDelivery) Kind() string { return "record_delivery" }
+
+// Kind implements [Command].
+func (SendAgain) Kind() string { return "send_again" }
 
 // Kind implements [Command].
 func (FireTimer) Kind() string { return "fire_timer" }

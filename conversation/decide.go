@@ -55,6 +55,8 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return decidePriority(s, c)
 	case RecordDelivery:
 		return decideDelivery(s, c)
+	case SendAgain:
+		return decideSendAgain(s, c)
 	case FireTimer:
 		return decideTimer(s, c, now)
 	case JudgeAnswer:
@@ -413,28 +415,4 @@ func decidePriority(s *State, c ChangePriority) (Decision, error) {
 		return nothing()
 	}
 	return events(PriorityChanged{By: c.By, From: s.Priority, To: c.To})
-}
-
-// failsLate reports whether a message of ours that counts as sent has failed.
-func (s *State) failsLate(c RecordDelivery) bool {
-	m, ok := s.MessageAt(c.Message)
-	return ok && c.Result == DeliveryFailed && m.Delivery == DeliverySent && s.Channel != ChannelWeb && s.Status != StatusClosed &&
-		(m.From == PartyBot || m.From == PartyAgent)
-}
-
-// decideDelivery records the fate of an outbound message once; what comes later
-// for the same message changes nothing, unless the provider took it and says
-// afterwards that it could not deliver it: what failed is not shown as sent.
-func decideDelivery(s *State, c RecordDelivery) (Decision, error) {
-	switch c.Result {
-	case DeliverySent, DeliveryUncertain, DeliveryFailed:
-	case DeliveryPending:
-		return Decision{}, Refuse(CodeInvalid, "pending is not an outcome")
-	default:
-		return Decision{}, Refuse(CodeInvalid, "a delivery is sent, uncertain or failed")
-	}
-	if !slices.Contains(s.Unsent, c.Message) && !s.failsLate(c) {
-		return nothing()
-	}
-	return events(MessageSent(c))
 }

@@ -20,12 +20,16 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 				message.Attachments = ev.Attachments
 				out = append(out, SendOutbound{message})
 			}
+		case MessageSent:
+			if row, ok := s.sendAgain(e, ev); ok {
+				out = append(out, SendOutbound{row})
+			}
 		case TimerEnded:
 			if ev.Fired {
 				out = append(out, RunTimer{ID: ev.ID})
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
-			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, MessageSent, TimerStarted, MoodChanged, AnswerJudged,
+			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, TimerStarted, MoodChanged, AnswerJudged,
 			AttachmentChanged:
 		}
 	}

@@ -169,12 +169,14 @@ type PriorityChanged struct {
 }
 
 // MessageSent is the fate of an outbound message: delivered to the provider,
-// or not.
+// or not. Pending says that one which was not is to be sent once more.
 type MessageSent struct {
 	Message    Seq      `json:"message"`
 	Result     Delivery `json:"result"`
 	ProviderID string   `json:"provider_id,omitempty"`
 	Detail     string   `json:"detail,omitempty"`
+	Again      Seq      `json:"again,omitempty"` // as in [Outbound]
+	By         AgentID  `json:"by,omitempty"`    // of pending: who had it sent once more
 }
 
 // TimerStarted remembers a timer of a behavior. An older one of the same id is

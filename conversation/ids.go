@@ -43,7 +43,18 @@ type AgentID string
 type Ref string
 
 // String returns the id with its prefix, such as cnv_0h2v….
-func (c ConversationID) String() string { return conversationPrefix + idEncoding.EncodeToString(c[:]) }
+func (c ConversationID) String() string {
+	var b [len(conversationPrefix) + encodedID]byte
+	return string(idEncoding.AppendEncode(append(b[:0], conversationPrefix...), c[:]))
+}
+
+// AppendText implements [encoding.TextAppender]; the zero value adds nothing.
+func (c ConversationID) AppendText(b []byte) ([]byte, error) {
+	if c.IsZero() {
+		return b, nil
+	}
+	return idEncoding.AppendEncode(append(b, conversationPrefix...), c[:]), nil
+}
 
 // IsZero reports whether no conversation is named.
 func (c ConversationID) IsZero() bool { return c == ConversationID{} }
@@ -143,7 +154,8 @@ func MessageID(c ConversationID, seq Seq) string {
 	var b [24]byte
 	copy(b[:16], c[:])
 	binary.BigEndian.PutUint64(b[16:], uint64(seq))
-	return messagePrefix + idEncoding.EncodeToString(b[:])
+	var out [len(messagePrefix) + encodedMessageID]byte
+	return string(idEncoding.AppendEncode(append(out[:0], messagePrefix...), b[:]))
 }
 
 // ParseMessageID reads what [MessageID] wrote.

@@ -14,6 +14,7 @@ type Inbound struct {
 	Metadata    map[string]string
 	Attachments []Attachment  // the text may be empty when there are any
 	Wait        time.Duration // wait so long for the bot's reply, to carry it on the response; zero = do not
+	Trace       Trace         // where the sender is in a trace; zero = the message begins its own
 }
 
 // PresenceChange says whether an agent takes conversations, as one node sees it:

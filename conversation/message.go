@@ -43,6 +43,16 @@ type Message struct {
 	Attachments []Attachment      `json:"attachments,omitempty"`
 }
 
+// MetadataBotReply is the metadata key by which a channel keeps the bot from
+// answering a visitor's message, lest two programs write to each other for ever.
+const MetadataBotReply = "bot_reply"
+
+// The values of [MetadataBotReply].
+const (
+	BotReplyNone  = "none"  // a program wrote it: nobody has to answer
+	BotReplyHuman = "human" // a human may
+)
+
 // clone copies what a message points to.
 func (m Message) clone() Message {
 	m.Buttons = slices.Clone(m.Buttons)

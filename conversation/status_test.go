@@ -87,6 +87,7 @@ func attempts() []attempt {
 		{"agent reads", MarkRead{By: PartyAgent, Agent: "a1", UpTo: 2}},
 		{"delivered", MarkDelivered{UpTo: 2}},
 		{"message sent", RecordDelivery{Message: 2, Result: DeliverySent}},
+		{"message sent again", SendAgain{Message: 2, By: "a1"}},
 	}
 }
 

@@ -39,6 +39,7 @@ type Config struct {
 	Journal     JournalConfig     `yaml:"journal"`
 	CPU         CPUConfig         `yaml:"cpu"`
 	Health      HealthConfig      `yaml:"health"`
+	Tracing     TracingConfig     `yaml:"tracing"`
 }
 
 // LogConfig is how the log is written.
@@ -187,6 +188,7 @@ func DefaultConfig() Config {
 		Journal:     JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
 		CPU:         CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
 		Health:      HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
+		Tracing:     TracingConfig{Spans: 64 << 10, KeepPerSecond: 20, Keep: 2_000, KeepBytes: 64 << 20},
 	}
 }
 
@@ -227,6 +229,7 @@ func (c *Config) Validate() error {
 	if why := checkPublicURL(c.Gateway.PublicURL); c.Gateway.PublicURL != "" && why != "" {
 		bad("gateway.public_url", "%s", why)
 	}
+	c.Tracing.validate(bad)
 	if c.Turns.SnapshotEvery < 1 {
 		bad("turns.snapshot_every", "must be at least 1")
 	}

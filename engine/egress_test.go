@@ -194,7 +194,7 @@ func TestEgressClientUsesNoProxy(t *testing.T) {
 	t.Setenv("http_proxy", proxy.URL)
 	t.Setenv("NO_PROXY", "")
 	c := newEgressClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
-	transport, ok := c.Transport.(*http.Transport)
+	transport, ok := c.Transport.(traceparent)
 	if !ok || transport.Proxy != nil {
 		t.Fatalf("the transport asks for a proxy")
 	}

@@ -30,6 +30,9 @@ import (
 	"github.com/colloquyhq/colloquy/persistence"
 	"github.com/colloquyhq/colloquy/telemetry"
 	"github.com/colloquyhq/colloquy/telemetry/cpu"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
+	"github.com/colloquyhq/colloquy/telemetry/otlp"
+	"github.com/colloquyhq/colloquy/telemetry/traces"
 )
 
 // Options say what a node is made of. Config is needed; everything else has a
@@ -59,6 +62,9 @@ type Engine struct {
 	registry *prometheus.Registry
 	health   *telemetry.Health
 	meters   *cpu.Meters
+	flights  *flight.Recorder // nil = nothing is recorded
+	traces   *traces.Keeper   // nil with it
+	exporter *otlp.Exporter   // nil = kept traces go nowhere else
 
 	base     context.Context //nolint:containedctx // of NewContext, while the node opens
 	store    *persistence.Store
@@ -76,6 +82,7 @@ type Engine struct {
 	channels *channels.Registry
 	accounts *accounts
 	files    files
+	letters  *letters
 	gateway  *gateway.Gateway
 
 	listener, opsListener net.Listener
@@ -114,6 +121,7 @@ func NewContext(ctx context.Context, o Options) (*Engine, error) {
 		failed: make(chan error, 1), members: make(chan struct{}, 1),
 	}
 	e.meters = e.newMeters()
+	e.flights = e.config.Tracing.recorder()
 	if err := e.open(); err != nil {
 		e.Close()
 		return nil, err
@@ -154,6 +162,7 @@ func (e *Engine) open() error {
 		{"cluster", e.openCluster},
 		{"journal", e.openJournal},
 		{"attachments", e.openAttachments},
+		{"traces", e.openTraces},
 		{"packs", e.openPacks},
 		{"models", e.openBackends},
 		{"actors", e.openActors},
@@ -235,17 +244,23 @@ func (e *Engine) openActors() error {
 		return err
 	}
 	e.accounts = &accounts{store: e.store, vault: vault, registry: func() *channels.Registry { return e.channels }}
+	e.letters = &letters{
+		store: e.store, vault: vault, registry: e.accounts.registry, log: e.log,
+		do: func(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) (conversation.Receipt, error) {
+			return e.actors.Do(ctx, id, cmd)
+		},
+	}
 	if e.channels, err = e.newChannels(client); err != nil {
 		return err
 	}
 	e.actors, err = actors.New(actors.Options{
 		System: e.system, Journal: e.store, Index: e.store, Lists: lists{e.store}, Directory: e.store,
-		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels)},
+		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels), e.letters},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Writable: func() bool { return e.store.Leader() != "" },
 		Budget:   e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
-		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters,
+		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters, Flights: e.flights,
 	})
 	return err
 }
@@ -255,11 +270,12 @@ func (e *Engine) openGateway() error {
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
-		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Accounts: e.accounts,
+		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Meters: e.meters, Accounts: e.accounts, Letters: e.letters,
 		Attachments: e.files,
 		Logger:      e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies), Loops: e.config.Gateway.Loops,
+		Flights: e.flights, Traces: e.traceSource(),
 		Limits: gateway.Limits{
 			Connections: e.config.Gateway.Connections, ConnectionsPerIP: e.config.Gateway.ConnectionsIP,
 			HandshakesPerIP: e.config.Gateway.HandshakesIP, FramesPerSecond: e.config.Gateway.VisitorFrames,

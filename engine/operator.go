@@ -321,6 +321,7 @@ func (e *Engine) serveOperators(ctx context.Context) error {
 		}
 		return struct{}{}, e.store.Backup(ctx, ask.To)
 	}))
+	e.serveTraces(mux)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: opsHeaderTime, ReadTimeout: askTimeout, WriteTimeout: workTimeout}
 	return serveHTTP(ctx, srv, opsCloseTime, func() error { return srv.Serve(unwrapped{listener}) })
 }

@@ -34,6 +34,7 @@ func (e *Engine) parts() []part {
 	models := map[string]bool{}
 	out := []part{{name: "journal", run: e.store.Run}}
 	out = append(out, e.clusterParts()...)
+	out = append(out, e.traceParts()...)
 	return append(out, []part{
 		{name: "packs", run: e.library.Run},
 		{
@@ -200,6 +201,9 @@ func (e *Engine) serveOps(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", handler)
 	mux.HandleFunc("GET /cluster", e.serveStatus)
+	traced := e.tracesPage()
+	mux.Handle("/debug/traces", traced)
+	mux.Handle("/debug/traces/", traced)
 	costs := e.meters.Handler()
 	mux.Handle("/metrics/sessions", costs)
 	mux.Handle("/debug/sessions", costs)

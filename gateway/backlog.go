@@ -8,6 +8,7 @@ type backlog struct {
 	bytes  int // that have not left
 	left   int // bytes of the first frame that have
 	flying int // frames that are being written
+	flush  flushing
 }
 
 // fixed is how many of the first frames must stay: they are being written, or
@@ -25,6 +26,9 @@ func (b *backlog) forget(t topic) {
 		if b.frames[i].topic == t {
 			b.bytes -= len(b.frames[i].bytes)
 			b.frames = append(b.frames[:i], b.frames[i+1:]...)
+			if i < b.flush.frames {
+				b.flush.frames--
+			}
 			return
 		}
 	}
@@ -38,6 +42,7 @@ func (b *backlog) advance(n int) {
 	for b.left += n; gone < len(b.frames) && b.left >= len(b.frames[gone].bytes); gone++ {
 		b.left -= len(b.frames[gone].bytes)
 	}
+	b.flush.frames -= gone
 	rest := copy(b.frames, b.frames[gone:])
 	clear(b.frames[rest:])
 	b.frames = b.frames[:rest]

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -134,15 +135,24 @@ func checkText(t conversation.Text) error {
 	if len(t) > conversation.MaxTextBytes {
 		return conversation.Refusef(conversation.CodeTextTooLong, "%d bytes, the limit is %d", len(t), conversation.MaxTextBytes)
 	}
-	if !utf8.ValidString(string(t)) {
-		return conversation.Refuse(conversation.CodeBadText, "the text is not valid UTF-8")
-	}
-	for _, r := range string(t) {
-		if r < ' ' && r != '\n' && r != '\t' && r != '\r' || r == 0x7f {
+	seen := false // something to read
+	for i := 0; i < len(t); {
+		if c := t[i]; c > ' ' && c < 0x7f {
+			seen = true
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(string(t[i:]))
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return conversation.Refuse(conversation.CodeBadText, "the text is not valid UTF-8")
+		case r < ' ' && r != '\n' && r != '\t' && r != '\r' || r == 0x7f:
 			return conversation.Refusef(conversation.CodeBadText, "the text holds the control character U+%04X", r)
 		}
+		seen = seen || !unicode.IsSpace(r)
+		i += n
 	}
-	if strings.TrimSpace(string(t)) == "" {
+	if !seen {
 		return conversation.Refuse(conversation.CodeEmptyText, "the text holds nothing to read")
 	}
 	return nil

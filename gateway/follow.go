@@ -50,12 +50,28 @@ func (f *follow) live(p *publication, frames []seqFrame) {
 		f.conn.gw.crew.do(func() { f.catchUp(f.conn.gw.background(), f.conn.gw.limits.Missed) })
 		return
 	}
+	f.push(p, frames)
+	f.mu.last, f.mu.known = max(f.mu.last, p.last()), true
+}
+
+// push queues the frames of a commit that have not been dealt with. The lock is
+// held.
+func (f *follow) push(p *publication, frames []seqFrame) {
+	var flush flushing
+	if f.conn.side == visitorSide {
+		flush = p.startFlush()
+	}
+	sent := 0
 	for i := range frames {
 		if !f.mu.known || frames[i].seq > f.mu.last {
 			f.conn.event(frames[i].frame)
+			sent += len(frames[i].frame.bytes)
 		}
 	}
-	f.mu.last, f.mu.known = max(f.mu.last, p.last()), true
+	if sent > 0 && !flush.span.IsZero() {
+		flush.facts.Value = int64(sent)
+		f.conn.out.follow(flush, &f.conn.gw.outRules)
+	}
 }
 
 // startAfter makes the follow begin behind a cursor: until catchUp has run,

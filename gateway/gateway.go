@@ -101,9 +101,9 @@ func New(o Options) (*Gateway, error) {
 	g.metrics = newMetrics(o.Registerer)
 	g.hub = newHub(g)
 	g.crew.gw = g
-	g.outRules.soft, g.outRules.hard = g.limits.SoftQueueBytes, g.limits.HardQueueBytes
+	g.outRules.soft, g.outRules.hard, g.outRules.flights = g.limits.SoftQueueBytes, g.limits.HardQueueBytes, g.opts.Flights
 	g.group = loop.New(loop.Options{
-		Loops: o.Loops, Tick: g.limits.SweepInterval,
+		Loops: o.Loops, Tick: g.limits.SweepInterval, Ledger: g.newLedger,
 		Panicked: func(v any, stack []byte) { g.panicked("event loop panicked", nil, v, stack) },
 	})
 	g.codecs = newCodecs(g, g.group.Loops())

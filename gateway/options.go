@@ -12,6 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/telemetry/cpu"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
+	"github.com/colloquyhq/colloquy/telemetry/traces"
 )
 
 // Options is what a [Gateway] is made of. The collaborators are needed, the
@@ -25,20 +28,24 @@ type Options struct {
 	Credentials   Credentials
 	Secrets       Secrets
 
-	Presence    Presence    // nil = nobody is told
-	Packs       Packs       // nil = the pack routes answer 503
-	Attachments Attachments // nil = messages carry no files
-	Drafts      Drafts      // nil = agents get no drafts
-	Costs       Costs       // nil = the route of costs answers 503
-	Shadows     Shadows     // nil = the route of shadows answers 503
-	Shelf       Shelf       // nil = packs cannot be changed: those routes answer 503
-	Accounts    Accounts    // nil = the routes of channel accounts answer 503
-	Learning    Learning    // nil = no suggestions and no figures
-	Relay       Relay       // nil = one node, and nobody else to ask
-	Cluster     Cluster     // nil = the cluster routes answer 503
+	Presence    Presence      // nil = nobody is told
+	Packs       Packs         // nil = the pack routes answer 503
+	Drafts      Drafts        // nil = agents get no drafts
+	Meters      *cpu.Meters   // what the sockets of conversations cost is charged to; nil = nobody measures
+	Costs       Costs         // nil = the route of costs answers 503
+	Shadows     Shadows       // nil = the route of shadows answers 503
+	Shelf       Shelf         // nil = packs cannot be changed: those routes answer 503
+	Accounts    Accounts      // nil = the routes of channel accounts answer 503
+	Learning    Learning      // nil = no suggestions and no figures
+	Relay       Relay         // nil = one node, and nobody else to ask
+	Cluster     Cluster       // nil = the cluster routes answer 503
+	Attachments Attachments   // nil = messages carry no files
+	Letters     DeadLetters   // nil = the routes of dead letters answer 503
+	Traces      traces.Source // nil = the routes of traces answer 503
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads
+	Flights    *flight.Recorder      // nil = it is not recorded when replies reach their sockets
 	Pages      fs.FS                 // static pages; nil = none
 	Channels   http.Handler          // native ingress under /v1/channels/; nil = 404
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway/loop"
+	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // batchBytes is how much one write carries when more than one frame waits.
@@ -51,6 +52,7 @@ const (
 type outRules struct {
 	soft, hard int // bytes
 	pool       backlogPool
+	flights    *flight.Recorder // of replies on their way; nil = nobody records
 }
 
 // outQueue holds what a connection has not written yet. Its bounds are the
@@ -148,6 +150,7 @@ func (q *outQueue) dropThenClose(last outFrame, r *outRules) pushed {
 		}
 		clear(b.frames[keep:])
 		b.frames = b.frames[:keep]
+		b.flush = flushing{} // the rest of it will never be written
 	}
 	return q.end(last, r)
 }
@@ -221,6 +224,7 @@ func (q *outQueue) wrote(n int, r *outRules) bool {
 		return false // given up meanwhile
 	}
 	b.advance(n)
+	b.flushed(r)
 	room := b.bytes <= r.soft/2
 	if room {
 		q.wake()

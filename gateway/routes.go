@@ -87,6 +87,9 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"PUT", "/v1/conversations/{id}/tags", accessAgent, (*Gateway).putTags, smallBody},
 		{"PATCH", "/v1/conversations/{id}/priority", accessAgent, (*Gateway).patchPriority, smallBody},
 
+		{"GET", "/v1/traces", accessAgent, withTraces((*Gateway).listTraces), 0},
+		{"GET", "/v1/traces/{trace}", accessAgent, withTraces((*Gateway).showTrace), 0},
+
 		{"GET", "/v1/inboxes", accessAgent, (*Gateway).listInboxes, 0},
 		{"POST", "/v1/inboxes", accessAdmin, (*Gateway).createInbox, 0},
 		{"GET", "/v1/inboxes/{inbox}", accessAgent, (*Gateway).showInbox, 0},
@@ -95,7 +98,13 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"PUT", "/v1/inboxes/{inbox}/channels/{kind}", accessAdmin, withAccounts((*Gateway).putAccount), smallBody},
 		{"DELETE", "/v1/inboxes/{inbox}/channels/{kind}", accessAdmin, withAccounts((*Gateway).deleteAccount), 0},
 		{"POST", "/v1/inboxes/{inbox}/channels/{kind}/test", accessAdmin, withAccounts((*Gateway).testAccount), smallBody},
+		{"POST", "/v1/inboxes/{inbox}/channels/{kind}/pause", accessAdmin, pauseAccount(true), smallBody},
+		{"POST", "/v1/inboxes/{inbox}/channels/{kind}/resume", accessAdmin, pauseAccount(false), smallBody},
 		{"GET", "/v1/channels", accessAdmin, withAccounts((*Gateway).listAccounts), 0},
+		{"GET", "/v1/dead_letters", accessAdmin, withLetters((*Gateway).listLetters), 0},
+		{"GET", "/v1/dead_letters/{letter}", accessAdmin, withLetters((*Gateway).showLetter), 0},
+		{"POST", "/v1/dead_letters/{letter}/redeliver", accessAdmin, withLetters((*Gateway).redeliverLetter), smallBody},
+		{"DELETE", "/v1/dead_letters/{letter}", accessAdmin, withLetters((*Gateway).dropLetter), 0},
 		{"GET", "/v1/channel_kinds", accessAdmin, withAccounts((*Gateway).listAccountKinds), 0},
 		{"GET", "/v1/inboxes/{inbox}/intent", accessAgent, (*Gateway).intentState, 0},
 		{"GET", "/v1/inboxes/{inbox}/intents", accessAgent, (*Gateway).listInboxIntents, 0},
@@ -148,7 +157,7 @@ func (g *Gateway) routes() http.Handler {
 	mux.HandleFunc("/v1/", g.notFound)
 	if g.opts.Channels != nil {
 		// Each driver checks its provider's signature; see package channels.
-		mux.Handle("/v1/channels/", g.opts.Channels)
+		mux.Handle("/v1/channels/", tracedIngress(g.opts.Channels))
 	}
 	mux.HandleFunc("/", g.servePage)
 	return g.outermost(mux)
@@ -196,7 +205,7 @@ func (g *Gateway) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 	}
 	who, err := g.admitRequest(w, r, rt)
 	if err == nil {
-		err = rt.handle(g, w, r, who)
+		err = rt.handle(g, w, traced(r, rt.access), who)
 	}
 	if err != nil {
 		g.refuse(w, r, err)

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/loop"
 	"github.com/colloquyhq/colloquy/gateway/wire"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // typingEvery is how often typing is passed on; more says nothing new.
@@ -170,8 +172,14 @@ func (c *conn) current() conversation.ConversationID {
 
 func (c *conn) setCurrent(id conversation.ConversationID) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.mu.current = id
+	c.mu.Unlock()
+	// Also when it is the same one: who looks on may have come since.
+	if probe.ConnJoinWatched() {
+		if cookie := loop.Cookie(c.link); cookie != 0 {
+			probe.ConnJoin(id, cookie)
+		}
+	}
 }
 
 // owns reports whether a conversation is the visitor's. Most frames are about

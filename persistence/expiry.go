@@ -27,6 +27,9 @@ func (s *Store) sweep(ctx context.Context) error {
 	if !s.Leads() {
 		return nil // one node does it for all
 	}
+	if err := s.sweepLetters(ctx); err != nil {
+		return fmt.Errorf("drop expired dead letters: %w", err)
+	}
 	_, oldest := s.refDays()
 	found, err := s.anyRefBefore(ctx, oldest)
 	if err != nil || !found {

@@ -180,7 +180,7 @@ func (x *exporter) documents(filter func(exportDocument) (exportDocument, bool, 
 // public takes out what opens doors.
 func (d exportDocument) public() (exportDocument, bool, error) {
 	switch d.Kind {
-	case docSecret, docCredential:
+	case docSecret, docCredential, docLetter: // a letter may hold a secret in its headers
 		return d, false, nil
 	case docAccount:
 		var a conversation.Account

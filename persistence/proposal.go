@@ -194,7 +194,7 @@ func appendRefs(b []byte, a *conversation.Append) []byte {
 func (e *encoders) appendOutbox(b []byte, rows []conversation.Outbound) ([]byte, error) {
 	b = binary.AppendUvarint(b, uint64(len(rows)))
 	for i := range rows {
-		b = binary.AppendUvarint(b, uint64(rows[i].Message))
+		b = binary.AppendUvarint(b, uint64(rows[i].Row()))
 		var err error
 		b, err = appendSized(b, func(b []byte) ([]byte, error) { return e.appendJSON(b, tagOutbox, &rows[i]) })
 		if err != nil {

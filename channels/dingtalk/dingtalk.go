@@ -1,6 +1,7 @@
-// Package dingtalk is the driver for robots of DingTalk's enterprise apps, in
-// HTTP mode: DingTalk posts what is written to the robot, and the answers go out
-// by the robot's interface.
+// Package dingtalk is the driver for robots of DingTalk's enterprise apps. What is
+// written to the robot comes through a connection that the driver opens (stream
+// mode, which needs no public address), or is posted by DingTalk (HTTP mode); the
+// answers go out by the robot's interface.
 //
 // Source: https://open.dingtalk.com/document/orgapp/robot-overview.
 package dingtalk
@@ -35,16 +36,24 @@ const (
 	settingKey    = "app_key"
 	settingSecret = "app_secret"
 	settingRobot  = "robot_code"
+	settingMode   = "mode"
 	settingAPI    = "api_url"
+
+	modeStream = "stream"
 )
 
-// Driver implements [channels.Driver] and [channels.Configurable].
-type Driver struct{ *channels.Provider }
+// Driver implements [channels.Driver], [channels.Puller] and
+// [channels.Configurable].
+type Driver struct {
+	*channels.Provider
+
+	streams streams
+}
 
 // New makes a driver.
 func New(o channels.ProviderOptions) (*Driver, error) {
 	p, err := channels.NewProvider(o)
-	return &Driver{p}, err
+	return &Driver{Provider: p}, err
 }
 
 // Kind implements [channels.Driver].
@@ -61,6 +70,7 @@ func (d *Driver) Settings() []channels.Setting {
 		{Name: settingKey, Required: true, Help: "AppKey (Client ID) of the app"},
 		{Name: settingSecret, Secret: true, Required: true, Help: "AppSecret (Client Secret) of the app"},
 		{Name: settingRobot, Help: "RobotCode; empty = the AppKey"},
+		{Name: settingMode, Help: "stream = messages come through a connection of ours, as the app has to be set up for; empty = DingTalk posts them"},
 		{Name: settingAPI, Help: "address of the interface; empty = " + defaultAPI},
 	}
 }
@@ -87,16 +97,23 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	if !signed(a.Value(settingSecret), r) {
 		return nil, channels.Ack{}, channels.NotSigned()
 	}
+	events, err := eventsOf(body)
+	return events, channels.Ack{}, err
+}
+
+// eventsOf translates a message to the robot; one of nobody that could be answered
+// gives none.
+func eventsOf(body []byte) ([]channels.Event, error) {
 	var m message
 	if json.Unmarshal(body, &m) != nil {
-		return nil, channels.Ack{}, conversation.Refuse(conversation.CodeBadJSON, "the body is no message")
+		return nil, conversation.Refuse(conversation.CodeBadJSON, "the body is no message")
 	}
 	peer := m.Staff
 	if m.ChatType == typeGroup && m.Chat != "" {
 		peer = groupPrefix + m.Chat
 	}
 	if peer == "" || m.ID == "" || len(m.ID) > conversation.MaxRefBytes {
-		return nil, channels.Ack{}, nil // of nobody that could be answered
+		return nil, nil
 	}
 	e := channels.Event{Peer: peer, Ref: conversation.Ref(m.ID), Text: conversation.Text(strings.TrimSpace(m.Text.Content))}
 	if m.Name != "" {
@@ -108,7 +125,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 			e.Unsupported = "unknown"
 		}
 	}
-	return []channels.Event{e}, channels.Ack{}, nil
+	return []channels.Event{e}, nil
 }
 
 // signed checks the signature over the time, and that this is neither old nor
@@ -166,6 +183,9 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	a, err := d.Sending(ctx, inbox)
 	if err != nil {
 		return "", err
+	}
+	if m := a.Value(settingMode); m != "" && m != modeStream {
+		return "", &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "bad_mode"}
 	}
 	_, err = d.token(ctx, a)
 	return a.Or(settingRobot, a.Value(settingKey)), err

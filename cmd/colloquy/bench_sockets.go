@@ -135,12 +135,16 @@ func (c *benchJSONCmd) Run(t *tool) error { return c.run(t, "json", c.options(t)
 type benchBurstCmd struct {
 	messageFlags
 
-	Burst int `help:"Messages in one write of a client." default:"8"`
+	Burst int  `help:"Messages in one write of a client." default:"8"`
+	Pings bool `help:"Pings instead of messages, as bench echo sends them: what reading, framing and writing cost without a message's own work."`
 }
 
 func (c *benchBurstCmd) options(t *tool) *sockets.Options {
 	o := c.messageFlags.options(t)
 	o.Burst = c.Burst
+	if c.Pings {
+		o.Kind = load.KindPing
+	}
 	return o
 }
 

@@ -41,6 +41,7 @@ type cli struct {
 	Dialogues     dialoguesCmd     `cmd:"" help:"Replay whole conversations and report what the bot resolves."`
 	Replay        replayCmd        `cmd:"" help:"Read stored conversations again: their states, or what the bot would do now."`
 	Emotion       emotionCmd       `cmd:"" help:"Measure how well anger is heard on labelled sentences."`
+	Trace         traceCmd         `cmd:"" help:"Show where the kept turns of a conversation spent their time."`
 	Export        exportCmd        `cmd:"" help:"Write everything as JSON lines."`
 	Import        importCmd        `cmd:"" help:"Read an export into an empty data directory."`
 	Backup        backupCmd        `cmd:"" help:"Copy the journal, consistently and with checksums."`

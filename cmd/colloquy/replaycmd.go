@@ -21,8 +21,9 @@ type replayCmd struct {
 
 	Conversation string   `help:"Show this conversation's state after each of its events, and compare the last with the stored one." placeholder:"ID" xor:"what" required:""`
 	Since        days     `help:"Compare what the bot did in the turns of so long, such as 7d or 12h, with what it would do now." placeholder:"TIME" xor:"what" required:""`
+	All          bool     `help:"Read every stored conversation again and compare its state with the stored one; exit with status 3 when one differs." xor:"what" required:""`
 	Pack         []string `help:"With --since: the packs to compare with, in place of each inbox's own." placeholder:"NAME"`
-	Inbox        string   `help:"With --since: only this inbox." placeholder:"ID"`
+	Inbox        string   `help:"With --since or --all: only this inbox." placeholder:"ID"`
 	Diff         bool     `help:"With --since: also show the turns that would change."`
 	Limit        int      `help:"With --diff: how many of them, worse ones first." default:"50"`
 	MaxWorse     int      `help:"With --since: exit with status 3 when more turns than this become worse; below zero = any number may." default:"-1"`
@@ -56,6 +57,9 @@ func (c *replayCmd) Validate() error {
 	if c.Conversation != "" && (len(c.Pack) > 0 || c.Inbox != "" || c.Diff || c.MaxWorse >= 0) {
 		return errors.New("--pack, --inbox, --diff and --max-worse go with --since")
 	}
+	if c.All && (len(c.Pack) > 0 || c.Diff || c.MaxWorse >= 0) {
+		return errors.New("--pack, --diff and --max-worse go with --since")
+	}
 	if c.Limit < 0 {
 		return errors.New("--limit must not be below zero")
 	}
@@ -83,9 +87,12 @@ func (c *replayCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	if c.Conversation != "" {
+	switch {
+	case c.Conversation != "":
 		err = c.steps(t, s, id)
-	} else {
+	case c.All:
+		err = c.check(t, s)
+	default:
 		err = c.compare(t, s)
 	}
 	return errors.Join(err, s.Close())
@@ -118,6 +125,40 @@ func (c *replayCmd) steps(t *tool, s *persistence.Store, id conversation.Convers
 	}
 	_, err = fmt.Fprintln(t.stdout, "the last state is the stored one")
 	return err
+}
+
+// check reads all conversations again.
+func (c *replayCmd) check(t *tool, s *persistence.Store) error {
+	if err := c.knowsInbox(s); err != nil {
+		return err
+	}
+	r, err := history.Check(t.ctx, s, conversation.InboxID(c.Inbox))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = writeJSON(t.stdout, r)
+	} else {
+		_, err = fmt.Fprintf(t.stdout, "%d conversations with %d events read again in %.1f s; %d give another state than is stored\n", r.Conversations, r.Events, r.Seconds, r.Differ)
+		for i := 0; i < len(r.Named) && err == nil; i++ {
+			_, err = fmt.Fprintf(t.stdout, "%s: %s\n", r.Named[i].Conversation, r.Named[i].Why)
+		}
+	}
+	if err == nil && r.Differ > 0 {
+		return &failure{exitCheck, fmt.Errorf("%d conversations: %w", r.Differ, history.ErrDiffers)}
+	}
+	return err
+}
+
+// knowsInbox refuses an --inbox that there is not.
+func (c *replayCmd) knowsInbox(s *persistence.Store) error {
+	if c.Inbox == "" {
+		return nil
+	}
+	if _, err := s.Inbox(conversation.InboxID(c.Inbox)); err != nil {
+		return &failure{exitUsage, fmt.Errorf("--inbox: %w", err)}
+	}
+	return nil
 }
 
 // summary says in a line where a conversation is.
@@ -171,10 +212,8 @@ func (c *replayCmd) diff(t *tool, s *persistence.Store) (*history.Report, error)
 	if c.Diff {
 		o.Rows = c.Limit
 	}
-	if c.Inbox != "" {
-		if _, err := s.Inbox(o.Inbox); err != nil {
-			return nil, &failure{exitUsage, fmt.Errorf("--inbox: %w", err)}
-		}
+	if err := c.knowsInbox(s); err != nil {
+		return nil, err
 	}
 	return history.Diff(t.ctx, s, engine.NewRehearsal(library), o)
 }

@@ -39,6 +39,10 @@ func TestReplayOfANode(t *testing.T) {
 		}
 	}
 
+	out, code = runProgram(t, "replay", "--data-dir", n.dir, "--all")
+	if code != 0 || !strings.HasPrefix(out, "1 conversations with ") || !strings.Contains(out, "; 0 give another state") {
+		t.Errorf("replay of all: %d\n%s", code, out)
+	}
 	compare := func(pack string, more ...string) (string, int) {
 		n.writePack(t, pack)
 		return runProgram(t, append([]string{"replay", "--data-dir", n.dir, "--packs-dir", n.packs, "--since", "7d", "--pack", "house", "--diff"}, more...)...)
@@ -70,6 +74,9 @@ func TestReplayOfANode(t *testing.T) {
 		{"replay", "--since", "-3d"},
 		{"replay", "--conversation", "x", "--diff"},
 		{"replay", "--conversation", "x", "--since", "1d"},
+		{"replay", "--all", "--since", "1d"},
+		{"replay", "--all", "--diff"},
+		{"replay", "--data-dir", n.dir, "--all", "--inbox", "nobody"},
 		{"replay", "--data-dir", n.dir, "--conversation", "nonsense"},
 		{"replay", "--data-dir", n.dir, "--since", "1d", "--inbox", "nobody"},
 	} {

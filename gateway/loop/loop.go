@@ -91,6 +91,9 @@ type Options struct {
 	Tick        time.Duration // 1 s; how finely time is kept
 	UserTimeout time.Duration // 30 s; what has been sent must be received by then
 	Moderation  time.Duration // 300 µs; a busy loop lets so much time pass to find more to do at once; below zero = none
+	// Ledger makes the one that is told what a loop does, or, for -1, connections
+	// without one. nil, or one that gives nil = nobody is told.
+	Ledger func(loop int) Ledger
 	// Panicked is told what a handler's panic was; the connection is over then.
 	Panicked func(v any, stack []byte) // nil = nobody
 }
@@ -122,12 +125,13 @@ type Group struct {
 	began time.Time
 	loops []*eventLoop
 	keep  *keeper // of the connections without a loop
+	books *ledgers
 }
 
 // New makes a group. It starts nothing.
 func New(o Options) *Group {
 	g := &Group{o: o.withDefaults(), began: time.Now()}
-	g.keep = newKeeper(g)
+	g.keep, g.books = newKeeper(g), newLedgers(&g.o)
 	if canLoop {
 		for i := range max(g.o.Loops, 0) {
 			g.loops = append(g.loops, newEventLoop(g, i))

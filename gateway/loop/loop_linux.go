@@ -59,13 +59,19 @@ type eventLoop struct {
 	in, out     []byte
 	failed      error
 
+	books books
+
 	window  time.Time // when counting began
 	counted int
 	isBusy  bool
 }
 
 func newEventLoop(g *Group, on int) *eventLoop {
-	return &eventLoop{g: g, on: on, wheel: newWheel(g.o.Tick)}
+	l := &eventLoop{g: g, on: on, wheel: newWheel(g.o.Tick)}
+	if g.o.Ledger != nil {
+		l.books.ledger = g.o.Ledger(on)
+	}
+	return l
 }
 
 // adopt makes a socket of a connection; false when it has none.
@@ -114,11 +120,13 @@ func (l *eventLoop) turn() bool {
 	}
 	began := time.Now()
 	l.now = l.g.at(began)
+	l.books.begin()
 	for i := range l.poll.events[:n] {
 		l.onEvent(&l.poll.events[i])
 	}
 	open := l.readMail()
 	l.wheel.advance(l.wheel.tickOf(began.Sub(l.g.began)), l.onDue)
+	l.books.end()
 	l.busy.Add(int64(time.Since(began)))
 	return open
 }
@@ -255,7 +263,7 @@ func (l *eventLoop) rescue(s *socket) {
 // onLetter does what was asked for with a socket.
 func (l *eventLoop) onLetter(s *socket) {
 	defer l.rescue(s)
-	wish := s.wish.Swap(0)
+	wish := s.wish.And(wishClosed)
 	if s.is(gone) {
 		return
 	}

@@ -14,6 +14,7 @@ const (
 	wishRemind
 	wishAbort
 	wishPosted // it lies in the mailbox
+	wishClosed // no wish, but here because it is seen from anywhere: the descriptor may be somebody else's by now
 )
 
 // What a socket is; touched by its loop only.
@@ -132,6 +133,7 @@ func (l *eventLoop) read(s *socket) {
 }
 
 func (l *eventLoop) input(s *socket, b []byte) {
+	l.books.note(s, len(b))
 	if s.h.Input(l.turnNow(), b) && !s.is(writing) {
 		l.flush(s)
 	}
@@ -179,6 +181,7 @@ func (l *eventLoop) write(s *socket, b []byte) bool {
 		l.end(s)
 		return false
 	}
+	l.books.note(s, n)
 	s.h.Wrote(n)
 	if n == len(b) {
 		return true
@@ -238,6 +241,7 @@ func (l *eventLoop) end(s *socket) {
 		return
 	}
 	s.set(gone)
+	s.wish.Or(wishClosed)
 	_ = syscall.Close(int(s.fd))
 	l.count.Add(-1)
 	if s.starting != nil && s.starting.nc != nil {

@@ -127,7 +127,7 @@ func (s *stream) input(b []byte) bool {
 	}
 	now := s.g.Now()
 	s.g.keep.hear(s, now)
-	waits := s.h.Input(Turn{Loop: -1, Now: now}, b)
+	waits := s.g.books.input(s.h, Turn{Loop: -1, Now: now}, b)
 	for {
 		if waits {
 			s.Flush()

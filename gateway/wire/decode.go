@@ -35,11 +35,11 @@ func Decode(data []byte) (ClientFrame, error) {
 	start := s.i
 	var h head
 	if err := h.read(&s); err != nil {
-		return nil, &FrameError{Ref: h.ref, Err: badFrame(err)}
+		return nil, &FrameError{Ref: h.reference(), Err: badFrame(err)}
 	}
 	frame := newClientFrame(h.kind)
 	if frame == nil {
-		return nil, &FrameError{Ref: h.ref, Err: unknownType(h.kind)}
+		return nil, &FrameError{Ref: h.reference(), Err: unknownType(h.kind)}
 	}
 	s.i = start
 	err := h.fill(frame, &s)
@@ -47,7 +47,7 @@ func Decode(data []byte) (ClientFrame, error) {
 		err = check(frame)
 	}
 	if err != nil {
-		return nil, &FrameError{Ref: h.ref, Err: badFrame(err)}
+		return nil, &FrameError{Ref: h.reference(), Err: badFrame(err)}
 	}
 	return frame, nil
 }
@@ -59,8 +59,9 @@ const keptMembers = 8
 // head is what is known of a frame after one pass over it: that its grammar is
 // good, its type and its ref, and where its first members are.
 type head struct {
-	kind, ref string
-	members   [keptMembers]struct {
+	kind    string
+	ref     []byte // as it stands; nil = there is none
+	members [keptMembers]struct {
 		key   string
 		value []byte
 	}
@@ -79,11 +80,9 @@ func (h *head) read(s *scanner) error {
 		}
 		switch key {
 		case "t":
-			h.kind = unquote(value)
+			h.kind = kindOf(value)
 		case "ref", "client_id":
-			if r := unquote(value); len(r) <= MaxRefBytes {
-				h.ref = r
-			}
+			h.ref = value
 		}
 		return nil
 	})
@@ -91,6 +90,35 @@ func (h *head) read(s *scanner) error {
 		return err
 	}
 	return s.end()
+}
+
+// reference gives what an answer to the frame can refer to; empty when the frame
+// says nothing, or too much.
+func (h *head) reference() string {
+	if h.ref == nil {
+		return ""
+	}
+	if r := unquote(h.ref); len(r) <= MaxRefBytes {
+		return r
+	}
+	return ""
+}
+
+// kindOf is unquote for types; the frequent ones need not be copied.
+func kindOf(q []byte) string {
+	switch string(q) {
+	case `"message.send"`:
+		return "message.send"
+	case `"ping"`:
+		return "ping"
+	case `"read"`:
+		return "read"
+	case `"delivered"`:
+		return "delivered"
+	case `"typing"`:
+		return "typing"
+	}
+	return unquote(q)
 }
 
 // fill gives a frame its members. Only one with more members than are known is

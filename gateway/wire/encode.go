@@ -215,7 +215,8 @@ func appendConversation(dst []byte, id conversation.ConversationID) []byte {
 	if id.IsZero() {
 		return dst
 	}
-	return append(dst, id.String()...)
+	dst, _ = id.AppendText(dst) // never fails
+	return dst
 }
 
 // appendFloat32 writes numbers as encoding/json does: the shortest form that
@@ -243,11 +244,11 @@ const hexDigits = "0123456789abcdef"
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plainBytes(s); i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if c >= ' ' && c != '"' && c != '\\' {
-				i++
+				i += plainBytes(s[i:])
 				continue
 			}
 			dst = append(dst, s[start:i]...)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -262,17 +263,6 @@ func (s *scanner) skipString() error {
 	}
 }
 
-// plainBytes counts the bytes at the front of b that mean nothing but
-// themselves.
-func plainBytes(b []byte) int {
-	for i, c := range b {
-		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-			return i
-		}
-	}
-	return len(b)
-}
-
 func (s *scanner) skipEscape() error {
 	if s.i+1 >= len(s.b) {
 		return s.fail("a string does not end")
@@ -337,11 +327,8 @@ func keyOf(q []byte) string {
 // pairs become U+FFFD, as in encoding/json.
 func unquote(q []byte) string {
 	q = q[1 : len(q)-1]
-	plain := 0
-	for plain < len(q) && q[plain] != '\\' {
-		plain++
-	}
-	if plain == len(q) {
+	plain := bytes.IndexByte(q, '\\')
+	if plain < 0 {
 		return string(q)
 	}
 	out := make([]byte, plain, len(q))

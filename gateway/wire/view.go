@@ -184,6 +184,8 @@ type DeliveryData struct {
 	ProviderID string `json:"provider_id,omitempty"`
 	// Detail is the class of a failure; agents only.
 	Detail string `json:"detail,omitempty"`
+	// By is the agent who had it sent once more; agents only.
+	By conversation.AgentID `json:"by,omitempty"`
 }
 
 // TimerData is a timer of a behavior; agents only.
@@ -297,7 +299,7 @@ func agentChange(ev conversation.Event, names Names) EventData {
 	case conversation.MoodChanged:
 		return &MoodData{From: v.From, To: v.To, Reasons: v.Reasons, Heat: v.Heat}
 	case conversation.MessageSent:
-		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail}
+		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail, By: v.By}
 	case conversation.AttachmentChanged:
 		return &AttachmentData{Message: v.Message, Attachment: AttachmentOf(&v.Attachment)}
 	case conversation.TimerStarted:

@@ -125,7 +125,7 @@ func someEvents() []conversation.Event {
 		conversation.MessagesDelivered{UpTo: 4},
 		conversation.TagsChanged{By: "mei", Added: []string{"secret-tag"}},
 		conversation.PriorityChanged{By: "mei", From: conversation.PriorityNone, To: conversation.PriorityUrgent},
-		conversation.MessageSent{Message: 4, Result: conversation.DeliveryFailed, ProviderID: "secret-provider", Detail: "secret-detail"},
+		conversation.MessageSent{Message: 4, Result: conversation.DeliveryFailed, ProviderID: "secret-provider", Detail: "secret-detail", By: "secret-agent"},
 		conversation.TimerStarted{Timer: conversation.Timer{ID: "secret-timer", Due: someTime}},
 		conversation.TimerEnded{ID: "secret-timer", Fired: true},
 		conversation.MoodChanged{

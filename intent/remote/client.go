@@ -110,6 +110,7 @@ type Client struct {
 // asked is an utterance on its way.
 type asked struct {
 	u     *conversation.Utterance
+	trace conversation.Trace // where the turn is in its trace
 	until time.Time
 	as    pass
 	late  *time.Timer
@@ -142,7 +143,7 @@ func New(o Options) (*Client, error) {
 // [DeclinedError].
 func (c *Client) Ask(ctx context.Context, u *conversation.Utterance, done func(Answer, error)) {
 	now := time.Now()
-	a := &asked{u: u, until: now.Add(c.o.Timeout), done: done}
+	a := &asked{u: u, trace: conversation.TraceOf(ctx), until: now.Add(c.o.Timeout), done: done}
 	if d, ok := ctx.Deadline(); ok && d.Before(a.until) {
 		a.until = d
 	}

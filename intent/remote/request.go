@@ -27,7 +27,8 @@ func (c *Client) request(batch []*asked) {
 			until = a.until
 		}
 	}
-	ctx, cancel := context.WithDeadline(c.base, until)
+	// One of several turns is enough to find the request by.
+	ctx, cancel := context.WithDeadline(conversation.WithTrace(c.base, batch[0].trace), until)
 	defer cancel()
 	began := time.Now()
 	r, err := c.post(ctx, us)

@@ -14,3 +14,6 @@ func threadTime() int64 {
 	}
 	return ts.Nano()
 }
+
+// threadID names the thread that the caller runs on just now.
+func threadID() int { return unix.Gettid() }

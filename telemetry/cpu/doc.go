@@ -13,6 +13,9 @@
 // context. If too many segments are open at once all the same, further ones are
 // measured in wall time and counted as approximate.
 //
+// An event loop handles what many sockets received in one go, and must not be
+// locked; what its turns cost is measured as a [Batch] and shared out.
+//
 // On systems without a clock of the thread, everything is wall time, and
 // [Method] says so.
 package cpu

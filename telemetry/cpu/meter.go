@@ -134,4 +134,7 @@ func (m *Meter) session(now time.Time) Session {
 	return s
 }
 
+// Watched reports whether the conversation is watched; false for nil.
+func (m *Meter) Watched(now time.Time) bool { return m != nil && m.isWatched(now) }
+
 func (m *Meter) isWatched(now time.Time) bool { return m.watched.Load() > now.UnixNano() }

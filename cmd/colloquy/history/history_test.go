@@ -189,3 +189,21 @@ func TestStepsEndInTheStoredState(t *testing.T) {
 		t.Errorf("an unknown conversation = %v", err)
 	}
 }
+
+func TestCheckNamesWhatDiffers(t *testing.T) {
+	t.Parallel()
+	j := talk(said(2, "refund")...)
+	r, err := Check(t.Context(), j, "")
+	if err != nil || r.Conversations != 1 || r.Events != 4 || r.Differ != 0 || len(r.Named) != 0 {
+		t.Errorf("a sound journal gives %+v, %v", r, err)
+	}
+	j.spoilt = true
+	r, err = Check(t.Context(), j, "shop")
+	if err != nil || r.Differ != 1 || len(r.Named) != 1 || r.Named[0].Conversation != id {
+		t.Errorf("another stored state gives %+v, %v", r, err)
+	}
+	j.list = nil
+	if r, err = Check(t.Context(), j, ""); err != nil || r.Differ != 1 {
+		t.Errorf("a conversation without events gives %+v, %v", r, err)
+	}
+}

@@ -350,6 +350,8 @@ export interface DeliveryData {
     provider_id?: string;
     /** Detail is the class of a failure; agents only. */
     detail?: string;
+    /** By is the agent who had it sent once more; agents only. */
+    by?: string;
 }
 /** Handler says which side answers. */
 export type Handler = "bot" | "agent" | "none";
