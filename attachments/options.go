@@ -67,7 +67,13 @@ func CheckTypes(types []string) error {
 	return nil
 }
 
-func (o Options) filled() Options {
+func (o *Options) filled() Options {
+	out := *o
+	out.fill()
+	return out
+}
+
+func (o *Options) fill() {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = defaultMaxBytes
 	}
@@ -86,7 +92,6 @@ func (o Options) filled() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return o
 }
 
 const allTypes = "*"

@@ -11,6 +11,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -97,9 +98,7 @@ func (m *memory) BlobBytes() int64 {
 func (m *memory) Barrier(context.Context) error {
 	m.Lock()
 	defer m.Unlock()
-	for id, f := range m.late {
-		m.files[id] = f
-	}
+	maps.Copy(m.files, m.late)
 	return nil
 }
 

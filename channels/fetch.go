@@ -49,6 +49,10 @@ const (
 	reasonTimedOut = "timed_out" // the provider did not give it within a day
 )
 
+// errNoFetch says that the driver, which may be another one than before, fetches
+// nothing.
+var errNoFetch = errors.New("the driver cannot fetch")
+
 // spoolFiles remembers the files of a message that are still to be fetched. It
 // runs before the delivery is acknowledged, so that a crash loses none; a
 // repeated delivery remembers them once more, which does no harm.
@@ -137,7 +141,7 @@ func (f *fetcher) look(ctx context.Context) {
 	for i := range list {
 		one := list[i]
 		there[one.Attachment.ID] = true
-		if f.mine(one.Kind, one.Inbox) && f.begin(one.Attachment.ID, now) {
+		if f.mine(one.Kind, one.Inbox) && !f.r.shared.paused(one.Kind, one.Inbox) && f.begin(one.Attachment.ID, now) {
 			f.work.Go(func() { f.fetch(ctx, &one) })
 		}
 	}
@@ -213,23 +217,18 @@ func (f *fetcher) fetch(ctx context.Context, one *Fetch) {
 func (f *fetcher) bring(ctx context.Context, one *Fetch) (conversation.Attachment, error) {
 	gone := one.Attachment
 	gone.State, gone.Blob = conversation.AttachmentUnavailable, ""
-	c, ok := f.r.For(one.Kind, one.Inbox)
-	m, carries := Driver(nil), false
-	if ok {
-		m = c.driver
-		_, carries = m.(Media)
+	a, err := conversation.Attachment{}, errNoFetch
+	if c, ok := f.r.For(one.Kind, one.Inbox); ok {
+		a, err = c.bring(ctx, one)
 	}
-	if !carries {
-		gone.Reason = reasonNoFetch
-		return gone, nil
-	}
-	a, err := c.bring(ctx, one)
 	failure := (*SendError)(nil)
 	switch code := conversation.CodeOf(err); {
 	case err == nil:
 		return a, nil
 	case errors.As(err, &failure) && (failure.Class == Permanent || failure.Class == Gone || failure.Class == WindowClosed):
 		gone.Reason = reasonGone
+	case errors.Is(err, errNoFetch):
+		gone.Reason = reasonNoFetch
 	case failure == nil && notTaken(err):
 		gone.Reason = string(code)
 	case time.Since(one.First) > retryFor:
@@ -251,7 +250,7 @@ func (c *Channel) bring(ctx context.Context, one *Fetch) (a conversation.Attachm
 	}()
 	m, ok := c.driver.(Media)
 	if !ok {
-		return a, &SendError{Class: Permanent, Code: reasonNoFetch}
+		return a, errNoFetch
 	}
 	within, cancel := context.WithTimeout(ctx, fetchWithin)
 	defer cancel()

@@ -336,8 +336,9 @@ func outboundWith(text string, names ...string) conversation.Outbound {
 }
 
 func channelOf(d Driver, files Files) *Channel {
-	running := func(conversation.ChannelKind, conversation.InboxID) bool { return false }
-	return newChannel(d, "shop", &shared{files: files, metrics: newMetrics(nil, nil), paused: running}, discard())
+	return newChannel(d, "shop", &shared{
+		files: files, metrics: newMetrics(nil, nil), paused: func(conversation.ChannelKind, conversation.InboxID) bool { return false },
+	}, discard())
 }
 
 // TestFilesGoBehindTheText: each by a call of its own, with a key of its own, and

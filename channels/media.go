@@ -143,7 +143,7 @@ func notTaken(err error) bool {
 	case conversation.CodeTooLarge, conversation.CodeMediaType, conversation.CodeQuota:
 		return true
 	}
-	return !transient(err) && errors.Is(err, conversation.ErrInvalid)
+	return errors.Is(err, conversation.ErrInvalid)
 }
 
 // fileID is the same for every delivery of a message, so that its files are

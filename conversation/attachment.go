@@ -211,7 +211,7 @@ func reserved(name string) bool {
 
 // Plain gives a message as one text: what was written, and below it the names
 // of its files in brackets.
-func (m *Message) Plain() Text {
+func (m Message) Plain() Text {
 	if len(m.Attachments) == 0 {
 		return m.Text
 	}

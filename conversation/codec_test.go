@@ -119,7 +119,7 @@ func TestEventsOnDisk(t *testing.T) {
 // withoutFiles gives an event as it was before messages carried attachments, nil
 // when there was no such event, and whether it carries any.
 func withoutFiles(ev Event) (plain Event, carries bool) {
-	switch ev := ev.(type) { //nolint:gochecksumtype // the events with attachments
+	switch ev := ev.(type) {
 	case MessageAccepted:
 		ev.Attachments = nil
 		return ev, true

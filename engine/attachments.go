@@ -131,7 +131,7 @@ func (s spool) Fetches(ctx context.Context, limit int) ([]channels.Fetch, error)
 	return out, nil
 }
 
-// fetches fetches what visitors sent by providers that keep files: for the
+// fetches brings what visitors sent by providers that keep files: for the
 // accounts that this node owns, and only while the journal takes writes (I15).
 func (e *Engine) fetches(ctx context.Context) error {
 	e.channels.FetchFiles(ctx, func(kind conversation.ChannelKind, inbox conversation.InboxID) bool {

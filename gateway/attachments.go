@@ -23,6 +23,8 @@ type Attachments interface {
 	Find(ctx context.Context, id conversation.AttachmentID) (conversation.File, error)
 	// Open opens the bytes. Errors: class [conversation.ErrNotFound].
 	Open(ctx context.Context, a *conversation.Attachment) (io.ReadSeeker, error)
+	// MaxBytes says how large a file may be.
+	MaxBytes() int64
 	// CheckLink refuses a signed link that is not valid, or no longer. Errors: class
 	// [conversation.ErrNotFound].
 	CheckLink(id conversation.AttachmentID, until, signature string, now time.Time) error
@@ -33,6 +35,19 @@ const (
 	transferWithin = 5 * time.Minute // for a file to come or go; slower clients lose it
 	fileField      = "file"          // of a form
 )
+
+// fileLimits is what a page is told before anybody chooses a file.
+type fileLimits struct {
+	MaxBytes int64 `json:"max_bytes"`
+}
+
+// fileLimits gives nil where no files are kept.
+func (g *Gateway) fileLimits() *fileLimits {
+	if g.opts.Attachments == nil {
+		return nil
+	}
+	return &fileLimits{MaxBytes: g.opts.Attachments.MaxBytes()}
+}
 
 // withFiles is for routes that only exist where files are kept.
 func withFiles(
@@ -102,8 +117,7 @@ func fileIn(r *http.Request, u *conversation.Upload) (io.Reader, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, conversation.Refuse(conversation.CodeInvalid, "compressed bodies are not taken")
 	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/form-data" {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "multipart/form-data" {
 		u.Name, u.Declared = r.URL.Query().Get("name"), r.Header.Get("Content-Type")
 		return r.Body, nil
 	}

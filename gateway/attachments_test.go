@@ -67,6 +67,8 @@ func (c *cabinet) Open(_ context.Context, a *conversation.Attachment) (io.ReadSe
 	return bytes.NewReader(c.bytes[a.ID]), nil
 }
 
+func (*cabinet) MaxBytes() int64 { return 1 << 20 }
+
 func (c *cabinet) CheckLink(_ conversation.AttachmentID, _, signature string, _ time.Time) error {
 	if signature != "good" {
 		return conversation.Refuse(conversation.CodeNotFound, "the link is not valid")

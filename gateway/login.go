@@ -20,13 +20,14 @@ type profileView struct {
 	wire.Profile
 	Presence conversation.Presence `json:"presence"`
 	Drafts   bool                  `json:"drafts,omitempty"`  // the server drafts replies
+	Files    *fileLimits           `json:"files,omitempty"`   // nil = none are taken
 	Shadows  bool                  `json:"shadows,omitempty"` // and shows this agent what another intent engine would say
 }
 
 func (g *Gateway) profileView(a conversation.Agent) profileView {
 	return profileView{
 		Profile: *profileOf(a), Presence: g.presences.of(a.ID), Drafts: g.opts.Drafts != nil,
-		Shadows: g.opts.Shadows != nil && a.Role == conversation.RoleAdmin,
+		Files: g.fileLimits(), Shadows: g.opts.Shadows != nil && a.Role == conversation.RoleAdmin,
 	}
 }
 

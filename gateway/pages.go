@@ -140,7 +140,7 @@ func (g *Gateway) pageHeaders(h http.Header, name, inbox string) {
 	case !strings.HasSuffix(name, ".html"):
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "+
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "+
 		"connect-src 'self'; frame-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "+ancestors)
 }
 

@@ -97,7 +97,8 @@ func (g *Gateway) widgetConfig(w http.ResponseWriter, r *http.Request, _ caller)
 		Bot          bool                 `json:"bot"`
 		Feedback     bool                 `json:"feedback"`
 		MaxTextBytes int                  `json:"max_text_bytes"`
-	}{in.ID, in.Name, in.Lang, in.ServesBot(), in.VisitorFeedback, conversation.MaxTextBytes})
+		Files        *fileLimits          `json:"files,omitempty"` // nil = none are taken
+	}{in.ID, in.Name, in.Lang, in.ServesBot(), in.VisitorFeedback, conversation.MaxTextBytes, g.fileLimits()})
 }
 
 // ownConversation gives the conversation that a visitor is in, if any.

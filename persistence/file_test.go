@@ -48,7 +48,7 @@ func putFile(t testing.TB, s *Store, f *conversation.File, data []byte) {
 
 func someBytes(n int) []byte {
 	out := make([]byte, n)
-	r := rand.New(rand.NewPCG(uint64(n), 1)) //nolint:gosec // content that does not repeat
+	r := rand.New(rand.NewPCG(uint64(n), 1))
 	for i := range out {
 		out[i] = byte(r.Uint32())
 	}

@@ -146,7 +146,7 @@ func (m *machine) applyPutFile(r *reader) (result, error) {
 // whole reports whether all pieces are there, and of the right size.
 func (m *machine) whole(id blobID, size int64) (bool, error) {
 	for i := range chunksOf(size) {
-		rec, err := m.current(chunkKey(id, uint32(i))) //nolint:gosec // below maxChunks
+		rec, err := m.current(chunkKey(id, uint32(i)))
 		if err != nil {
 			return false, err
 		}

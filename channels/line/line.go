@@ -36,7 +36,8 @@ const (
 	settingAPI    = "api_url"
 )
 
-// Driver implements [channels.Driver] and [channels.Configurable].
+// Driver implements [channels.Driver], [channels.Media] and
+// [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
 // New makes a driver.
@@ -132,7 +133,9 @@ func (e *event) event() (channels.Event, bool) {
 	case m.Type == "text":
 		out.Text = conversation.Text(m.Text)
 	default:
-		out.Keep(m.Type, e.Message)
+		if out.Files = fileOf(e.Message); len(out.Files) == 0 {
+			out.Keep(m.Type, e.Message)
+		}
 	}
 	return out, true
 }
@@ -147,6 +150,11 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if len(p.Buttons) > 0 {
 		message["quickReply"] = map[string]any{"items": quickReplies(p.Buttons)}
 	}
+	return d.say(ctx, a, p, message)
+}
+
+// say sends a message as a reply where that costs nothing, and else pushes it.
+func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, message map[string]any) (string, error) {
 	if p.ReplyTo != "" {
 		id, err := d.post(ctx, a, "reply", "", map[string]any{"replyToken": p.ReplyTo, "messages": []any{message}})
 		var e *channels.SendError

@@ -1,11 +1,13 @@
 package line_test
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -87,8 +89,67 @@ func suite() channeltest.Suite {
 		},
 		Sign: sign, SignatureHeaders: []string{"X-Line-Signature"},
 		Decode: decode, ClassOf: classOf, Taken: `{"sentMessages":[{"id":"461230966842064897","quoteToken":"IStG5h1Tz7b..."}]}`,
+		Media: &channeltest.Media{
+			Name: "receipt.pdf", Links: true,
+			Deliver: func(t testing.TB, m channeltest.Message, at time.Time) channeltest.Delivery {
+				t.Helper()
+				m.Kind = "file"
+				b := bytes.Replace(body(t, []channeltest.Message{m}), []byte(`"id":"354718705033693859"`),
+					[]byte(`"id":"354718705033693859","fileName":"receipt.pdf","fileSize":2138`), 1)
+				return sign(t, b, at)
+			},
+			Answer: func(t testing.TB, r *http.Request, _, content []byte) (int, []byte) {
+				t.Helper()
+				if r.Header.Get("Authorization") != "Bearer t0ken" {
+					t.Errorf("%s came with %v", r.URL, r.Header)
+				}
+				switch r.URL.String() {
+				case "https://api-data.line.me/v2/bot/message/354718705033693859/content":
+					return 200, content
+				case "https://api.line.me/v2/bot/message/push":
+					return 200, []byte(`{"sentMessages":[{"id":"1"}]}`)
+				}
+				t.Errorf("called %s", r.URL)
+				return 404, nil
+			},
+			Arrived: func(t testing.TB, calls []channeltest.Call) (peer, name, content string) {
+				t.Helper()
+				sent := decode(t, calls[0].Request, calls[0].Body)
+				return sent.Peer, "", sent.Text
+			},
+		},
 	}
 }
+
+// TestPicturesAreFetchedByLINE: from an address, which must be https.
+func TestPicturesAreFetchedByLINE(t *testing.T) {
+	t.Parallel()
+	var got []byte
+	d := driver(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+		var err error
+		got, err = io.ReadAll(r.Body)
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"sentMessages":[{"id":"7"}]}`)), Request: r}, err
+	}))
+	p := channels.Part{Outbound: conversation.Outbound{Inbox: channeltest.Inbox, Peer: "U1"}, Key: "k", File: &channels.OutFile{
+		Attachment: conversation.Attachment{Name: "a.png", Type: "image/png", Size: 10}, Link: "https://support.example.com/v1/files/x",
+	}}
+	if id, err := d.SendFile(t.Context(), p); err != nil || id != "7" {
+		t.Fatalf("SendFile = %q, %v", id, err)
+	}
+	if want := `"messages":[{"originalContentUrl":"https://support.example.com/v1/files/x","previewImageUrl":"https://support.example.com/v1/files/x","type":"image"}]`; !strings.Contains(string(got), want) {
+		t.Errorf("sent %s", got)
+	}
+	p.File.Link = "http://support.example.com/v1/files/x"
+	if _, err := d.SendFile(t.Context(), p); !errors.Is(err, channels.ErrUseLink) {
+		t.Errorf("without TLS: %v", err)
+	}
+}
+
+// roundTrip is a function that is an [http.RoundTripper].
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements [http.RoundTripper].
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func decode(t testing.TB, r *http.Request, b []byte) channeltest.Sent {
 	t.Helper()

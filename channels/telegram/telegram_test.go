@@ -176,7 +176,7 @@ func TestFilePathsDoNotClimb(t *testing.T) {
 		d := driver(t, roundTrip(func(r *http.Request) (*http.Response, error) {
 			calls++
 			b, err := json.Marshal(map[string]any{"ok": true, "result": map[string]string{"file_path": p}})
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(b)), Request: r}, err
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(b)), Request: r}, err
 		}), map[string]string{"token": token})
 		if _, err := d.Fetch(t.Context(), inbox, "f"); channels.ClassOf(err) != channels.Permanent || calls != 1 {
 			t.Errorf("the path %q: %v after %d calls", p, err, calls)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,67 @@ func suite() channeltest.Suite {
 		SignatureHeaders: []string{webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature},
 		Decode:           decode,
 		ClassOf:          classOf,
+		Media: &channeltest.Media{
+			Name: "receipt.pdf", Links: true, Arrived: linkIn,
+			Deliver: func(t testing.TB, m channeltest.Message, at time.Time) channeltest.Delivery {
+				t.Helper()
+				b, err := json.Marshal(map[string]any{
+					"id": m.Ref, "user": m.Peer, "attachments": []map[string]string{{"url": fileAt, "name": "receipt.pdf", "type": "application/pdf"}},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return signed(t, secretNew, "msg_file", b, at)
+			},
+			Answer: func(t testing.TB, r *http.Request, _, content []byte) (int, []byte) {
+				t.Helper()
+				if r.Method == http.MethodGet && r.URL.String() != fileAt {
+					t.Errorf("fetched %s, want %s", r.URL, fileAt)
+				}
+				return 200, content
+			},
+		},
+	}
+}
+
+const fileAt = "https://files.example.com/receipt.pdf?signature=abc"
+
+// linkIn gives the address of the file in an event.
+func linkIn(t testing.TB, calls []channeltest.Call) (peer, name, content string) {
+	t.Helper()
+	var e struct {
+		Data struct {
+			User        string `json:"user"`
+			Attachments []struct {
+				Name string `json:"name"`
+				URL  string `json:"url"`
+			} `json:"attachments"`
+		} `json:"data"`
+	}
+	decode(t, calls[0].Request, calls[0].Body)
+	if err := json.Unmarshal(calls[0].Body, &e); err != nil || len(e.Data.Attachments) != 1 {
+		t.Fatalf("the event is %s, %v", calls[0].Body, err)
+	}
+	return e.Data.User, e.Data.Attachments[0].Name, e.Data.Attachments[0].URL
+}
+
+// TestAddressesOfFiles: what is no address of a file is refused before anything
+// is stored.
+func TestAddressesOfFiles(t *testing.T) {
+	t.Parallel()
+	s := suite()
+	d := s.New(t, nil)
+	at := time.Now()
+	for _, bad := range []string{"", "file:///etc/passwd", "/receipt.pdf", "https://a:b@files.example.com/", "ftp://x/y", "https://" + strings.Repeat("x", 4096)} {
+		b, err := json.Marshal(map[string]any{"user": "u", "attachments": []map[string]string{{"url": bad}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := s.Sign(t, b, at)
+		_, _, err = d.Receive(t.Context(), channels.Request{Method: http.MethodPost, Header: in.Header, Account: inbox, At: at}, b)
+		if conversation.CodeOf(err) != conversation.CodeBadAttachment {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 

@@ -30,11 +30,13 @@ type created struct {
 	User           string                      `json:"user"`
 	Text           conversation.Text           `json:"text"`
 	Buttons        []conversation.Button       `json:"buttons,omitempty"`
+	Attachments    []outgoing                  `json:"attachments,omitempty"`
 	InReplyTo      conversation.Seq            `json:"in_reply_to_seq,omitempty"`
 	From           conversation.Party          `json:"from"`
 }
 
-// encode gives the body for a part. It is the same at every attempt.
+// encode gives the body for a part. It is the same at every attempt, but for the
+// address of a file.
 func encode(p channels.Part) ([]byte, error) {
 	at := p.At.UTC().Truncate(time.Millisecond)
 	return channels.EncodeJSON(event{
@@ -42,7 +44,8 @@ func encode(p channels.Part) ([]byte, error) {
 		Data: created{
 			ConversationID: p.Conversation, MessageID: conversation.MessageID(p.Conversation, p.Message),
 			Seq: p.Message, Channel: p.Channel, User: p.Peer, Text: p.Text, Buttons: p.Buttons,
-			InReplyTo: p.InReplyTo, From: p.From,
+			Attachments: outgoingOf(p.File),
+			InReplyTo:   p.InReplyTo, From: p.From,
 		},
 	})
 }

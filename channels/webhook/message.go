@@ -21,13 +21,14 @@ const kindText = "text"
 
 // message is what a sender posts: the same body as the unified entrance takes.
 type message struct {
-	ID       string                     `json:"id"`   // the sender's name of the message; empty = the webhook-id
-	User     string                     `json:"user"` // the sender's name of the visitor
-	Type     string                     `json:"type"` // empty = text
-	Text     string                     `json:"text"`
-	Metadata map[string]json.RawMessage `json:"metadata"`
-	Channel  conversation.ChannelKind   `json:"channel"` // where the visitor really writes, when the sender is a bridge
-	WaitMS   *int64                     `json:"wait_ms"` // how long the answer may wait for the bot's reply
+	ID          string                     `json:"id"`   // the sender's name of the message; empty = the webhook-id
+	User        string                     `json:"user"` // the sender's name of the visitor
+	Type        string                     `json:"type"` // empty = text
+	Text        string                     `json:"text"`
+	Metadata    map[string]json.RawMessage `json:"metadata"`
+	Attachments []incoming                 `json:"attachments"` // fetched behind the answer; the text may be empty then
+	Channel     conversation.ChannelKind   `json:"channel"`     // where the visitor really writes, when the sender is a bridge
+	WaitMS      *int64                     `json:"wait_ms"`     // how long the answer may wait for the bot's reply
 }
 
 // delivery is the body of one request.
@@ -113,7 +114,12 @@ func (m *message) event(ref string) (channels.Event, error) {
 		return e, conversation.Refusef(
 			conversation.CodeBadRef, "id has %d bytes, the limit is %d", len(e.Ref), conversation.MaxRefBytes)
 	}
-	if m.Type != "" && m.Type != kindText {
+	files, err := filesOf(m.Attachments)
+	if err != nil {
+		return e, err
+	}
+	e.Files = files
+	if m.Type != "" && m.Type != kindText && len(files) == 0 {
 		e.Unsupported = m.Type
 	}
 	metadata, err := scalars(m.Metadata)

@@ -49,9 +49,10 @@ type Options struct {
 	UserAgent string
 }
 
-// Driver implements [channels.Driver].
+// Driver implements [channels.Driver] and [channels.Media].
 type Driver struct {
 	client   http.Client
+	fetcher  *http.Client // the same, but for redirects
 	accounts func(context.Context, conversation.InboxID) (Account, error)
 	agent    string
 }
@@ -68,6 +69,7 @@ func New(o Options) (*Driver, error) {
 	// A redirect could lead the message, and its signature, anywhere.
 	d.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	d.client.Jar = nil
+	d.fetcher = channels.NewFetcher(&d.client)
 	return d, nil
 }
 

@@ -23,6 +23,7 @@ describe("Draft", () => {
     const t = new Talk({
       speech: new Speech("en", words, (id) => id), onDeed: vi.fn(), onSay: (text) => sent.push(text) > 0, onTyping: vi.fn(), onAgain: vi.fn(), onDiscard: vi.fn(),
       onEarlier: vi.fn(), onBack: vi.fn(), onDetails: vi.fn(), onJudge: vi.fn(), onDraft: ask,
+      files: { url: () => Promise.resolve("") }, limits: undefined, upload: vi.fn(),
     });
     document.body.append(t.el);
     const open = (id: string, status?: string) => t.update({ head: head(id, status), line: undefined, unsent: [], typing: undefined, me: "a", agents: [] });

@@ -1,6 +1,8 @@
 import type { Entry, Presence, Priority, Trouble, Profile, Summary } from "../sdk/frames.ts";
 import { Refused } from "../sdk/session.ts";
 import type { Person, ReplyWindow } from "./person.ts";
+import type { FileLimits, Upload } from "../ui/upload.ts";
+import { upload } from "../ui/upload.ts";
 import type { ShadowTurn } from "./shadow.ts";
 
 /** Me is who is signed in. */
@@ -8,6 +10,8 @@ export interface Me extends Profile {
   presence?: Presence;
   /** The server drafts replies. */
   drafts?: boolean;
+  /** Which files the server takes; left out where it takes none. */
+  files?: FileLimits;
   /** The server shows what another intent engine would say. */
   shadows?: boolean;
 }
@@ -158,6 +162,16 @@ export class Api {
   /** changePerson merges another contact into one, or takes it out again. */
   changePerson(contact: string, verb: "merge" | "split", other: string): Promise<Person> {
     return this.request("POST", `/v1/contacts/${contact}/${verb}`, { contact: other });
+  }
+
+  /** upload hands a file in that the next message to a conversation will carry. */
+  upload(id: string, file: File, onProgress: (part: number) => void): Upload {
+    return upload(`/v1/conversations/${id}/attachments`, file, { "x-colloquy-csrf": "console" }, onProgress);
+  }
+
+  /** url is where a file is; the cookie opens it. */
+  url(id: string): Promise<string> {
+    return Promise.resolve(`/v1/attachments/${id}`);
   }
 
   /** shadows tells what another intent engine would have said in a conversation, newest first. */

@@ -94,7 +94,8 @@ export class App {
     this.talk = new Talk({
       speech,
       onDeed: (deed) => void this.act(deed),
-      onSay: (text, kind) => this.desk.selected !== undefined && this.desk.client.say(text, kind, this.desk.selected),
+      onSay: (text, kind, files) => this.desk.selected !== undefined && this.desk.client.say(text, kind, this.desk.selected, files),
+      files: options.api, limits: options.me.files, upload: (id, file, onProgress) => options.api.upload(id, file, onProgress),
       onTyping: (on) => this.desk.selected !== undefined && this.desk.client.typing(this.desk.selected, on),
       onAgain: (id) => this.desk.client.sayAgain(id), onDiscard: (id) => this.desk.client.discard(id),
       onJudge: (bubble, verdict) => this.judge(bubble, verdict, speech),

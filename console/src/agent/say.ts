@@ -38,7 +38,7 @@ export class Speech {
     const { words } = this;
     const names: Partial<Record<string, string>> = {
       asked: words.rAsked, abstained: words.rAbstained, policy: words.rPolicy, bot_failed: words.rFailed, no_bot: words.rNoBot,
-      lookup_failed: words.rLookup, slot_missing: words.rSlot, by_agent: words.rAgent, reopened: words.rReopened, behavior: words.rBehavior, anger: words.rAnger,
+      lookup_failed: words.rLookup, slot_missing: words.rSlot, by_agent: words.rAgent, reopened: words.rReopened, behavior: words.rBehavior, anger: words.rAnger, attachment: words.rAttachment,
     };
     return names[reason] ?? reason;
   }

@@ -1,10 +1,14 @@
-import type { Summary } from "../sdk/frames.ts";
+import type { Attachment, Summary } from "../sdk/frames.ts";
 import type { Unsent } from "../sdk/outbox.ts";
 import type { Bubble, Timeline } from "../sdk/timeline.ts";
 import { Composer } from "../ui/composer.ts";
 import { fill, h, show, write } from "../ui/dom.ts";
+import type { FileSource } from "../ui/files.ts";
+import { fileWordsOf } from "../ui/filewords.ts";
 import { icon } from "../ui/icon.ts";
 import { say } from "../ui/lang.ts";
+import { Tray } from "../ui/tray.ts";
+import type { FileLimits, Upload } from "../ui/upload.ts";
 import { DraftButton } from "./draft.ts";
 import { openMenu } from "./menu.ts";
 import type { MenuEntry } from "./menu.ts";
@@ -29,7 +33,12 @@ export interface TalkState {
 export interface TalkOptions {
   speech: Speech;
   onDeed(deed: Deed): void;
-  onSay(text: string, kind: "message" | "note"): boolean;
+  onSay(text: string, kind: "message" | "note", files: readonly Attachment[]): boolean;
+  /** files is where those of messages come from. */
+  files: FileSource;
+  /** limits of files; left out where the server takes none. */
+  limits: FileLimits | undefined;
+  upload(conversationId: string, file: File, onProgress: (part: number) => void): Upload;
   onTyping(on: boolean): void;
   onAgain(clientId: string): void;
   onDiscard(clientId: string): void;
@@ -53,6 +62,7 @@ export class Talk {
   private readonly hint = h("div", { class: "hint" });
   private readonly thread: TalkThread;
   private readonly composer: Composer;
+  private readonly tray: Tray;
   private readonly modes: Record<Mode, HTMLButtonElement>;
   private readonly foot: HTMLElement;
   private readonly draft: DraftButton | undefined;
@@ -64,16 +74,22 @@ export class Talk {
 
   constructor(private readonly options: TalkOptions) {
     const { words } = options.speech;
-    this.thread = new TalkThread({ speech: options.speech, onEarlier: () => options.onEarlier(), onAgain: (id) => options.onAgain(id), onDiscard: (id) => options.onDiscard(id), onJudge: (b, v) => options.onJudge(b, v) });
+    const fileWords = fileWordsOf(options.speech.lang);
+    this.tray = new Tray({ words: fileWords, limits: () => options.limits, send: (file, onProgress) => options.upload(this.shown, file, onProgress), onChange: () => (this.composer as Composer | undefined)?.refresh() });
+    this.thread = new TalkThread({ speech: options.speech, files: options.files, fileWords, onEarlier: () => options.onEarlier(), onAgain: (id) => options.onAgain(id), onDiscard: (id) => options.onDiscard(id), onJudge: (b, v) => options.onJudge(b, v) });
     this.composer = new Composer({
       label: words.reply, placeholder: words.replyPlaceholder, send: words.send,
-      onSend: (text) => options.onSay(text, this.mode),
+      onSend: (text) => this.send(text),
       onTyping: (on) => this.mode === "message" && options.onTyping(on),
+      attach: {
+        label: fileWords.attach, drop: fileWords.drop, add: (files) => this.tray.add(files),
+        busy: () => this.mode === "message" && this.tray.busy, some: () => this.mode === "message" && this.tray.attachments.length > 0,
+      },
     });
     const tab = (mode: Mode, label: string) => h("button", { attrs: { type: "button", "aria-pressed": "false" }, onclick: () => this.write(mode) }, mode === "note" ? icon("note") : icon("chat"), label);
     this.modes = { message: tab("message", words.reply), note: tab("note", words.note) };
     if (options.onDraft !== undefined) this.draft = new DraftButton({ words, ask: options.onDraft, place: () => this.shown, put: (text) => this.take(text) });
-    this.foot = h("div", { class: "foot" }, this.hint, h("div", { class: "modes", attrs: { role: "group" } }, this.modes.message, this.modes.note, this.draft?.el, h("span", { class: "keyhint" }, words.keyHint)), this.composer.el);
+    this.foot = h("div", { class: "foot" }, this.hint, h("div", { class: "modes", attrs: { role: "group" } }, this.modes.message, this.modes.note, this.draft?.el, h("span", { class: "keyhint" }, words.keyHint)), this.tray.el, this.composer.el);
     this.el = h("section", { class: "talk", attrs: { "aria-label": words.messages } },
       h("header", {},
         h("button", { class: "icononly back", attrs: { type: "button", "aria-label": words.back, title: words.back }, onclick: () => options.onBack() }, icon("back")),
@@ -121,6 +137,14 @@ export class Talk {
     if (button !== null) openMenu(button, this.options.speech.words.snoozeFor, this.snoozes());
   }
 
+  /** send says what was written; the files beside it go with a reply, and wait beside a note. */
+  private send(text: string): boolean {
+    const files = this.mode === "message" ? this.tray.attachments : [];
+    if (!this.options.onSay(text, this.mode, files)) return false;
+    if (this.mode === "message") this.tray.clear();
+    return true;
+  }
+
   /** take puts a draft into the box, below what stands there. Sending it is the agent's. */
   private take(text: string): void {
     const before = this.composer.text.trimEnd();
@@ -132,6 +156,7 @@ export class Talk {
     if (this.shown !== "") this.drafts.set(this.shown, this.composer.text);
     this.shown = id;
     this.thread.clear();
+    this.tray.clear(); // its files were handed in for the other conversation
     this.composer.set(this.drafts.get(id) ?? "");
     this.setMode("message");
   }
@@ -142,6 +167,8 @@ export class Talk {
     for (const m of ["message", "note"] as const) this.modes[m].setAttribute("aria-pressed", String(m === mode));
     this.foot.classList.toggle("noting", mode === "note");
     if (this.draft !== undefined) show(this.draft.el, mode === "message");
+    this.composer.takeFiles(mode === "message" && this.options.limits !== undefined);
+    this.composer.refresh();
     if (mode === "note") this.composer.label(words.note, words.notePlaceholder);
     else this.composer.label(words.reply, words.replyPlaceholder);
   }

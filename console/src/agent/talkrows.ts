@@ -1,5 +1,6 @@
 import type { Unsent } from "../sdk/outbox.ts";
 import type { Bubble, Item, Mark, Timeline } from "../sdk/timeline.ts";
+import { fileStates } from "../sdk/timeline.ts";
 import { dayKey } from "../ui/lang.ts";
 import { telling } from "./say.ts";
 
@@ -38,7 +39,7 @@ function bubbleLine(b: Bubble, before: Item | undefined, after: Item | undefined
   const fate = line.readVisitor >= b.seq ? "read" : line.delivered >= b.seq ? "delivered" : "stored";
   const item: Line = { kind: "bubble", bubble: b, first: !joins(before, b), last: !joins(after, b), fate };
   const key = b.ref === undefined ? `s:${b.seq}` : `c:${b.ref}`;
-  return { key, version: `${item.first}${item.last}${fate}${b.delivery ?? ""}${b.turn === undefined ? "" : "t"}${(b.judged ?? []).map((j) => `${j.by}${j.verdict}${j.intent ?? ""}`).join()}`, item };
+  return { key, version: `${item.first}${item.last}${fate}${b.delivery ?? ""}${fileStates(b.attachments)}${b.turn === undefined ? "" : "t"}${(b.judged ?? []).map((j) => `${j.by}${j.verdict}${j.intent ?? ""}`).join()}`, item };
 }
 
 function joins(other: Item | undefined, b: Bubble): boolean {

@@ -1,5 +1,8 @@
 import type { Bubble } from "../sdk/timeline.ts";
 import { h, Keyed, show, write } from "../ui/dom.ts";
+import type { FileSource } from "../ui/files.ts";
+import { filesOf } from "../ui/files.ts";
+import type { FileWords } from "../ui/filewords.ts";
 import { icon } from "../ui/icon.ts";
 import { clock, dayName, fullTime, initial, say } from "../ui/lang.ts";
 import { linkify } from "../ui/linkify.ts";
@@ -10,6 +13,8 @@ const nearPx = 80;
 
 export interface TalkThreadOptions {
   speech: Speech;
+  files: FileSource;
+  fileWords: FileWords;
   onEarlier(): void;
   onAgain(clientId: string): void;
   onDiscard(clientId: string): void;
@@ -84,7 +89,7 @@ export class TalkThread {
       case "unsent": {
         const u = line.unsent;
         const refused = u.refused !== undefined;
-        return h("div", { class: `row own ${u.kind === "note" ? "note" : "agent"} first last` }, h("div", { class: "stack" }, h("div", { class: "bubble pending" }, ...linkify(u.text)),
+        return h("div", { class: `row own ${u.kind === "note" ? "note" : "agent"} first last` }, h("div", { class: "stack" }, u.text !== "" && h("div", { class: "bubble pending" }, ...linkify(u.text)), filesOf(u.attachments, this.options.fileWords, this.options.files),
           h("div", { class: refused ? "meta refused" : "meta" }, icon(refused ? "alert" : "clock", "icon tick"), refused ? say(words.notSent, { why: this.why(u.refused ?? "") }) : words.sending,
             refused && h("button", { attrs: { type: "button" }, onclick: () => this.options.onAgain(u.client_id) }, words.retry),
             refused && h("button", { attrs: { type: "button" }, onclick: () => this.options.onDiscard(u.client_id) }, words.discard))));
@@ -124,7 +129,8 @@ export class TalkThread {
       line.first ? avatar : null,
       h("div", { class: "stack" },
         line.first ? h("div", { class: "who" }, b.kind === "note" ? icon("note") : null, b.kind === "note" ? `${words.note} · ${name}` : name, b.kind === "note" && h("span", { class: "kind" }, words.noteOnly)) : null,
-        h("div", { class: "bubble" }, ...linkify(b.text)),
+        b.text !== "" && h("div", { class: "bubble" }, ...linkify(b.text)),
+        filesOf(b.attachments, this.options.fileWords, this.options.files),
         b.buttons.length > 0 && h("div", { class: "offered" }, ...b.buttons.map((x) => h("span", {}, x.label))),
         this.reasons(b),
         this.verdicts(b),

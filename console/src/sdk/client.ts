@@ -1,7 +1,7 @@
 import type { Book } from "./book.ts";
 import { newClientId } from "./clientid.ts";
 import { protocolVersion } from "../wire.gen.ts";
-import type { ClientFrame, EventFrame, Trouble, ServerFrame, VisitorConversation } from "./frames.ts";
+import type { Attachment, ClientFrame, EventFrame, Trouble, ServerFrame, VisitorConversation } from "./frames.ts";
 import type { Phase } from "./link.ts";
 import { newLink } from "./link.ts";
 import type { Outbox, Shelf, Unsent } from "./outbox.ts";
@@ -59,8 +59,8 @@ export interface Client<B extends Book> {
   stop(): void;
   /** retry ends a wait early, or comes back after a final close. */
   retry(): void;
-  /** say writes a message or note; false when the outbox is full. */
-  say(text: string, kind?: Unsent["kind"], conversationId?: string): boolean;
+  /** say writes a message or note; false when the outbox is full. Files of a message were handed in before. */
+  say(text: string, kind?: Unsent["kind"], conversationId?: string, attachments?: readonly Attachment[]): boolean;
   /** sayAgain sends a refused message once more. */
   sayAgain(clientId: string): void;
   /** discard gives a refused message up. */
@@ -94,10 +94,11 @@ export function newClient<B extends Book>(options: ClientOptions<B>): Client<B> 
     },
     retry,
     send,
-    say(text, kind = "message", conversationId) {
+    say(text, kind = "message", conversationId, attachments) {
       const now = runtime.now();
       const entry: Unsent = { client_id: newClientId(now), kind, text, at: new Date(now).toISOString() };
       if (conversationId !== undefined) entry.conversation_id = conversationId;
+      if (attachments?.length) entry.attachments = attachments;
       if (!outbox.add(entry)) return false;
       flush();
       listener.onChange();
@@ -227,8 +228,8 @@ export function newClient<B extends Book>(options: ClientOptions<B>): Client<B> 
 }
 
 function frameOf(entry: Unsent): ClientFrame {
-  const { client_id, conversation_id, kind, text } = entry;
-  return { t: kind === "note" ? "note.add" : "message.send", client_id, conversation_id, text } as ClientFrame; // what is undefined is not sent
+  const { client_id, conversation_id, kind, text, attachments } = entry;
+  return { t: kind === "note" ? "note.add" : "message.send", client_id, conversation_id, text, attachments: attachments?.map((a) => a.id) } as ClientFrame; // what is undefined is not sent
 }
 
 /** passing reports whether the same message may be taken later. */

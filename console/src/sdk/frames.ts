@@ -1,7 +1,7 @@
 import type { Event, Problem, ServerFrame } from "../wire.gen.ts";
 
 export type {
-  AnomalyData, Button, ClientFrame, Delivery, JudgedData, Message, MoodReason, Party, Presence, Priority, Problem, Profile, Provenance, ServerFrame, Status, StatusData, Summary, TurnData,
+  AnomalyData, Attachment, Button, ClientFrame, Delivery, JudgedData, Message, MoodReason, Party, Presence, Priority, Problem, Profile, Provenance, ServerFrame, Status, StatusData, Summary, TurnData,
   VisitorConversation,
 } from "../wire.gen.ts";
 

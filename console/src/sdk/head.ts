@@ -1,4 +1,5 @@
 import type { Entry, Message, Status, Summary } from "./frames.ts";
+import { plain } from "./timeline.ts";
 
 const previewChars = 80;
 
@@ -75,7 +76,8 @@ export function foldHead(head: Summary, entry: Entry): Summary {
 }
 
 function spoke(head: Summary, m: Message): void {
-  head.preview = m.text.length > previewChars ? m.text.slice(0, previewChars) : m.text;
+  const text = plain(m);
+  head.preview = text.length > previewChars ? text.slice(0, previewChars) : text;
   head.preview_from = m.from;
 }
 

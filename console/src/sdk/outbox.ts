@@ -1,9 +1,13 @@
+import type { Attachment } from "./frames.ts";
+
 /** A message or note that the server has not acknowledged yet. */
 export interface Unsent {
   client_id: string;
   conversation_id?: string;
   kind: "message" | "note";
   text: string;
+  /** Files that were handed in before. */
+  attachments?: readonly Attachment[];
   at: string;
   /** Why the server refused it for good; such a message waits for the person's word. */
   refused?: string;

@@ -1,4 +1,4 @@
-import type { Button, Delivery, Entry, JudgedData, Message, Party, Provenance, TurnData } from "./frames.ts";
+import type { Attachment, Button, Delivery, Entry, JudgedData, Message, Party, Provenance, TurnData } from "./frames.ts";
 
 /** Bubble is a message or note as it is shown. */
 export interface Bubble {
@@ -12,6 +12,7 @@ export interface Bubble {
   text: string;
   ref?: string;
   buttons: readonly Button[];
+  attachments?: readonly Attachment[];
   bot?: Provenance;
   /** Of an outbound message on a channel that can fail. */
   delivery?: Delivery;
@@ -71,6 +72,11 @@ export function foldTimeline(line: Timeline, entry: Entry): boolean {
       replace(line, now.answer, (b) => ({ ...b, judged: [...(b.judged ?? []).filter((j) => j.by !== now.by || j.agent !== now.agent), now] }));
       break;
     }
+    case "message.attachment_changed": {
+      const now = entry.data.attachment;
+      replace(line, entry.data.message, (b) => ({ ...b, attachments: (b.attachments ?? []).map((a) => (a.id === now.id ? now : a)) }));
+      break;
+    }
     case "message.delivery_changed":
       replace(line, entry.data.message, (b) => ({ ...b, delivery: entry.data.result }));
       break;
@@ -105,6 +111,7 @@ export function bubbleOf(m: Message): Bubble {
   if (m.client_id !== undefined) made.ref = m.client_id;
   if (m.bot !== undefined) made.bot = m.bot;
   if (m.delivery !== undefined) made.delivery = m.delivery;
+  if (m.attachments !== undefined) made.attachments = m.attachments;
   return made;
 }
 
@@ -135,4 +142,14 @@ export function lastPublic(line: Timeline): Bubble | undefined {
 export function unreadOf(line: Timeline, party: "visitor" | "agent"): number {
   const read = party === "visitor" ? line.readVisitor : line.readAgent;
   return line.items.filter((i) => i.kind === "message" && i.seq > read && (party === "visitor" ? i.from !== "visitor" : i.from === "visitor")).length;
+}
+
+/** plain gives what is read of a message where there is room for words only. */
+export function plain(m: { text: string; attachments?: readonly Attachment[] }): string {
+  return [...(m.text === "" ? [] : [m.text]), ...(m.attachments ?? []).map((a) => `[${a.name}]`)].join("\n");
+}
+
+/** fileStates tells two versions of a message's files apart. */
+export function fileStates(attachments: readonly Attachment[] | undefined): string {
+  return (attachments ?? []).map((a) => a.state[0]).join("");
 }

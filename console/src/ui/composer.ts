@@ -1,4 +1,4 @@
-import { h } from "./dom.ts";
+import { h, show } from "./dom.ts";
 import { icon } from "./icon.ts";
 
 const longestRows = 6;
@@ -9,6 +9,19 @@ export interface ComposerOptions {
   send: string;
   onSend(text: string): boolean;
   onTyping(on: boolean): void;
+  /** Files can be chosen, pasted and dropped; left out, the box takes words only. */
+  attach?: Attach;
+}
+
+/** Attach is what a composer needs to know of the files of its message. */
+export interface Attach {
+  label: string;
+  drop: string;
+  add(files: Iterable<File>): void;
+  /** busy says that the message has to wait for a file. */
+  busy(): boolean;
+  /** some says that there are files, so that no words are needed. */
+  some(): boolean;
 }
 
 /**
@@ -21,6 +34,7 @@ export class Composer {
   readonly el: HTMLFormElement;
   readonly box: HTMLTextAreaElement;
   private readonly button: HTMLButtonElement;
+  private readonly clip: HTMLButtonElement;
   private composing = false;
   private typingTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -32,7 +46,14 @@ export class Composer {
       oncompositionstart: () => (this.composing = true),
       oncompositionend: () => (this.composing = false),
       onblur: () => this.quiet(),
+      onpaste: (event) => this.onPaste(event),
     });
+    const picker = h("input", { attrs: { type: "file", multiple: true, hidden: true, tabindex: -1 }, onchange: () => {
+      options.attach?.add(picker.files ?? []);
+      picker.value = ""; // the same file may be chosen again
+    } });
+    this.clip = h("button", { class: "clip", attrs: { type: "button", "aria-label": options.attach?.label, title: options.attach?.label }, onclick: () => picker.click() }, icon("clip"));
+    this.takeFiles(false);
     this.button = h("button", { class: "send", attrs: { type: "submit", "aria-label": options.send, title: options.send, disabled: true } }, icon("send"));
     this.el = h("form", {
       class: "composer",
@@ -40,7 +61,11 @@ export class Composer {
         event.preventDefault();
         this.submit();
       },
-    }, this.box, this.button);
+      ondragover: (event) => this.onDrag(event),
+      ondragleave: () => this.el.classList.remove("over"),
+      ondrop: (event) => this.onDrop(event),
+    }, picker, this.clip, this.box, this.button);
+    if (options.attach !== undefined) this.el.dataset["drop"] = options.attach.drop;
   }
 
   /** text is what stands in the box. */
@@ -66,6 +91,16 @@ export class Composer {
     this.fit();
   }
 
+  /** takeFiles offers to attach files, or not. */
+  takeFiles(on: boolean): void {
+    show(this.clip, on && this.options.attach !== undefined);
+  }
+
+  /** refresh looks again whether the message can go. */
+  refresh(): void {
+    this.fit();
+  }
+
   focus(): void {
     this.box.focus({ preventScroll: true });
   }
@@ -77,6 +112,31 @@ export class Composer {
     if (event.shiftKey || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.submit();
+  }
+
+  private get takes(): boolean {
+    return !this.clip.hidden && !this.box.disabled;
+  }
+
+  private onPaste(event: ClipboardEvent): void {
+    const files = event.clipboardData?.files;
+    if (!this.takes || files === undefined || files.length === 0) return;
+    event.preventDefault();
+    this.options.attach?.add(files);
+  }
+
+  private onDrag(event: DragEvent): void {
+    if (!this.takes || event.dataTransfer?.types.includes("Files") !== true) return;
+    event.preventDefault();
+    this.el.classList.add("over");
+  }
+
+  private onDrop(event: DragEvent): void {
+    this.el.classList.remove("over");
+    const files = event.dataTransfer?.files;
+    if (!this.takes || files === undefined || files.length === 0) return;
+    event.preventDefault();
+    this.options.attach?.add(files);
   }
 
   private onInput(): void {
@@ -97,15 +157,21 @@ export class Composer {
 
   private submit(): void {
     const text = this.box.value.trim();
-    if (text === "" || this.box.disabled) return;
+    if (this.nothing() || this.box.disabled) return;
     if (!this.options.onSend(text)) return;
     this.set("");
     this.quiet();
     this.focus();
   }
 
+  /** nothing says that there is nothing to send, or not yet. */
+  private nothing(): boolean {
+    const { attach } = this.options;
+    return attach?.busy() === true || (this.box.value.trim() === "" && attach?.some() !== true);
+  }
+
   private fit(): void {
-    this.button.disabled = this.box.disabled || this.box.value.trim() === "";
+    this.button.disabled = this.box.disabled || this.nothing();
     // Rows, not a style height: counting works without layout and without inline styles.
     const style = getComputedStyle(this.box);
     const line = parseFloat(style.lineHeight) || 20;

@@ -4,7 +4,7 @@ import type { EventFrame, Party, ServerFrame } from "../sdk/frames.ts";
 import { browserShelf } from "../sdk/outbox.ts";
 import { browserRuntime } from "../sdk/runtime.ts";
 import { Store } from "../sdk/store.ts";
-import { unreadOf } from "../sdk/timeline.ts";
+import { plain, unreadOf } from "../sdk/timeline.ts";
 import { emptyHead } from "../sdk/head.ts";
 import { entryOf, place } from "../sdk/history.ts";
 import type { Phase } from "../sdk/link.ts";
@@ -12,9 +12,12 @@ import { Refused } from "../sdk/session.ts";
 import { VisitorSession } from "../sdk/visitor.ts";
 import { Composer } from "../ui/composer.ts";
 import { fill, h, show, write } from "../ui/dom.ts";
+import { fileWordsOf } from "../ui/filewords.ts";
 import { icon } from "../ui/icon.ts";
 import { pickLang } from "../ui/lang.ts";
 import { once } from "../ui/schedule.ts";
+import { Tray } from "../ui/tray.ts";
+import type { FileLimits } from "../ui/upload.ts";
 import type { ToFrame, ToHost } from "./bridge.ts";
 import { Bridge } from "./bridge.ts";
 import { rowsOf } from "./rows.ts";
@@ -34,6 +37,7 @@ class WidgetFrame {
   private readonly client: Client<Store>;
   private readonly thread: Thread;
   private readonly composer: Composer;
+  private readonly tray: Tray;
   private readonly bridge: Bridge<ToFrame, ToHost> | undefined;
   private readonly status = h("p", { class: "status", attrs: { role: "status" } });
   private readonly banner = h("div", { class: "banner", attrs: { role: "alert" } });
@@ -41,6 +45,7 @@ class WidgetFrame {
   private opened: boolean;
   private everOpen = false;
   private feedback = false; // the inbox asks whether answers are right
+  private limits: FileLimits | undefined; // of files; undefined where the server takes none
   private position: number | undefined;
   private readonly readTo = new Map<string, number>();
   private readonly arrived = new Map<string, number>();
@@ -71,18 +76,23 @@ class WidgetFrame {
     this.thread = new Thread({
       lang: this.lang,
       words: this.words,
+      fileWords: fileWordsOf(this.lang),
+      files: this.session,
       onButton: (text) => void this.say(text),
       onRetry: (id) => this.client.sayAgain(id),
       onDiscard: (id) => this.client.discard(id),
       onWrong: () => (this.feedback ? (seq) => this.session.judge(seq, "wrong").then(() => true, () => false) : undefined),
       onSeen: this.draw,
     });
+    const fileWords = fileWordsOf(this.lang);
+    this.tray = new Tray({ words: fileWords, limits: () => this.limits, send: (file, onProgress) => this.session.upload(file, onProgress), onChange: () => this.refit() });
     this.composer = new Composer({
       label: this.words.placeholder,
       placeholder: this.words.placeholder,
       send: this.words.send,
-      onSend: (text) => this.say(text),
+      onSend: (text) => this.sayAll(text),
       onTyping: (on) => this.tellTyping(on),
+      attach: { label: fileWords.attach, drop: fileWords.drop, add: (files) => this.tray.add(files), busy: () => this.tray.busy, some: () => this.tray.attachments.length > 0 },
     });
     this.human = h("button", { class: "human", attrs: { type: "button" }, onclick: () => void this.say(this.words.humanText) }, icon("headset"), this.words.human);
     this.bridge = this.bridgeToHost();
@@ -99,6 +109,7 @@ class WidgetFrame {
         this.banner,
         this.thread.el,
         h("div", { class: "tools" }, this.human),
+        this.tray.el,
         this.composer.el),
     );
     document.addEventListener("visibilitychange", this.draw);
@@ -107,8 +118,10 @@ class WidgetFrame {
     });
     addEventListener("storage", this.draw);
     this.client.start();
-    void this.session.feedback().then((on) => {
-      this.feedback = on;
+    void this.session.config().then((config) => {
+      this.feedback = config.feedback === true;
+      this.limits = config.files;
+      this.composer.takeFiles(config.files !== undefined);
     });
     this.bridge?.post({ t: "ready" });
     this.render();
@@ -181,6 +194,19 @@ class WidgetFrame {
     return sent;
   }
 
+  /** sayAll sends what was written together with the files beside it. */
+  private sayAll(text: string): boolean {
+    const sent = this.client.say(text, "message", undefined, this.tray.attachments);
+    if (sent) this.tray.clear();
+    else fill(this.banner, this.words.tooMany);
+    return sent;
+  }
+
+  /** refit runs before there is a composer, when the tray is made. */
+  private refit(): void {
+    (this.composer as Composer | undefined)?.refresh();
+  }
+
   private tellTyping(on: boolean): void {
     const head = this.client.store.newest();
     if (head !== undefined) this.client.typing(head.id, on);
@@ -234,7 +260,7 @@ class WidgetFrame {
       } else {
         this.tellArrived(id, newest?.seq ?? 0);
         unread += n;
-        if (newest?.kind === "message") preview = newest.text.slice(0, previewChars);
+        if (newest?.kind === "message") preview = plain(newest).slice(0, previewChars);
       }
     }
     this.bridge?.post({ t: "unread", n: unread, preview });

@@ -1,7 +1,8 @@
-import type { Button } from "../sdk/frames.ts";
+import type { Attachment, Button } from "../sdk/frames.ts";
 import type { Unsent } from "../sdk/outbox.ts";
 import type { Store } from "../sdk/store.ts";
 import type { Bubble, Item, Mark, Timeline } from "../sdk/timeline.ts";
+import { fileStates } from "../sdk/timeline.ts";
 import { dayKey } from "../ui/lang.ts";
 
 export type Tick = "sending" | "stored" | "read" | "refused";
@@ -10,7 +11,7 @@ export type Tick = "sending" | "stored" | "read" | "refused";
 export type Row =
   | { kind: "day"; at: string }
   | { kind: "mark"; mark: Mark }
-  | { kind: "bubble"; from: Bubble["from"]; name?: string; text: string; at: string; first: boolean; last: boolean; tick?: Tick; buttons: readonly Button[]; clientId?: string; refused?: string; answer?: { conversation: string; seq: number } };
+  | { kind: "bubble"; from: Bubble["from"]; name?: string; text: string; attachments?: readonly Attachment[]; at: string; first: boolean; last: boolean; tick?: Tick; buttons: readonly Button[]; clientId?: string; refused?: string; answer?: { conversation: string; seq: number } };
 
 export interface KeyedRow {
   key: string;
@@ -43,6 +44,7 @@ export function rowsOf(store: Store, unsent: readonly Unsent[]): KeyedRow[] {
     const tick: Tick = u.refused === undefined ? "sending" : "refused";
     const item: Row = { kind: "bubble", from: "visitor", text: u.text, at: u.at, first: i === 0, last: i === unsent.length - 1, tick, buttons: [], clientId: u.client_id };
     if (u.refused !== undefined) item.refused = u.refused;
+    if (u.attachments !== undefined) item.attachments = u.attachments;
     rows.push({ key: `c:${u.client_id}`, version: `${tick}${item.first}${item.last}`, item });
   });
   return rows;
@@ -85,10 +87,11 @@ function bubbleRow(b: Bubble, place: Place): KeyedRow {
   const last = !sameSpeaker(place.after, b);
   const item: Row = { kind: "bubble", from: b.from, text: b.text, at: b.at, first, last, buttons: place.newest ? b.buttons : [] };
   if (b.name !== undefined) item.name = b.name;
+  if (b.attachments !== undefined) item.attachments = b.attachments;
   if (b.from === "visitor") item.tick = place.readTo >= b.seq ? "read" : "stored";
   if (b.from === "bot" && place.newest) item.answer = { conversation: place.id, seq: b.seq };
   const key = b.ref === undefined ? `${place.id}:${b.seq}` : `c:${b.ref}`;
-  return { key, version: `${item.tick ?? ""}${first}${last}${item.buttons.length}${item.answer === undefined ? "" : "a"}`, item };
+  return { key, version: `${item.tick ?? ""}${first}${last}${item.buttons.length}${item.answer === undefined ? "" : "a"}${fileStates(b.attachments)}`, item };
 }
 
 function sameSpeaker(other: Item | undefined, b: Bubble): boolean {

@@ -1,4 +1,7 @@
 import { Keyed, h, show, write } from "../ui/dom.ts";
+import type { FileSource } from "../ui/files.ts";
+import { filesOf } from "../ui/files.ts";
+import type { FileWords } from "../ui/filewords.ts";
 import { icon } from "../ui/icon.ts";
 import type { Lang } from "../ui/lang.ts";
 import { clock, dayName, fullTime, initial, say } from "../ui/lang.ts";
@@ -11,6 +14,8 @@ const nearPx = 60;
 export interface ThreadOptions {
   lang: Lang;
   words: Words;
+  fileWords: FileWords;
+  files: FileSource;
   onButton(text: string): void;
   onRetry(clientId: string): void;
   onDiscard(clientId: string): void;
@@ -115,7 +120,7 @@ export class Thread {
     const { words, lang } = this.options;
     const tick = row.tick ?? "stored";
     const meta = h("div", { class: `meta ${tick}` }, clock(row.at, lang), tickIcon(tick), h("span", { class: "sr" }, tickText(tick, words)));
-    const el = h("div", { class: classes("row own", row) }, h("div", { class: "bubble" }, ...linkify(row.text)), row.last || tick !== "read" ? meta : null);
+    const el = h("div", { class: classes("row own", row) }, row.text !== "" && h("div", { class: "bubble" }, ...linkify(row.text)), this.files(row), row.last || tick !== "read" ? meta : null);
     if (tick === "refused" && row.clientId !== undefined) {
       const id = row.clientId;
       el.append(
@@ -135,9 +140,14 @@ export class Thread {
       row.first ? avatar : null,
       h("div", { class: "stack" },
         row.first ? h("div", { class: "who" }, name, h("span", { class: "kind" }, bot ? "" : words.agent)) : null,
-        h("div", { class: "bubble" }, ...linkify(row.text)),
+        row.text !== "" && h("div", { class: "bubble" }, ...linkify(row.text)),
+        this.files(row),
         row.last ? h("div", { class: "meta" }, clock(row.at, this.options.lang), this.notAsked(row)) : null,
         row.buttons.length > 0 ? h("div", { class: "quick" }, ...row.buttons.map((b) => h("button", { attrs: { type: "button" }, onclick: () => this.options.onButton(b.text) }, b.label))) : null));
+  }
+
+  private files(row: Extract<Row, { kind: "bubble" }>): HTMLElement | null {
+    return filesOf(row.attachments, this.options.fileWords, this.options.files);
   }
 
   /** notAsked lets the visitor say that the newest answer misses the question. */
