@@ -12,6 +12,7 @@ SEEDS    ?= 60
 FAULTS   ?= 20
 ACKS     ?= 50000
 SOAK     ?= 24h
+SOAK_PROVIDER ?= 10m
 
 # Packages in which goroutines meet are tested with the race detector, all others
 # without. Four are tested both ways: the journal's long crash tests get much
@@ -25,12 +26,13 @@ ONCE      := $(filter-out cluster engine intent/remote,$(MEET))
 PLAIN      = $(filter-out $(ONCE:%=$(MODULE)/%) $(ONCE:%=$(MODULE)/%/%),$(PACKAGES))
 MODULE    := github.com/colloquyhq/colloquy
 GENERATED := docs/errors.md docs/metrics.md docs/configuration.md docs/protocol.md console/src/wire.gen.ts console/dist
+BPF       := cmd/colloquy-ebpf/kernel/bpf
 HASHES     = find $(GENERATED) -type f | LC_ALL=C sort | xargs sha256sum
 
 export CGO_ENABLED := 0
 
-.PHONY: help deps run build test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
-	generate docs verify console browser providers otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers soak deadcode chart cluster ci clean
+.PHONY: help deps run build observer ebpf test-ebpf test vet test-plain test-race test-console race lint fmt fuzz bench bench-compare \
+	generate docs verify console browser providers mail otlp examples onnx train-encoder chaos chaos-long chaos-single sim bench-cluster bench-sockets bench-peers bench-webhook soak soak-provider deadcode chart cluster ci clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +42,9 @@ deps: $(MODULES) ## Fetch the Go modules and, where npm is there, the console's 
 
 build: ## Build bin/colloquy, one static program
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/colloquy ./cmd/colloquy
+
+observer: ## Build bin/colloquy-ebpf, which looks at a node from outside (Linux)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/colloquy-ebpf ./cmd/colloquy-ebpf
 
 run: build ## Build and run with the demo shop and two demo inboxes
 	./bin/colloquy serve --demo
@@ -72,6 +77,14 @@ deadcode: ## Fail on functions that neither a program nor a test reaches
 
 fmt: ## Format the Go code
 	$(GOTOOL) golangci-lint fmt ./...
+
+ebpf: ## Compile the observer's part in the kernel anew (needs clang-19 and llvm-19)
+	$(BPF)/build.sh $(BPF)/observer_bpfel.o
+
+test-ebpf: ## Test the observer on this kernel, as root; where clang-19 is, see that its object is fresh
+	@mkdir -p bin
+	$(if $(shell command -v clang-19),$(BPF)/build.sh bin/observer_bpfel.o && cmp bin/observer_bpfel.o $(BPF)/observer_bpfel.o,@echo "no clang-19: the object is not compared")
+	COLLOQUY_REQUIRE_EBPF=1 go test -count=1 ./telemetry/probe ./cmd/colloquy-ebpf/...
 
 fuzz: ## Every fuzz test for FUZZTIME (20s) each
 	@grep -rlE --include='*_test.go' --exclude-dir=onnx '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r d; do \
@@ -110,6 +123,9 @@ providers: ## Test the channels against servers and ciphers of other people (nee
 	cd test/channels && npm ci --no-audit --no-fund --ignore-scripts
 	go test ./channels/... && go test ./engine -run Emulator
 
+mail: ## Test e-mail against Dovecot and Postfix (needs root and Debian's dovecot-imapd, dovecot-lmtpd, postfix, swaks)
+	COLLOQUY_REQUIRE_MAIL=1 go test -count=1 -run '^TestMail' ./cmd/colloquy
+
 cluster: build ## Start three nodes on loopback (Ctrl-C ends them)
 	./deploy/cluster.sh
 
@@ -147,6 +163,13 @@ bench-sockets: build ## The gateway's connections and messages, a fan-out, slow 
 
 soak: build ## A node under visitors for SOAK (24h): fails when it grows or loses anything
 	./bin/colloquy soak --duration $(SOAK)
+
+soak-provider: build ## A channel's provider that fails in every way for SOAK_PROVIDER (10m): nothing is lost or sent twice
+	./bin/colloquy soak provider --duration $(SOAK_PROVIDER)
+
+bench-webhook: build ## Messages through POST /webhook, beside one GORM Create each into a MariaDB of its own (SQL: flags of bench/sql)
+	./bin/colloquy bench webhook
+	cd bench/sql && go run . $(SQL)
 
 bench-peers: build ## The same load on other libraries' servers, as a table of ratios (PEERS: flags of bench/peers/compare)
 	cd bench/peers && go build -o ../../bin/peers/ ./gorilla ./coder ./gws

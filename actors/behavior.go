@@ -75,6 +75,16 @@ func (t *Turn) own(s *conversation.State) {
 	t.Inbox.Channels, t.Inbox.Origins = slices.Clone(t.Inbox.Channels), slices.Clone(t.Inbox.Origins)
 }
 
+// Attachments are the files that ride on the visitor's message. Their text may
+// be empty then.
+func (t *Turn) Attachments() []conversation.Attachment {
+	m, _ := t.Conversation.MessageAt(t.Seq)
+	return m.Attachments
+}
+
+// wordless reports whether the visitor sent files and said nothing.
+func (t *Turn) wordless() bool { return t.Text == "" && t.Timer == "" && len(t.Attachments()) > 0 }
+
 // Phrase gives a fixed sentence of the inbox's packs in the visitor's language,
 // such as "fallback" or "handover".
 func (t *Turn) Phrase(name string) string {

@@ -21,17 +21,19 @@ const builtinName = "builtin"
 
 // The names of the packs' fixed sentences.
 const (
-	phraseFallback  = "fallback"
-	phraseClarify   = "clarify"
-	phraseHandover  = "handover"
-	phraseAskAgain  = "ask_again"
-	phraseBotFailed = "bot_failed"
-	phraseNone      = "none_of_these"
-	phraseSlotHelp  = "slot_help"
-	phraseResume    = "resume"
-	phraseAlso      = "also"
-	phraseDenied    = "denied"
-	phraseApology   = "apology"
+	phraseFallback     = "fallback"
+	phraseClarify      = "clarify"
+	phraseHandover     = "handover"
+	phraseAskAgain     = "ask_again"
+	phraseBotFailed    = "bot_failed"
+	phraseNone         = "none_of_these"
+	phraseSlotHelp     = "slot_help"
+	phraseResume       = "resume"
+	phraseAlso         = "also"
+	phraseDenied       = "denied"
+	phraseApology      = "apology"
+	phraseFileAsk      = "file_ask"
+	phraseFileHandover = "file_handover"
 )
 
 // answer decides a turn, or gives the behavior that has to run for it.
@@ -54,6 +56,9 @@ func (b *builtin) choose(t *Turn) (conversation.Outcome, *Binding) {
 	case conversation.ActionFallback:
 	}
 	text := t.Phrase(phraseFallback)
+	if t.wordless() {
+		text = cmp.Or(t.Phrase(phraseFileAsk), text)
+	}
 	if c.Denied != "" {
 		text = join(t.Phrase(phraseDenied), text)
 	}
@@ -183,6 +188,11 @@ func (b *builtin) handover(t *Turn) conversation.Outcome {
 		if t.Choice.Reason == conversation.HandoverAsked && p.Answer != "" {
 			text = b.fillText(t, p.Answer)
 		}
+	}
+	if t.Choice.Reason == conversation.HandoverAttachment {
+		text = cmp.Or(t.Phrase(phraseFileHandover), text)
+		m, _ := t.Conversation.MessageAt(t.Seq)
+		out.Summary = string(m.Plain())
 	}
 	if t.Inbox.Policy.Silent {
 		text = ""

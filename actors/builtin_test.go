@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -194,6 +195,29 @@ func TestContextReachesTheClassifier(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, u); diff != "" {
 			t.Errorf("utterance (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A channel can keep the bot silent on a message: a program's needs nobody, a
+// person's reaches a human.
+func TestMessagesThatTheBotMustNotAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.script.means("when?", "hours")
+		in := with(anna("when?"), "", time.Minute)
+		in.Metadata = map[string]string{conversation.MetadataBotReply: conversation.BotReplyNone}
+		got := r.deliver(in)
+		said(t, got)
+		if s := r.journal.state(t, got.Conversation); s.Handover != nil || s.Status != conversation.StatusPending {
+			t.Errorf("status %s, handover %+v, want none", s.Status, s.Handover)
+		}
+		said(t, r.say("when?"), "We open at nine.")
+
+		in.Metadata = map[string]string{conversation.MetadataBotReply: conversation.BotReplyHuman}
+		said(t, r.deliver(in))
+		if h := r.journal.state(t, got.Conversation).Handover; h == nil || h.Reason != conversation.HandoverPolicy {
+			t.Errorf("handover = %+v, want policy", h)
 		}
 	})
 }

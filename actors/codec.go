@@ -36,6 +36,7 @@ const (
 	flagBot = 1 << iota
 	flagReopenToHuman
 	flagPrevious
+	flagFiles // attachments follow the metadata
 	flagTraced
 )
 
@@ -126,6 +127,9 @@ func encodeDeliver(m *deliver) []byte {
 	if !o.Previous.IsZero() {
 		flags |= flagPrevious
 	}
+	if len(in.Attachments) > 0 {
+		flags |= flagFiles
+	}
 	if !in.Trace.IsZero() {
 		flags |= flagTraced
 	}
@@ -143,6 +147,9 @@ func encodeDeliver(m *deliver) []byte {
 	w.string(string(in.Ref))
 	w.string(string(in.Text))
 	w.pairs(in.Metadata)
+	if flags&flagFiles != 0 {
+		w.attachments(in.Attachments)
+	}
 	if flags&flagTraced != 0 { // nodes that do not know the flag read no further
 		w.trace(in.Trace)
 		w.string(m.via)
@@ -165,6 +172,9 @@ func decodeDeliver(r *reader) (*deliver, error) {
 	m.in.Ref = conversation.Ref(r.string())
 	m.in.Text = conversation.Text(r.string())
 	m.in.Metadata = r.pairs()
+	if flags&flagFiles != 0 {
+		m.in.Attachments = r.attachments()
+	}
 	if flags&flagTraced != 0 {
 		m.in.Trace, m.via = r.trace(), r.string()
 	}
@@ -175,6 +185,23 @@ func decodeDeliver(r *reader) (*deliver, error) {
 	o.Inbox, o.Channel, o.Contact, o.Peer = m.in.Inbox, m.in.Channel, m.in.Contact, m.in.Peer
 	o.Bot, o.ReopenToHuman = flags&flagBot != 0, flags&flagReopenToHuman != 0
 	return m, nil
+}
+
+// attachments writes what few messages have as JSON.
+func (w *writer) attachments(all []conversation.Attachment) {
+	data, err := json.Marshal(all)
+	if err != nil {
+		panic("attachments have no JSON: " + err.Error()) // they are strings and numbers
+	}
+	w.string(string(data))
+}
+
+func (r *reader) attachments() []conversation.Attachment {
+	var all []conversation.Attachment
+	if data := r.bytes(); !r.failed && json.Unmarshal(data, &all) != nil {
+		r.failed = true
+	}
+	return all
 }
 
 func encodeReceipt(m *conversation.Receipt) []byte {

@@ -23,6 +23,18 @@ func drawID(t *rapid.T, label string) [16]byte {
 	return [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label))
 }
 
+// drawFiles are mostly none.
+func drawFiles(t *rapid.T) []conversation.Attachment {
+	var out []conversation.Attachment
+	for range rapid.SampledFrom([]int{0, 0, 1, 3}).Draw(t, "files") {
+		out = append(out, conversation.Attachment{
+			ID: conversation.AttachmentID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "file")), Name: rapid.String().Draw(t, "name"),
+			Size: rapid.Int64().Draw(t, "size"), State: conversation.AttachmentPending,
+		})
+	}
+	return out
+}
+
 func drawPairs(t *rapid.T, label string) map[string]string {
 	m := rapid.MapOfN(rapid.String(), rapid.String(), 0, 4).Draw(t, label)
 	if len(m) == 0 {
@@ -38,7 +50,7 @@ func drawDeliver(t *rapid.T) *deliver {
 		Contact: drawID(t, "contact"), Peer: rapid.String().Draw(t, "peer"), Ref: conversation.Ref(rapid.String().Draw(t, "ref")),
 		// Any bytes: what is no text must be refused by the rules, not changed on the way.
 		Text:     conversation.Text(rapid.SliceOf(rapid.Byte()).Draw(t, "text")),
-		Metadata: drawPairs(t, "metadata"), Wait: time.Duration(rapid.Int64().Draw(t, "wait")),
+		Metadata: drawPairs(t, "metadata"), Attachments: drawFiles(t), Wait: time.Duration(rapid.Int64().Draw(t, "wait")),
 	}
 	o := conversation.Origin{
 		ID: drawID(t, "id"), Inbox: in.Inbox, Channel: in.Channel, Contact: in.Contact, Peer: in.Peer,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry/flight"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // conclude takes the prediction of the present turn, chooses the behavior and
@@ -31,6 +32,10 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 			g.commitHeld(t)
 		}
 		g.dropTurn()
+		return
+	}
+	if out, ok := g.withheld(t.seq); ok {
+		g.finish(t, builtinName, out)
 		return
 	}
 	work := g.newWork(t)
@@ -58,6 +63,19 @@ func (g *grain) conclude(pred *conversation.Prediction) {
 		b = slow
 	}
 	g.start(t, b, work)
+}
+
+// withheld gives the outcome of a turn in which nobody speaks, because the channel
+// says that the message must not be answered by a program.
+func (g *grain) withheld(seq conversation.Seq) (conversation.Outcome, bool) {
+	m, ok := g.state.MessageAt(seq)
+	switch {
+	case ok && m.Metadata[conversation.MetadataBotReply] == conversation.BotReplyNone:
+		return conversation.Outcome{}, true
+	case ok && m.Metadata[conversation.MetadataBotReply] == conversation.BotReplyHuman:
+		return conversation.Outcome{Handover: conversation.HandoverPolicy}, true
+	}
+	return conversation.Outcome{}, false
 }
 
 // commitHeld makes the staged message durable and acknowledges it.
@@ -139,6 +157,7 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 		g.countAccepted()
 		g.acknowledge(t)
 	}
+	t.outcome = outcomeOf(cmd.Outcome)
 	seen.turn(behavior, cmd.Outcome)
 	now, cost := time.Now(), g.meter.Spent()-t.cost
 	t.kept = g.leave(t.trail, now, flight.Facts{Seq: t.seq, Value: int64(cost), Label: result})
@@ -155,6 +174,14 @@ func (g *grain) finish(t *turn, behavior string, out conversation.Outcome) {
 // ridesInline reports whether somebody will get the reply on a response.
 func (t *turn) ridesInline() bool {
 	return len(t.waiting) > 0 || (t.held != nil && t.held.deliver.in.Wait > 0)
+}
+
+// outcomeOf says what those who look on from outside are told.
+func outcomeOf(o conversation.Outcome) probe.Outcome {
+	if o.Handover == conversation.HandoverBotFailed || o.Handover == conversation.HandoverLookup {
+		return probe.Failed
+	}
+	return probe.Done
 }
 
 func outcomeLabel(o conversation.Outcome) string {
@@ -201,6 +228,10 @@ func (e *Engine) understand(w *Turn, pred *conversation.Prediction, policy conve
 	w.Prediction, w.Playbook, w.Slots = pred, nil, map[string]string{}
 	w.Lang = cmp.Or(pred.Lang, s.Dialogue.Lang, w.Inbox.Lang, "zh")
 	maps.Copy(w.Slots, s.Dialogue.Slots)
+	if w.wordless() {
+		w.Choice = policy.Unread(s)
+		return
+	}
 	w.Choice = policy.Choose(s, pred, e.builtin.hear(w))
 	if w.Timer != "" {
 		// Nothing was said; the timer belongs to what was being talked about.

@@ -162,7 +162,7 @@ func (g *grain) settle() {
 func (g *grain) accept(v *visit) {
 	m := v.deliver
 	g.trail = &v.trail
-	if g.e.o.Ear != nil {
+	if g.e.o.Ear != nil && m.in.Text != "" {
 		// Here, and not with the classifier: people's messages are heard while
 		// humans have the conversation, too, and when scoring is late.
 		v.tone = g.e.o.Ear.Tone(m.in.Text)
@@ -203,7 +203,9 @@ func (g *grain) accept(v *visit) {
 
 func (g *grain) acceptCommand(v *visit) conversation.AcceptMessage {
 	m := v.deliver
-	c := conversation.AcceptMessage{Origin: m.origin, Ref: m.in.Ref, Text: m.in.Text, Metadata: m.in.Metadata, Tone: v.tone}
+	c := conversation.AcceptMessage{
+		Origin: m.origin, Ref: m.in.Ref, Text: m.in.Text, Metadata: m.in.Metadata, Attachments: m.in.Attachments, Tone: v.tone,
+	}
 	if v.tone != (conversation.Tone{}) {
 		if inbox, err := g.e.o.Directory.Inbox(m.in.Inbox); err == nil {
 			c.Raise = inbox.Policy.RaiseTo()

@@ -26,6 +26,8 @@ type Attempt struct {
 	ProviderID string
 	Detail     string // error class and code; never message text
 	RetryAt    time.Time
+	Idle       bool // no call was made, because it was not the message's turn: it counts as no attempt
+	Held       bool // nothing was tried, because an admin has stopped the account: the attempts are counted anew
 }
 
 // The limits of the courier.
@@ -81,10 +83,10 @@ type courier struct {
 
 // line is the outbox of one conversation.
 type line struct {
-	rows     []conversation.Outbound // by message
+	rows     []conversation.Outbound // by row
 	busy     bool
 	attempt  int
-	first    time.Time
+	first    time.Time // zero = not tried yet
 	notUntil time.Time
 	outcome  *Attempt // final, not recorded yet
 	done     bool     // the first row has been settled while it was being sent
@@ -169,7 +171,7 @@ func (c *courier) nudge() {
 // there was room. The lock is held.
 func (c *courier) add(row conversation.Outbound) bool {
 	l := c.mu.lines[row.Conversation]
-	if row.Message <= c.mu.settled.newest[row.Conversation] || l != nil && row.Message <= l.rows[len(l.rows)-1].Message {
+	if row.Row() <= c.mu.settled.newest[row.Conversation] || l != nil && row.Row() <= l.rows[len(l.rows)-1].Row() {
 		return true
 	}
 	if c.mu.rows >= c.e.o.OutboxRows {
@@ -246,10 +248,10 @@ func (c *courier) settled(id conversation.ConversationID, rows []conversation.Se
 	if l == nil {
 		return
 	}
-	first := l.rows[0].Message
+	first := l.rows[0].Row()
 	kept := l.rows[:0]
 	for _, row := range l.rows {
-		if l.busy && row.Message == first || !slices.Contains(rows, row.Message) {
+		if l.busy && row.Row() == first || !slices.Contains(rows, row.Row()) {
 			kept = append(kept, row)
 		}
 	}
@@ -262,8 +264,8 @@ func (c *courier) settled(id conversation.ConversationID, rows []conversation.Se
 		l.done = l.done || slices.Contains(rows, first)
 	case len(kept) == 0:
 		delete(c.mu.lines, id)
-	case kept[0].Message != first:
-		l.attempt, l.notUntil, l.outcome = 0, time.Time{}, nil
+	case kept[0].Row() != first:
+		l.attempt, l.first, l.notUntil, l.outcome = 0, time.Time{}, time.Time{}, nil
 	}
 }
 
@@ -407,7 +409,7 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 			return wait // a send that ends kicks
 		}
 		l.busy = true
-		if l.attempt++; l.attempt == 1 {
+		if l.attempt++; l.first.IsZero() {
 			l.first = now
 		}
 		s := sending{row: l.rows[0], attempt: l.attempt, first: l.first, done: l.outcome}
@@ -437,7 +439,7 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 		a := c.attempt(sctx, row, s.attempt, s.first)
 		cancel()
 		if a.Result == conversation.DeliveryPending {
-			c.e.metrics.deliveries.WithLabelValues("retry").Inc()
+			c.uncount(id, &a)
 			c.later(id, notBefore(a.RetryAt, time.Now().Add(sendRetry)), nil)
 			return
 		}
@@ -448,7 +450,7 @@ func (c *courier) send(ctx context.Context, id conversation.ConversationID, s se
 	defer cancel()
 	_, err := await(rctx, func(f func(conversation.Receipt, error)) {
 		c.e.DoAsync(id, conversation.RecordDelivery{
-			Message: row.Message, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
+			Message: row.Message, Again: row.Again, Result: done.Result, ProviderID: done.ProviderID, Detail: done.Detail,
 		}, f)
 	})
 	if err != nil && !errors.Is(err, conversation.ErrNotFound) {
@@ -488,6 +490,22 @@ func notBefore(at, earliest time.Time) time.Time {
 	return at
 }
 
+// uncount takes an attempt back that was none. The time of one that was held by an
+// admin begins anew as well.
+func (c *courier) uncount(id conversation.ConversationID, a *Attempt) {
+	if !a.Idle && !a.Held {
+		c.e.metrics.deliveries.WithLabelValues("retry").Inc()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.mu.lines[id]
+	l.attempt--
+	if a.Held {
+		l.attempt, l.first = 0, time.Time{}
+	}
+}
+
 func (c *courier) later(id conversation.ConversationID, at time.Time, outcome *Attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -507,12 +525,12 @@ func (c *courier) next(id conversation.ConversationID) {
 
 // advance goes on to a line's next row. The lock is held.
 func (c *courier) advance(id conversation.ConversationID, l *line) {
-	c.mu.settled.add(id, max(l.rows[0].Message, c.mu.settled.newest[id]), c.e.o.OutboxRows)
+	c.mu.settled.add(id, max(l.rows[0].Row(), c.mu.settled.newest[id]), c.e.o.OutboxRows)
 	c.mu.rows--
 	c.e.metrics.outbox.Set(float64(c.mu.rows))
 	if l.rows = l.rows[1:]; len(l.rows) == 0 {
 		delete(c.mu.lines, id)
 		return
 	}
-	l.busy, l.attempt, l.notUntil, l.outcome, l.done = false, 0, time.Time{}, nil, false
+	l.busy, l.attempt, l.first, l.notUntil, l.outcome, l.done = false, 0, time.Time{}, time.Time{}, nil, false
 }

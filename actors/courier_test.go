@@ -1,9 +1,11 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -176,6 +178,85 @@ func TestRetryWithoutATimeIsNotAFlood(t *testing.T) {
 		settle(10 * time.Second)
 		if n := tries.Load(); n < 2 || n > 15 {
 			t.Errorf("%d tries in ten seconds, want a few", n)
+		}
+	})
+}
+
+// accountThatIsStopped sends nothing until it is let go, and then at the second
+// attempt.
+type accountThatIsStopped struct {
+	mu struct {
+		sync.Mutex
+		goesOn   bool
+		attempts []int
+		firsts   []time.Time
+	}
+}
+
+// Send implements [Sender].
+func (a *accountThatIsStopped) Send(_ context.Context, _ conversation.Outbound, attempt int, first time.Time) Attempt {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.mu.goesOn {
+		return Attempt{Result: conversation.DeliveryPending, RetryAt: time.Now().Add(5 * time.Second), Held: true}
+	}
+	a.mu.attempts, a.mu.firsts = append(a.mu.attempts, attempt), append(a.mu.firsts, first)
+	if len(a.mu.attempts) < 2 {
+		return Attempt{Result: conversation.DeliveryPending, RetryAt: time.Now().Add(time.Second)}
+	}
+	return Attempt{Result: conversation.DeliverySent}
+}
+
+// A message of an account that an admin has stopped waits as long as it takes,
+// and has all its attempts then.
+func TestHeldMessagesUseUpNoAttempts(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		account := &accountThatIsStopped{}
+		r := newRig(t, func(o *Options) { o.Sender = account })
+		r.run()
+		began := time.Now()
+		r.write(r.hook(1), "one")
+		settle(72 * time.Hour)
+		if r.unsentRows() != 1 {
+			t.Fatalf("%d rows while the account is stopped", r.unsentRows())
+		}
+		account.mu.Lock()
+		account.mu.goesOn = true
+		account.mu.Unlock()
+		settle(time.Minute)
+		account.mu.Lock()
+		defer account.mu.Unlock()
+		if !slices.Equal(account.mu.attempts, []int{1, 2}) || r.unsentRows() != 0 {
+			t.Errorf("attempts %v, %d rows left", account.mu.attempts, r.unsentRows())
+		}
+		for _, at := range account.mu.firsts {
+			if at.Sub(began) < 72*time.Hour {
+				t.Errorf("the first attempt counts from %v, when the account was stopped", at.Sub(began))
+			}
+		}
+	})
+}
+
+// A message that had to wait for its turn is tried for the first time after that,
+// but its time has begun.
+func TestWaitingForATurnIsNoAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.run()
+		asked := 0
+		r.post.by(func(conversation.Outbound, int) Attempt {
+			if asked++; asked <= 5 {
+				return Attempt{Result: conversation.DeliveryPending, RetryAt: time.Now().Add(time.Second), Idle: true}
+			}
+			return Attempt{Result: conversation.DeliverySent}
+		})
+		r.write(r.hook(1), "one")
+		settle(time.Minute)
+		if got, want := r.post.tries(), []string{"one#1", "one#1", "one#1", "one#1", "one#1", "one#1"}; !slices.Equal(got, want) {
+			t.Errorf("attempts %v, want %v", got, want)
+		}
+		if n := r.metric("colloquy_deliveries_total", "retry"); n != 0 {
+			t.Errorf("%v retries are counted", n)
 		}
 	})
 }

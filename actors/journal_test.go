@@ -204,7 +204,7 @@ func (m *memory) append(a *conversation.Append) error {
 	}
 	r.head, r.due = a.Head, a.NextDue
 	r.outbox = slices.DeleteFunc(append(r.outbox, a.Outbox...), func(o conversation.Outbound) bool {
-		return slices.Contains(a.Settled, o.Message)
+		return slices.Contains(a.Settled, o.Row())
 	})
 	if len(a.Entries) > 0 && a.Expect == 0 {
 		m.current[a.Contact] = a.ID
@@ -359,7 +359,7 @@ func (m *memory) unsent(cursor string, limit int) ([]conversation.Outbound, stri
 	for _, r := range m.rows {
 		all = append(all, r.outbox...)
 	}
-	key := func(o conversation.Outbound) string { return conversation.MessageID(o.Conversation, o.Message) }
+	key := func(o conversation.Outbound) string { return conversation.MessageID(o.Conversation, o.Row()) }
 	slices.SortFunc(all, func(a, b conversation.Outbound) int { return cmp.Compare(key(a), key(b)) })
 	all = slices.DeleteFunc(all, func(o conversation.Outbound) bool { return key(o) <= cursor })
 	if len(all) > limit {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -156,8 +157,15 @@ func (g *grain) newAppend(entries []conversation.Entry, effects []conversation.E
 		switch ev := e.Event.(type) { //nolint:gochecksumtype // the events with rows of their own
 		case conversation.MessageAccepted:
 			a.Refs = appendRef(a.Refs, ev.Ref, e.Seq)
+			a.Files = appendFiles(a.Files, ev.Attachments...)
+		case conversation.AgentReplied:
+			a.Files = appendFiles(a.Files, ev.Attachments...)
+		case conversation.AttachmentChanged:
+			a.Files = appendFiles(a.Files, ev.Attachment)
 		case conversation.MessageSent:
-			a.Settled = append(a.Settled, ev.Message)
+			if ev.Result != conversation.DeliveryPending {
+				a.Settled = append(a.Settled, cmp.Or(ev.Again, ev.Message))
+			}
 		}
 	}
 	// A repeat of what the predecessor took may have come here because its node
@@ -179,6 +187,15 @@ func appendRef(rows []conversation.RefRow, r conversation.Ref, seq conversation.
 		return rows
 	}
 	return append(rows, conversation.RefRow{Ref: r, Seq: seq})
+}
+
+func appendFiles(ids []conversation.AttachmentID, all ...conversation.Attachment) []conversation.AttachmentID {
+	for i := range all {
+		if all[i].State == conversation.AttachmentStored {
+			ids = append(ids, all[i].ID)
+		}
+	}
+	return ids
 }
 
 func (g *grain) appendFailed(err error) {

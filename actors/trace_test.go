@@ -100,7 +100,9 @@ func TestTurnsAreTraced(t *testing.T) {
 		}, "gateway.in(turn(grain intent policy store.append store.append))"},
 		{"behavior", bind(slow), func(*rig) {}, "gateway.in(turn(behavior grain intent policy policy store.append store.append))"},
 		{"classifier fails", nil, func(r *rig) { r.script.on("when?", scene{err: errors.New("no model")}) }, "gateway.in(turn!(grain intent! policy store.append))"},
-		{"agent has it", nil, func(r *rig) { r.do(r.deliver(with(anna("hello"), "", 0)).Conversation, conversation.Claim{Agent: "eve"}) }, "gateway.in(turn(grain store.append))"},
+		{"agent has it", nil, func(r *rig) {
+			r.do(r.deliver(with(anna("hello"), "", 0)).Conversation, conversation.Claim{Agent: "eve"})
+		}, "gateway.in(turn(grain store.append))"},
 		{"journal fails", nil, func(r *rig) {
 			r.script.means("when?", "hours")
 			r.journal.failWith(func(op string, _ *conversation.Append) (outcome, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry/flight"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // turn is the bot's work on one visitor message, or on one timer.
@@ -28,6 +29,7 @@ type turn struct {
 	waiting []*waiter // get the reply on their response
 	clock   *time.Timer
 	cancel  context.CancelFunc
+	outcome probe.Outcome // for those who look on from outside
 	trail   *trail
 	kept    flight.Reason // why its trace is kept, once it has ended
 }
@@ -75,14 +77,16 @@ func (g *grain) newTurn(text conversation.Text, began time.Time, tr *trail) *tur
 	}
 	g.trail = tr
 	// Unique in the process: a result must not fit a turn of a later instance.
-	return &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text, trail: tr}
+	t := &turn{attempt: g.e.attempts.Add(1), began: began, cost: g.meter.Spent(), text: text, outcome: probe.Dropped, trail: tr}
+	probe.TurnBegin(g.id, t.attempt)
+	return t
 }
 
 // classify asks the scoring actors and sets the clock for their budget.
 func (g *grain) classify(before conversation.Seq) {
 	t := g.turn
 	inbox, err := g.e.o.Directory.Inbox(g.inboxID())
-	if err != nil || len(inbox.Packs) == 0 {
+	if err != nil || len(inbox.Packs) == 0 || t.text == "" {
 		g.conclude(&conversation.Prediction{})
 		return
 	}
@@ -211,8 +215,7 @@ func (g *grain) stageHeld() bool {
 		t.seq = g.state.LastVisitor
 		return true
 	}
-	g.turn = nil
-	g.stopClock(t)
+	g.closeTurn(t)
 	for _, v := range append([]*visit{t.held}, t.repeats...) {
 		if err != nil {
 			g.turnAway(v, err)
@@ -304,8 +307,7 @@ func (g *grain) dropTurn() {
 	if t == nil {
 		return
 	}
-	g.turn = nil
-	g.stopClock(t)
+	g.closeTurn(t)
 	g.dismiss(t.trail, "dropped")
 	for _, w := range t.waiting {
 		g.answerWaiter(t.seq, *w)
@@ -316,9 +318,12 @@ func (g *grain) dropTurn() {
 // and gives the messages that are not stored, in their order.
 func (g *grain) endTurn(err error) []*visit {
 	t, backlog := g.turn, g.backlog
-	g.turn, g.backlog, g.fired = nil, nil, nil
+	g.backlog, g.fired = nil, nil
 	if t != nil {
-		g.stopClock(t)
+		if errors.Is(err, errAppend) {
+			t.outcome = probe.Failed
+		}
+		g.closeTurn(t)
 		if t.held != nil {
 			backlog = append(append([]*visit{t.held}, t.repeats...), backlog...)
 		} else {
@@ -337,6 +342,13 @@ func (g *grain) abandon(err error) {
 	for _, v := range g.endTurn(err) {
 		g.turnAway(v, err)
 	}
+}
+
+// closeTurn is where every turn ends.
+func (g *grain) closeTurn(t *turn) {
+	g.turn = nil
+	g.stopClock(t)
+	probe.TurnEnd(g.id, t.attempt, t.outcome)
 }
 
 func (g *grain) stopClock(t *turn) {

@@ -39,16 +39,20 @@ type Channel struct {
 	progress   progress
 	pulling    chan struct{} // taken by who fetches
 	replies    replies
+	letters    letterRate
 	health     health
 }
 
 // shared is what the channels of a registry have in common.
 type shared struct {
 	inbox   func(conversation.InboxID) (conversation.Inbox, error)
+	paused  func(conversation.ChannelKind, conversation.InboxID) bool
 	deliver Deliver
 	tell    func(context.Context, conversation.ConversationID, conversation.Command) error
 	contact func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
 	cursors Cursors
+	files   Files // nil = none are kept
+	letters Letters
 	metrics *metrics
 	bodies  atomic.Int64 // bytes of deliveries in memory
 }

@@ -76,6 +76,11 @@ type world struct {
 
 func newWorld(t *testing.T, bridge conversation.ChannelKind, drivers ...*scripted) *world {
 	t.Helper()
+	return newWorldWith(t, func(*channels.Options) {}, bridge, drivers...)
+}
+
+func newWorldWith(t *testing.T, change func(*channels.Options), bridge conversation.ChannelKind, drivers ...*scripted) *world {
+	t.Helper()
 	w := &world{
 		metrics: prometheus.NewPedanticRegistry(), logs: &bytes.Buffer{},
 		inboxes: map[conversation.InboxID]conversation.Inbox{"shop": {ID: "shop"}, "desk": {ID: "desk", Channels: []conversation.ChannelKind{"web"}}},
@@ -84,8 +89,7 @@ func newWorld(t *testing.T, bridge conversation.ChannelKind, drivers ...*scripte
 	for _, d := range drivers {
 		byKind[d.Kind()] = d
 	}
-	var err error
-	w.registry, err = channels.NewRegistry(channels.Options{
+	o := channels.Options{
 		Drivers: byKind, Bridge: bridge,
 		Inbox: func(id conversation.InboxID) (conversation.Inbox, error) {
 			if box, ok := w.inboxes[id]; ok {
@@ -101,8 +105,10 @@ func newWorld(t *testing.T, bridge conversation.ChannelKind, drivers ...*scripte
 		},
 		Logger:     slog.New(slog.NewJSONHandler(w.logs, nil)),
 		Registerer: w.metrics,
-	})
-	if err != nil {
+	}
+	change(&o)
+	var err error
+	if w.registry, err = channels.NewRegistry(o); err != nil {
 		t.Fatalf("NewRegistry: %v", err)
 	}
 	return w

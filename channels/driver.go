@@ -53,6 +53,7 @@ type Event struct {
 	Ref         conversation.Ref         // the provider's name of the message; the same again when it is repeated
 	Text        conversation.Text
 	Metadata    map[string]string
+	Files       []File // that ride on the message
 	Unsupported string // the provider's name for a kind of message that is not text; empty = text
 	ReplyTo     string // lets one message be sent back at no cost, within Limits.ReplyWithin; empty = nothing does
 }

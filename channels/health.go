@@ -7,13 +7,14 @@ import (
 
 // Health is what this node has seen of an account since it started.
 type Health struct {
-	LastIn   time.Time `json:"last_in,omitzero"`   // a message came
-	LastOut  time.Time `json:"last_out,omitzero"`  // a message was taken by the provider
-	Error    string    `json:"error,omitempty"`    // class and code of the newest failure; empty after a success
-	ErrorAt  time.Time `json:"error_at,omitzero"`  // of that failure
-	PausedTo time.Time `json:"paused_to,omitzero"` // nothing is sent before this: the provider keeps failing
-	Broken   bool      `json:"broken,omitempty"`   // the provider does not accept the account's credentials
-	Pulling  bool      `json:"pulling,omitempty"`  // this node fetches the account's messages
+	LastIn    time.Time `json:"last_in,omitzero"`    // a message came
+	LastOut   time.Time `json:"last_out,omitzero"`   // a message was taken by the provider
+	Error     string    `json:"error,omitempty"`     // class and code of the newest failure; empty after a success
+	ErrorAt   time.Time `json:"error_at,omitzero"`   // of that failure
+	PausedTo  time.Time `json:"paused_to,omitzero"`  // nothing is sent before this: the provider keeps failing
+	LimitedTo time.Time `json:"limited_to,omitzero"` // the provider asked to send nothing before this
+	Broken    bool      `json:"broken,omitempty"`    // the provider does not accept the account's credentials
+	Pulling   bool      `json:"pulling,omitempty"`   // this node fetches the account's messages
 }
 
 // health remembers.
@@ -59,6 +60,15 @@ func (h *health) judged(at time.Time, err *SendError) {
 	}
 	h.mu.Error, h.mu.ErrorAt = err.Detail(), at
 	h.mu.Broken = h.mu.Broken || err.Class == Auth
+}
+
+// limited takes how long the provider wants to be left alone.
+func (h *health) limited(to time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if to.After(h.mu.LimitedTo) {
+		h.mu.LimitedTo = to
+	}
 }
 
 // pulling counts a loop that fetches, until the function that it gives is called.

@@ -15,6 +15,7 @@ const (
 	rejectedContent   = "content"
 	rejectedStore     = "store"
 	rejectedPanic     = "panic"
+	rejectedPaused    = "paused"
 )
 
 // What becomes of an event.
@@ -38,6 +39,7 @@ type metrics struct {
 	send       *prometheus.HistogramVec
 	inFlight   *prometheus.GaugeVec
 	paused     *prometheus.GaugeVec
+	letters    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *metrics {
@@ -80,12 +82,16 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 			Name: "colloquy_channel_accounts_paused",
 			Help: "Accounts that do not send because their provider keeps failing.",
 		}, []string{"channel"}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_channel_dead_letters_total",
+			Help: "Deliveries and events that could not be handed in and were kept for a person to look at.",
+		}, []string{"channel"}),
 	}
 	for _, k := range kinds {
 		m.touch(string(k))
 	}
 	if reg != nil {
-		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused)
+		reg.MustRegister(m.deliveries, m.rejected, m.events, m.ack, m.sends, m.sendErrors, m.send, m.inFlight, m.paused, m.letters)
 	}
 	return m
 }
@@ -94,7 +100,7 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 func (m *metrics) touch(kind string) {
 	m.deliveries.WithLabelValues(kind)
 	for _, r := range []string{
-		rejectedMethod, rejectedOverload, rejectedBody, rejectedSignature, rejectedContent, rejectedStore, rejectedPanic,
+		rejectedMethod, rejectedOverload, rejectedBody, rejectedSignature, rejectedContent, rejectedStore, rejectedPanic, rejectedPaused,
 	} {
 		m.rejected.WithLabelValues(kind, r)
 	}
@@ -109,4 +115,5 @@ func (m *metrics) touch(kind string) {
 	m.send.WithLabelValues(kind)
 	m.inFlight.WithLabelValues(kind)
 	m.paused.WithLabelValues(kind)
+	m.letters.WithLabelValues(kind)
 }

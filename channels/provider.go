@@ -21,7 +21,7 @@ type ProviderOptions struct {
 	// Required.
 	Client *http.Client
 	// Dial connects where a driver keeps a connection of its own, under the same
-	// rule; nil = as the client's transport does.
+	// rule; nil = none can.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Accounts finds an inbox's account. Required.
 	Accounts Accounts
@@ -44,9 +44,6 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 		return nil, errors.New("provider options: Client and Accounts are required")
 	}
 	p := &Provider{client: *o.Client, dial: o.Dial, accounts: o.Accounts}
-	if t, ok := o.Client.Transport.(*http.Transport); ok && p.dial == nil {
-		p.dial = t.DialContext
-	}
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.client.Jar = nil
 	return p, nil
@@ -83,7 +80,13 @@ func (p *Provider) Receiving(ctx context.Context, inbox conversation.InboxID) (A
 
 // Sending gives the account that a call is made with. Errors: [*SendError].
 func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Account, error) {
-	a, err := p.accounts(ctx, inbox)
+	return p.accounts.Sending(ctx, inbox)
+}
+
+// Sending gives the account that something is sent or fetched with. Errors:
+// [*SendError].
+func (f Accounts) Sending(ctx context.Context, inbox conversation.InboxID) (Account, error) {
+	a, err := f(ctx, inbox)
 	switch {
 	case errors.Is(err, conversation.ErrNotFound):
 		return a, &SendError{Class: Permanent, Scope: ScopeAccount, Code: "no_account"}
@@ -92,6 +95,10 @@ func (p *Provider) Sending(ctx context.Context, inbox conversation.InboxID) (Acc
 	}
 	return a, nil
 }
+
+// ErrAddressRefused is the cause of a connection that was not made because the
+// address lies in a network that accounts may not reach.
+var ErrAddressRefused = errors.New("the address is inside a private or special network")
 
 // NotSigned refuses a delivery whose signature or secret is missing or wrong.
 func NotSigned() error {

@@ -56,6 +56,9 @@ func (c *Channel) receive(w http.ResponseWriter, r *http.Request, arrived time.T
 		out.Status = http.StatusMethodNotAllowed
 		return out, rejectedMethod
 	}
+	if c.Paused() {
+		return c.notNow(), rejectedPaused
+	}
 	body, release, err := c.readBody(w, r)
 	defer release()
 	if err != nil {
@@ -63,11 +66,14 @@ func (c *Channel) receive(w http.ResponseWriter, r *http.Request, arrived time.T
 	}
 	ctx, cancel := context.WithDeadline(r.Context(), arrived.Add(c.limits.AckWithin))
 	defer cancel()
-	events, ack, err := c.translate(ctx, Request{
-		Method: r.Method, Header: r.Header, Query: r.URL.Query(), Account: c.account, At: arrived,
-	}, body)
+	request := Request{Method: r.Method, Header: r.Header, Query: r.URL.Query(), Account: c.account, At: arrived}
+	events, ack, err := c.translate(ctx, request, body)
 	if err != nil {
-		return rejectedBy(err), reasonOf(err)
+		reason := reasonOf(err)
+		if reason == rejectedContent || reason == rejectedPanic {
+			c.keepDelivery(ctx, request, body, err)
+		}
+		return rejectedBy(err), reason
 	}
 	// Only a sender who has proved who it is can take a slot.
 	select {
@@ -176,6 +182,7 @@ func (c *Channel) handIn(ctx context.Context, events []Event, wait time.Duration
 			return nil, fmt.Errorf("hand in event %d of %d: %w", i+1, len(events), err)
 		}
 		c.count(&events[i], receipt, err)
+		c.keepEvent(ctx, &events[i], err)
 		c.replies.keep(events[i].Peer, events[i].ReplyTo, time.Now().Add(c.limits.ReplyWithin))
 		outcomes = append(outcomes, Outcome{Ref: events[i].Ref, Receipt: receipt, Err: err})
 	}
@@ -191,6 +198,9 @@ func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (
 	}
 	in, err := c.inbound(e)
 	if err != nil {
+		return conversation.Receipt{}, err
+	}
+	if err := c.attach(ctx, &in, e); err != nil {
 		return conversation.Receipt{}, err
 	}
 	in.Wait = wait

@@ -27,6 +27,10 @@ type Options struct {
 	// HasAccount reports whether an inbox has an account of a [Configurable]
 	// driver's kind; nil = every inbox has.
 	HasAccount func(conversation.ChannelKind, conversation.InboxID) bool
+	// Paused reports whether an admin has stopped an inbox's account of a kind;
+	// nil = nobody ever does. It is asked at every delivery and send and must be
+	// fast.
+	Paused func(conversation.ChannelKind, conversation.InboxID) bool
 	// Inbox finds an inbox; class ErrNotFound when there is none. It is asked
 	// at every delivery and must be fast. Required.
 	Inbox func(conversation.InboxID) (conversation.Inbox, error)
@@ -40,6 +44,11 @@ type Options struct {
 	Contact func(inbox conversation.InboxID, kind conversation.ChannelKind, peer string) conversation.ContactID
 	// Cursors keeps how far events were fetched; nil = in memory only.
 	Cursors Cursors
+	// Files keeps the bytes of attachments; nil = none are kept, and messages show
+	// theirs as unavailable.
+	Files Files
+	// Letters keeps what could not be handed in; nil = nobody does.
+	Letters Letters
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -106,10 +115,13 @@ func NewRegistry(o Options) (*Registry, error) {
 		bridge:  o.Bridge,
 		account: o.HasAccount,
 		shared: &shared{
-			inbox: o.Inbox, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors,
+			inbox: o.Inbox, paused: o.Paused, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files, letters: o.Letters,
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),
+	}
+	if r.shared.paused == nil {
+		r.shared.paused = func(conversation.ChannelKind, conversation.InboxID) bool { return false }
 	}
 	if r.shared.cursors == nil {
 		r.shared.cursors = &memoryCursors{}
@@ -130,6 +142,12 @@ func (r *Registry) For(kind conversation.ChannelKind, inbox conversation.InboxID
 // driver. It gives false when the kind has none, or the inbox does not exist
 // or does not serve it.
 func (r *Registry) Entrance(kind conversation.ChannelKind, inbox conversation.InboxID) (http.Handler, bool) {
+	c, ok := r.Own(kind, inbox)
+	return c, ok
+}
+
+// Own finds the channel of the kind's own driver; false as in [Registry.Entrance].
+func (r *Registry) Own(kind conversation.ChannelKind, inbox conversation.InboxID) (*Channel, bool) {
 	d, ok := r.drivers[kind]
 	if !ok {
 		return nil, false

@@ -22,6 +22,9 @@ const patience = 2 * time.Second
 //
 // Errors: [*SendError].
 func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, error) {
+	if c.Paused() {
+		return "", held()
+	}
 	parts := c.parts(o)
 	key := conversation.MessageID(o.Conversation, o.Message)
 	done := c.progress.take(key)
@@ -90,7 +93,7 @@ func (c *Channel) sendPart(ctx context.Context, p Part) (string, *SendError) {
 		return "", err
 	}
 	if wait := c.breaker.allow(time.Now()); wait > 0 {
-		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait}
+		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait, Idle: true}
 	}
 	p.ReplyTo = c.replies.take(p.Peer, time.Now())
 	id, err := c.call(ctx, p)
@@ -133,7 +136,11 @@ func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
 		if wait <= 0 {
 			wait = unstatedHold
 		}
-		c.pace.hold(err.Scope, p.Peer, now, min(max(wait, minimumAfter), maxAfter))
+		wait = min(max(wait, minimumAfter), maxAfter)
+		c.pace.hold(err.Scope, p.Peer, now, wait)
+		if err.Scope == ScopeAccount {
+			c.health.limited(now.Add(wait))
+		}
 	}
 	switch c.breaker.record(err, now) {
 	case turnPaused:
@@ -160,7 +167,7 @@ func (c *Channel) waitForSlot(ctx context.Context) *SendError {
 	case c.waiting <- struct{}{}:
 		defer func() { <-c.waiting }()
 	default:
-		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second}
+		return &SendError{Class: Limited, Scope: ScopeAccount, Code: "too_many_sends", After: time.Second, Idle: true}
 	}
 	select {
 	case c.sends <- struct{}{}:
@@ -180,7 +187,7 @@ func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
 			return nil
 		}
 		if now.Add(wait).After(deadline) {
-			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait}
+			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait, Idle: true}
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -41,6 +41,7 @@ type SendError struct {
 	Code  string        // the provider's code or our own slug, such as http_503
 	After time.Duration // when the provider says to come back; zero means not stated
 	Once  bool          // the provider does not drop a repetition of this call, whatever Limits.Idempotent says
+	Idle  bool          // no call was made: it was not this message's turn
 	Err   error         // cause, optional
 }
 

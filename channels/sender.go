@@ -41,6 +41,9 @@ func (s *Sender) Next(o conversation.Outbound, err error, attempt int, first tim
 	if failure == nil {
 		return Step{Result: conversation.DeliverySent}, ""
 	}
+	if Held(failure) {
+		return Step{Result: conversation.DeliveryPending, At: time.Now().Add(spread(holdLook, jitter(o, attempt)))}, failure.Detail()
+	}
 	step := Next(failure.Class, Attempt{
 		Number: attempt, First: first, Now: time.Now(), After: failure.After,
 		Idempotent: s.idempotent(o) && !failure.Once, Jitter: jitter(o, attempt),

@@ -15,8 +15,10 @@ func (w *world) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"AcceptMessage": func(t *rapid.T) { w.send(t, w.accept(t)) },
 		"CompleteTurn":  func(t *rapid.T) { w.send(t, w.turn(t)) },
-		"ReplyAsAgent":  func(t *rapid.T) { w.send(t, ReplyAsAgent{Agent: someAgent(t), Ref: someRef(t), Text: someText(t)}) },
-		"AddNote":       func(t *rapid.T) { w.send(t, AddNote{Agent: someAgent(t), Ref: someRef(t), Text: someText(t)}) },
+		"ReplyAsAgent": func(t *rapid.T) {
+			w.send(t, ReplyAsAgent{Agent: someAgent(t), Ref: someRef(t), Text: someText(t), Attachments: someFiles(t)})
+		},
+		"AddNote": func(t *rapid.T) { w.send(t, AddNote{Agent: someAgent(t), Ref: someRef(t), Text: someText(t)}) },
 		"RequestHandover": func(t *rapid.T) {
 			w.send(t, RequestHandover{Reason: HandoverByAgent, Detail: secret, By: someAgent(t)})
 		},
@@ -34,7 +36,12 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"ChangeTags":     func(t *rapid.T) { w.send(t, ChangeTags{By: someAgent(t), Add: someTags(t), Remove: someTags(t)}) },
 		"ChangePriority": func(t *rapid.T) { w.send(t, ChangePriority{By: someAgent(t), To: somePriority(t)}) },
 		"RecordDelivery": func(t *rapid.T) { w.send(t, w.delivery(t)) },
+		"SendAgain":      func(t *rapid.T) { w.send(t, SendAgain{Message: w.someSeq(t), By: someAgent(t)}) },
+		"send again":     w.sendsAgain,
 		"FireTimer":      func(t *rapid.T) { w.send(t, FireTimer{ID: someTimer(t)}) },
+		"RecordAttachment": func(t *rapid.T) {
+			w.send(t, RecordAttachment{Message: w.someSeq(t), Attachment: someFile(t)})
+		},
 		"JudgeAnswer": func(t *rapid.T) {
 			w.send(t, JudgeAnswer{By: someParty(t), Agent: someAgent(t), Answer: w.someSeq(t), Verdict: someVerdict(t), Intent: someIntent(t)})
 		},
@@ -92,10 +99,33 @@ func (w *world) accept(t *rapid.T) AcceptMessage {
 	if rapid.IntRange(0, 9).Draw(t, "metadata") == 0 {
 		c.Metadata = map[string]string{"page": secret}
 	}
+	c.Attachments = someFiles(t)
 	if rapid.IntRange(0, 2).Draw(t, "toned") == 0 {
 		c.Tone, c.Raise = Tone{Anger: someShare(t), Abuse: someShare(t), Threat: someShare(t), Deny: someShare(t)}, somePriority(t)
 	}
 	return c
+}
+
+// someFiles are mostly none.
+func someFiles(t *rapid.T) []Attachment {
+	var out []Attachment
+	for range rapid.SampledFrom([]int{0, 0, 0, 1, 2, MaxAttachments + 1}).Draw(t, "files") {
+		out = append(out, someFile(t))
+	}
+	return out
+}
+
+func someFile(t *rapid.T) Attachment {
+	a := storedFile(rapid.Byte().Draw(t, "file"))
+	switch rapid.IntRange(0, 4).Draw(t, "how it is") {
+	case 0:
+		a.State, a.Blob = AttachmentPending, ""
+	case 1:
+		a.State, a.Blob, a.Reason = AttachmentUnavailable, "", "gone"
+	case 2:
+		a.Name = secret + rapid.SampledFrom([]string{".png", "/..", "\n"}).Draw(t, "name")
+	}
+	return a
 }
 
 func (w *world) turn(t *rapid.T) CompleteTurn {
@@ -173,8 +203,21 @@ func (w *world) delivery(t *rapid.T) RecordDelivery {
 	}
 	if len(w.state.Unsent) > 0 {
 		c.Message = rapid.SampledFrom(w.state.Unsent).Draw(t, "unsent")
+		if row := c.Message; w.messageOf(row) != row {
+			c.Message, c.Again = w.messageOf(row), row
+		}
 	}
 	return c
+}
+
+// sendsAgain takes up one of the messages that did not arrive, or may not have.
+func (w *world) sendsAgain(t *rapid.T) {
+	for i := range w.state.Recent {
+		if m := &w.state.Recent[i]; m.Delivery == DeliveryFailed || m.Delivery == DeliveryUncertain {
+			w.send(t, SendAgain{Message: m.Seq, By: someAgent(t)})
+			return
+		}
+	}
 }
 
 func (w *world) someSeq(t *rapid.T) Seq {

@@ -1,6 +1,9 @@
 package conversation
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Append is one durable step of a conversation: the entries, and everything
 // that has to become true together with them.
@@ -11,12 +14,13 @@ type Append struct {
 	Entries []Entry
 	State   *State // a snapshot after Entries, or nil
 
-	Head    Head       // the row that lists show
-	Contact ContactKey // set with the first entry: makes this the contact's current conversation
-	Refs    []RefRow   // senders' ids of the entries, for recognizing repeated deliveries
-	Outbox  []Outbound // messages that must be sent
-	Settled []Seq      // outbox rows of this conversation that are done with
-	NextDue time.Time  // when a timer is due next; zero = none
+	Head    Head           // the row that lists show
+	Contact ContactKey     // set with the first entry: makes this the contact's current conversation
+	Refs    []RefRow       // senders' ids of the entries, for recognizing repeated deliveries
+	Outbox  []Outbound     // messages that must be sent
+	Settled []Seq          // outbox rows of this conversation that are done with
+	NextDue time.Time      // when a timer is due next; zero = none
+	Files   []AttachmentID // stored attachments of the entries: the conversation keeps their bytes from now on
 
 	// CheckRefs has the refs compared with those stored for other conversations
 	// of the same contact: where one is found, the append is a conflict and
@@ -78,7 +82,8 @@ const (
 // outbox row.
 type Outbound struct {
 	Conversation ConversationID `json:"conversation"`
-	Message      Seq            `json:"message"` // order within the conversation, and the row's key
+	Message      Seq            `json:"message"`         // which of the conversation's messages
+	Again        Seq            `json:"again,omitempty"` // of the event that had it sent once more; 0 = it goes out for the first time
 	Inbox        InboxID        `json:"inbox"`
 	Channel      ChannelKind    `json:"channel"`
 	Contact      ContactID      `json:"contact"`
@@ -87,8 +92,12 @@ type Outbound struct {
 	InReplyTo    Seq            `json:"in_reply_to_seq,omitempty"`
 	Text         Text           `json:"text"`
 	Buttons      []Button       `json:"buttons,omitempty"`
+	Attachments  []Attachment   `json:"attachments,omitempty"`
 	At           time.Time      `json:"at"`
 }
+
+// Row is the key of the outbox row, and its place in the conversation's order.
+func (o *Outbound) Row() Seq { return cmp.Or(o.Again, o.Message) }
 
 // Commit is what an apply stream delivers: one append, in commit order.
 type Commit struct {

@@ -49,7 +49,7 @@ func (s *State) Apply(e Entry) {
 	case PriorityChanged:
 		s.Priority = ev.To
 	case MessageSent:
-		s.applySent(ev)
+		s.applySent(e, ev)
 	case TimerStarted:
 		s.dropTimer(ev.ID)
 		s.Timers = append(s.Timers, ev.Timer)
@@ -59,6 +59,8 @@ func (s *State) Apply(e Entry) {
 		s.applyMood(ev)
 	case AnswerJudged:
 		s.applyJudged(ev)
+	case AttachmentChanged:
+		s.applyAttachment(ev)
 	}
 }
 
@@ -76,7 +78,8 @@ func (s *State) applyAccepted(ev MessageAccepted, e Entry) {
 	if s.WaitingSince.IsZero() {
 		s.WaitingSince = e.At
 	}
-	s.remember(Message{Seq: e.Seq, At: e.At, From: PartyVisitor, Text: ev.Text, Metadata: ev.Metadata})
+	s.remember(Message{Seq: e.Seq, At: e.At, From: PartyVisitor, Text: ev.Text, Metadata: ev.Metadata, Attachments: ev.Attachments})
+	s.await(e.Seq, ev.Attachments)
 	s.rememberRef(ev.Ref, e.Seq)
 	// A visitor who writes has seen what was there.
 	s.ReadVisitor = e.Seq
@@ -99,6 +102,7 @@ func (s *State) applyReplied(ev AgentReplied, e Entry) {
 	delivery := s.firstDelivery(false)
 	s.remember(Message{
 		Seq: e.Seq, At: e.At, From: PartyAgent, Agent: ev.Agent, Text: ev.Text, InReplyTo: s.LastVisitor, Delivery: delivery,
+		Attachments: ev.Attachments,
 	})
 	if delivery == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)
@@ -200,17 +204,6 @@ func (s *State) applyTags(ev TagsChanged) {
 	tags = append(tags, ev.Added...)
 	slices.Sort(tags)
 	s.Tags = slices.Compact(tags)
-}
-
-func (s *State) applySent(ev MessageSent) {
-	if i := slices.Index(s.Unsent, ev.Message); i >= 0 {
-		s.Unsent = slices.Delete(s.Unsent, i, i+1)
-	}
-	for i := range s.Recent {
-		if s.Recent[i].Seq == ev.Message {
-			s.Recent[i].Delivery = ev.Result
-		}
-	}
 }
 
 func (s *State) dropTimer(id string) {

@@ -50,6 +50,8 @@ func DecodeEvent(kind string, data []byte) (Event, error) {
 		return decodeAs[MoodChanged](data)
 	case AnswerJudged{}.Kind():
 		return decodeAs[AnswerJudged](data)
+	case AttachmentChanged{}.Kind():
+		return decodeAs[AttachmentChanged](data)
 	}
 	return nil, Refusef(CodeInvalid, "event kind %q is not known to this version", kind)
 }
@@ -84,5 +86,6 @@ func EventKinds() []string {
 		TimerEnded{}.Kind(),
 		MoodChanged{}.Kind(),
 		AnswerJudged{}.Kind(),
+		AttachmentChanged{}.Kind(),
 	}
 }

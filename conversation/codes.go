@@ -36,6 +36,9 @@ const (
 	CodeStaleTurn          Code = "stale_turn"
 	CodeVersionMismatch    Code = "version_mismatch"
 	CodeTooLarge           Code = "too_large"
+	CodeBadAttachment      Code = "bad_attachment"
+	CodeMediaType          Code = "media_type_refused"
+	CodeQuota              Code = "quota_used_up"
 	CodeOverloaded         Code = "overloaded"
 	CodeRateLimited        Code = "rate_limited"
 	CodeUnavailable        Code = "unavailable"
@@ -87,6 +90,9 @@ func Codes() []CodeRow {
 		{CodeStaleTurn, ErrConflict, 409, false, "The turn that this answers is over."},
 		{CodeVersionMismatch, ErrConflict, 409, true, "The conversation has moved on; read it again."},
 		{CodeTooLarge, ErrTooLarge, 413, false, "Over a size limit."},
+		{CodeBadAttachment, ErrInvalid, 400, false, "An attachment is not one, was never handed in here, or is there twice."},
+		{CodeMediaType, ErrInvalid, 400, false, "Files of this kind are not taken; what counts is their content, not their name."},
+		{CodeQuota, ErrOverloaded, 429, true, "Too many bytes in one day; smaller files, or tomorrow."},
 		{CodeOverloaded, ErrOverloaded, 429, true, "A queue is full; try again."},
 		{CodeRateLimited, ErrOverloaded, 429, true, "Too many requests; slow down."},
 		{CodeUnavailable, ErrUnavailable, 503, true, "Not done; try again with the same id."},

@@ -28,13 +28,14 @@ type Origin struct {
 
 // AcceptMessage is a visitor's message. The first one starts the conversation.
 type AcceptMessage struct {
-	Origin   Origin            `json:"origin,omitzero"`
-	Ref      Ref               `json:"ref,omitempty"` // the sender's id of this message; empty = cannot be recognized when repeated
-	Text     Text              `json:"text,omitempty"`
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Tone     Tone              `json:"tone,omitzero"`   // what it sounds like, when somebody listened
-	Raise    Priority          `json:"raise,omitempty"` // the priority of an angry visitor; empty or none = leave
-	Known    Seq               `json:"known,omitempty"` // where an older delivery of Ref was stored, when the journal knows and the state no longer does
+	Origin      Origin            `json:"origin,omitzero"`
+	Ref         Ref               `json:"ref,omitempty"` // the sender's id of this message; empty = cannot be recognized when repeated
+	Text        Text              `json:"text,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Attachments []Attachment      `json:"attachments,omitempty"` // the text may be empty when there are any
+	Tone        Tone              `json:"tone,omitzero"`         // what it sounds like, when somebody listened
+	Raise       Priority          `json:"raise,omitempty"`       // the priority of an angry visitor; empty or none = leave
+	Known       Seq               `json:"known,omitempty"`       // where an older delivery of Ref was stored, when the journal knows and the state no longer does
 }
 
 // CompleteTurn brings what the bot made of a visitor's message.
@@ -68,9 +69,10 @@ type Outcome struct {
 // ReplyAsAgent is an agent's public message. It takes the conversation over
 // when nobody has it.
 type ReplyAsAgent struct {
-	Agent AgentID `json:"agent,omitempty"`
-	Ref   Ref     `json:"ref,omitempty"`
-	Text  Text    `json:"text,omitempty"`
+	Agent       AgentID      `json:"agent,omitempty"`
+	Ref         Ref          `json:"ref,omitempty"`
+	Text        Text         `json:"text,omitempty"`
+	Attachments []Attachment `json:"attachments,omitempty"` // the text may be empty when there are any
 }
 
 // AddNote is an internal remark; visitors never see it.
@@ -167,6 +169,14 @@ type RecordDelivery struct {
 	Result     Delivery `json:"result,omitempty"`      // sent, uncertain or failed
 	ProviderID string   `json:"provider_id,omitempty"` // the provider's name for it
 	Detail     string   `json:"detail,omitempty"`      // error class and code on failure; never message text
+	Again      Seq      `json:"again,omitempty"`       // as in [Outbound]
+}
+
+// SendAgain has a message sent once more that failed, or of which nobody knows
+// whether it arrived.
+type SendAgain struct {
+	Message Seq     `json:"message,omitempty"`
+	By      AgentID `json:"by,omitempty"`
 }
 
 // FireTimer says that a timer's time has come.
@@ -184,27 +194,36 @@ type JudgeAnswer struct {
 	Intent  string  `json:"intent,omitempty"` // what was really asked, with wrong and from agents only; empty = not said
 }
 
-func (AcceptMessage) command()   {}
-func (CompleteTurn) command()    {}
-func (ReplyAsAgent) command()    {}
-func (AddNote) command()         {}
-func (RequestHandover) command() {}
-func (Claim) command()           {}
-func (Assign) command()          {}
-func (Unassign) command()        {}
-func (ReturnToBot) command()     {}
-func (Snooze) command()          {}
-func (Wake) command()            {}
-func (Resolve) command()         {}
-func (Reopen) command()          {}
-func (Close) command()           {}
-func (MarkRead) command()        {}
-func (MarkDelivered) command()   {}
-func (ChangeTags) command()      {}
-func (ChangePriority) command()  {}
-func (RecordDelivery) command()  {}
-func (FireTimer) command()       {}
-func (JudgeAnswer) command()     {}
+// RecordAttachment brings what became of an attachment that was pending: it is
+// stored now, or it will not come.
+type RecordAttachment struct {
+	Message    Seq        `json:"message,omitempty"` // the one that it rides on
+	Attachment Attachment `json:"attachment,omitzero"`
+}
+
+func (AcceptMessage) command()    {}
+func (CompleteTurn) command()     {}
+func (ReplyAsAgent) command()     {}
+func (AddNote) command()          {}
+func (RequestHandover) command()  {}
+func (Claim) command()            {}
+func (Assign) command()           {}
+func (Unassign) command()         {}
+func (ReturnToBot) command()      {}
+func (Snooze) command()           {}
+func (Wake) command()             {}
+func (Resolve) command()          {}
+func (Reopen) command()           {}
+func (Close) command()            {}
+func (MarkRead) command()         {}
+func (MarkDelivered) command()    {}
+func (ChangeTags) command()       {}
+func (ChangePriority) command()   {}
+func (RecordDelivery) command()   {}
+func (FireTimer) command()        {}
+func (JudgeAnswer) command()      {}
+func (RecordAttachment) command() {}
+func (SendAgain) command()        {}
 
 // Kind implements [Command].
 func (AcceptMessage) Kind() string { return "accept" }
@@ -264,7 +283,13 @@ func (ChangePriority) Kind() string { return "change_priority" }
 func (RecordDelivery) Kind() string { return "record_delivery" }
 
 // Kind implements [Command].
+func (SendAgain) Kind() string { return "send_again" }
+
+// Kind implements [Command].
 func (FireTimer) Kind() string { return "fire_timer" }
 
 // Kind implements [Command].
 func (JudgeAnswer) Kind() string { return "judge_answer" }
+
+// Kind implements [Command].
+func (RecordAttachment) Kind() string { return "record_attachment" }

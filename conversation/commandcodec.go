@@ -63,10 +63,14 @@ func DecodeCommand(kind string, data []byte) (Command, error) {
 		return commandAs[ChangePriority](data)
 	case RecordDelivery{}.Kind():
 		return commandAs[RecordDelivery](data)
+	case SendAgain{}.Kind():
+		return commandAs[SendAgain](data)
 	case FireTimer{}.Kind():
 		return commandAs[FireTimer](data)
 	case JudgeAnswer{}.Kind():
 		return commandAs[JudgeAnswer](data)
+	case RecordAttachment{}.Kind():
+		return commandAs[RecordAttachment](data)
 	}
 	return nil, Refusef(CodeInvalid, "a command kind of %d bytes is not known to this version", len(kind))
 }
@@ -86,6 +90,6 @@ func CommandKinds() []string {
 		AcceptMessage{}.Kind(), CompleteTurn{}.Kind(), ReplyAsAgent{}.Kind(), AddNote{}.Kind(), RequestHandover{}.Kind(),
 		Claim{}.Kind(), Assign{}.Kind(), Unassign{}.Kind(), ReturnToBot{}.Kind(), Snooze{}.Kind(), Wake{}.Kind(),
 		Resolve{}.Kind(), Reopen{}.Kind(), Close{}.Kind(), MarkRead{}.Kind(), MarkDelivered{}.Kind(), ChangeTags{}.Kind(),
-		ChangePriority{}.Kind(), RecordDelivery{}.Kind(), FireTimer{}.Kind(), JudgeAnswer{}.Kind(),
+		ChangePriority{}.Kind(), RecordDelivery{}.Kind(), SendAgain{}.Kind(), FireTimer{}.Kind(), JudgeAnswer{}.Kind(), RecordAttachment{}.Kind(),
 	}
 }

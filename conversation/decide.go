@@ -55,10 +55,14 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 		return decidePriority(s, c)
 	case RecordDelivery:
 		return decideDelivery(s, c)
+	case SendAgain:
+		return decideSendAgain(s, c)
 	case FireTimer:
 		return decideTimer(s, c, now)
 	case JudgeAnswer:
 		return decideJudge(s, c)
+	case RecordAttachment:
+		return decideAttachment(s, c)
 	}
 	return Decision{}, Refuse(CodeInternal, fmt.Sprintf("command %T has no rule", c))
 }
@@ -76,10 +80,12 @@ func decideAccept(s *State, c AcceptMessage, now time.Time) (Decision, error) {
 	if seq := s.FindRef(c.Ref); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
-	if err := checkMessage(c.Ref, c.Text, c.Metadata); err != nil {
+	if err := checkMessage(c.Ref, c.Text, c.Metadata, c.Attachments); err != nil {
 		return Decision{}, err
 	}
-	message := MessageAccepted{Ref: c.Ref, Text: c.Text, Metadata: maps.Clone(c.Metadata), Tone: c.Tone.stored()}
+	message := MessageAccepted{
+		Ref: c.Ref, Text: c.Text, Metadata: maps.Clone(c.Metadata), Attachments: s.admitted(c.Attachments), Tone: c.Tone.stored(),
+	}
 	d, err := decideMessage(s, c, message, now)
 	if err == nil {
 		d.Events = append(d.Events, moodEvents(s, c, message, now)...)
@@ -160,12 +166,17 @@ func decideComeBack(s *State, c AcceptMessage, message MessageAccepted, now time
 		HandoverRequested{Reason: HandoverReopened})
 }
 
-func checkMessage(r Ref, t Text, metadata map[string]string) error {
+func checkMessage(r Ref, t Text, metadata map[string]string, files []Attachment) error {
 	if err := r.checkStored(); err != nil {
 		return err
 	}
-	if err := t.check(); err != nil {
+	if err := checkAttachments(files); err != nil {
 		return err
+	}
+	if t != "" || len(files) == 0 {
+		if err := t.check(); err != nil {
+			return err
+		}
 	}
 	return checkMetadata(metadata)
 }
@@ -174,8 +185,13 @@ func decideReply(s *State, c ReplyAsAgent, now time.Time) (Decision, error) {
 	if seq := s.FindRef(c.Ref.of(c.Agent)); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
-	if err := checkMessage(c.Ref, c.Text, nil); err != nil {
+	if err := checkMessage(c.Ref, c.Text, nil, c.Attachments); err != nil {
 		return Decision{}, err
+	}
+	for i := range c.Attachments {
+		if c.Attachments[i].State != AttachmentStored {
+			return Decision{}, Refuse(CodeBadAttachment, "an agent sends what is stored")
+		}
 	}
 	if c.Agent == "" {
 		return Decision{}, Refuse(CodeForbidden, "a reply needs an agent")
@@ -210,7 +226,7 @@ func decideNote(s *State, c AddNote) (Decision, error) {
 	if seq := s.FindRef(c.Ref.of(c.Agent)); seq != 0 {
 		return Decision{Duplicate: seq}, nil
 	}
-	if err := checkMessage(c.Ref, c.Text, nil); err != nil {
+	if err := checkMessage(c.Ref, c.Text, nil, nil); err != nil {
 		return Decision{}, err
 	}
 	if s.Status == StatusClosed {
@@ -399,28 +415,4 @@ func decidePriority(s *State, c ChangePriority) (Decision, error) {
 		return nothing()
 	}
 	return events(PriorityChanged{By: c.By, From: s.Priority, To: c.To})
-}
-
-// failsLate reports whether a message of ours that counts as sent has failed.
-func (s *State) failsLate(c RecordDelivery) bool {
-	m, ok := s.MessageAt(c.Message)
-	return ok && c.Result == DeliveryFailed && m.Delivery == DeliverySent && s.Channel != ChannelWeb && s.Status != StatusClosed &&
-		(m.From == PartyBot || m.From == PartyAgent)
-}
-
-// decideDelivery records the fate of an outbound message once; what comes later
-// for the same message changes nothing, unless the provider took it and says
-// afterwards that it could not deliver it: what failed is not shown as sent.
-func decideDelivery(s *State, c RecordDelivery) (Decision, error) {
-	switch c.Result {
-	case DeliverySent, DeliveryUncertain, DeliveryFailed:
-	case DeliveryPending:
-		return Decision{}, Refuse(CodeInvalid, "pending is not an outcome")
-	default:
-		return Decision{}, Refuse(CodeInvalid, "a delivery is sent, uncertain or failed")
-	}
-	if !slices.Contains(s.Unsent, c.Message) && !s.failsLate(c) {
-		return nothing()
-	}
-	return events(MessageSent(c))
 }

@@ -16,7 +16,7 @@ func zeroCommands() map[string]Command {
 		"RequestHandover": RequestHandover{}, "Claim": Claim{}, "Assign": Assign{}, "Unassign": Unassign{},
 		"ReturnToBot": ReturnToBot{}, "Snooze": Snooze{}, "Wake": Wake{}, "Resolve": Resolve{}, "Reopen": Reopen{}, "Close": Close{},
 		"MarkRead": MarkRead{}, "MarkDelivered": MarkDelivered{}, "ChangeTags": ChangeTags{}, "ChangePriority": ChangePriority{},
-		"RecordDelivery": RecordDelivery{}, "FireTimer": FireTimer{}, "JudgeAnswer": JudgeAnswer{},
+		"RecordDelivery": RecordDelivery{}, "SendAgain": SendAgain{}, "FireTimer": FireTimer{}, "JudgeAnswer": JudgeAnswer{}, "RecordAttachment": RecordAttachment{},
 	}
 }
 

@@ -66,6 +66,7 @@ type Account struct {
 	Kind     ChannelKind       `json:"channel"`
 	Settings map[string]string `json:"settings,omitempty"` // what anybody may read who may read the inbox
 	Sealed   []byte            `json:"sealed,omitempty"`   // secrets, encrypted
+	Paused   bool              `json:"paused,omitempty"`   // an admin has stopped it: nothing is taken and nothing is sent
 	Version  uint64            `json:"version"`            // of the document, for If-Match
 }
 

@@ -16,14 +16,21 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 			}
 		case AgentReplied:
 			if s.firstDelivery(false) == DeliveryPending {
-				out = append(out, SendOutbound{s.outbound(e, PartyAgent, ev.Text, 0, nil)})
+				message := s.outbound(e, PartyAgent, ev.Text, 0, nil)
+				message.Attachments = ev.Attachments
+				out = append(out, SendOutbound{message})
+			}
+		case MessageSent:
+			if row, ok := s.sendAgain(e, ev); ok {
+				out = append(out, SendOutbound{row})
 			}
 		case TimerEnded:
 			if ev.Fired {
 				out = append(out, RunTimer{ID: ev.ID})
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
-			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, MessageSent, TimerStarted, MoodChanged, AnswerJudged:
+			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, TimerStarted, MoodChanged, AnswerJudged,
+			AttachmentChanged:
 		}
 	}
 	return append(out, queueEffects(s, before)...)

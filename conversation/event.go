@@ -32,8 +32,9 @@ const (
 	HandoverMissingSlot HandoverReason = "slot_missing"  // the visitor could not give what was asked for
 	HandoverByAgent     HandoverReason = "by_agent"
 	HandoverReopened    HandoverReason = "reopened"
-	HandoverBehavior    HandoverReason = "behavior" // a custom behavior said so
-	HandoverAnger       HandoverReason = "anger"    // the visitor is angry, and the bot has nothing certain to say
+	HandoverBehavior    HandoverReason = "behavior"   // a custom behavior said so
+	HandoverAttachment  HandoverReason = "attachment" // the visitor sent a file and no words
+	HandoverAnger       HandoverReason = "anger"      // the visitor is angry, and the bot has nothing certain to say
 )
 
 // ConversationStarted is always the first event.
@@ -49,10 +50,11 @@ type ConversationStarted struct {
 
 // MessageAccepted is a visitor's message.
 type MessageAccepted struct {
-	Ref      Ref               `json:"ref,omitempty"`
-	Text     Text              `json:"text"`
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Tone     Tone              `json:"tone,omitzero"` // of a message that is not calm
+	Ref         Ref               `json:"ref,omitempty"`
+	Text        Text              `json:"text"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Attachments []Attachment      `json:"attachments,omitempty"`
+	Tone        Tone              `json:"tone,omitzero"` // of a message that is not calm
 }
 
 // ReplyComposed is a message of the bot.
@@ -66,9 +68,10 @@ type ReplyComposed struct {
 
 // AgentReplied is a public message of an agent.
 type AgentReplied struct {
-	Agent AgentID `json:"agent"`
-	Ref   Ref     `json:"ref,omitempty"`
-	Text  Text    `json:"text"`
+	Agent       AgentID      `json:"agent"`
+	Ref         Ref          `json:"ref,omitempty"`
+	Text        Text         `json:"text"`
+	Attachments []Attachment `json:"attachments,omitempty"`
 }
 
 // NoteAdded is an internal remark.
@@ -166,12 +169,14 @@ type PriorityChanged struct {
 }
 
 // MessageSent is the fate of an outbound message: delivered to the provider,
-// or not.
+// or not. Pending says that one which was not is to be sent once more.
 type MessageSent struct {
 	Message    Seq      `json:"message"`
 	Result     Delivery `json:"result"`
 	ProviderID string   `json:"provider_id,omitempty"`
 	Detail     string   `json:"detail,omitempty"`
+	Again      Seq      `json:"again,omitempty"` // as in [Outbound]
+	By         AgentID  `json:"by,omitempty"`    // of pending: who had it sent once more
 }
 
 // TimerStarted remembers a timer of a behavior. An older one of the same id is
@@ -208,6 +213,13 @@ type AnswerJudged struct {
 	Model      string  `json:"model,omitempty"`
 }
 
+// AttachmentChanged puts an attachment in the place of the pending one of the
+// same id.
+type AttachmentChanged struct {
+	Message    Seq        `json:"message"`
+	Attachment Attachment `json:"attachment"`
+}
+
 func (ConversationStarted) event() {}
 func (MessageAccepted) event()     {}
 func (ReplyComposed) event()       {}
@@ -227,6 +239,7 @@ func (TimerStarted) event()        {}
 func (TimerEnded) event()          {}
 func (MoodChanged) event()         {}
 func (AnswerJudged) event()        {}
+func (AttachmentChanged) event()   {}
 
 // Kind implements [Event].
 func (ConversationStarted) Kind() string { return "conversation.started" }
@@ -284,3 +297,6 @@ func (MoodChanged) Kind() string { return "conversation.mood_changed" }
 
 // Kind implements [Event].
 func (AnswerJudged) Kind() string { return "answer.judged" }
+
+// Kind implements [Event].
+func (AttachmentChanged) Kind() string { return "message.attachment_changed" }

@@ -29,23 +29,35 @@ const (
 
 // Message is the view of one message or note, folded from the events.
 type Message struct {
-	Seq       Seq               `json:"seq"`
-	At        time.Time         `json:"at"`
-	From      Party             `json:"from"`
-	Agent     AgentID           `json:"agent,omitempty"`
-	Text      Text              `json:"text"`
-	Note      bool              `json:"note,omitempty"` // internal; visitors never see it
-	InReplyTo Seq               `json:"in_reply_to_seq,omitempty"`
-	Buttons   []Button          `json:"buttons,omitempty"`
-	Bot       *Provenance       `json:"bot,omitempty"`
-	Metadata  map[string]string `json:"metadata,omitempty"`
-	Delivery  Delivery          `json:"delivery,omitempty"`
+	Seq         Seq               `json:"seq"`
+	At          time.Time         `json:"at"`
+	From        Party             `json:"from"`
+	Agent       AgentID           `json:"agent,omitempty"`
+	Text        Text              `json:"text"`
+	Note        bool              `json:"note,omitempty"` // internal; visitors never see it
+	InReplyTo   Seq               `json:"in_reply_to_seq,omitempty"`
+	Buttons     []Button          `json:"buttons,omitempty"`
+	Bot         *Provenance       `json:"bot,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Delivery    Delivery          `json:"delivery,omitempty"`
+	Attachments []Attachment      `json:"attachments,omitempty"`
 }
+
+// MetadataBotReply is the metadata key by which a channel keeps the bot from
+// answering a visitor's message, lest two programs write to each other for ever.
+const MetadataBotReply = "bot_reply"
+
+// The values of [MetadataBotReply].
+const (
+	BotReplyNone  = "none"  // a program wrote it: nobody has to answer
+	BotReplyHuman = "human" // a human may
+)
 
 // clone copies what a message points to.
 func (m Message) clone() Message {
 	m.Buttons = slices.Clone(m.Buttons)
 	m.Metadata = maps.Clone(m.Metadata)
+	m.Attachments = slices.Clone(m.Attachments)
 	if m.Bot != nil {
 		bot := *m.Bot
 		m.Bot = &bot

@@ -14,6 +14,8 @@ type Policy struct {
 
 	Anger         AngerPolicy `json:"anger,omitempty"`          // what an angry visitor changes; empty = escalate
 	AngerPriority Priority    `json:"anger_priority,omitempty"` // of an angry visitor's conversation; empty = high, none = leave
+
+	Files FilePolicy `json:"files,omitempty"` // what the bot does about a file without words; empty = handover
 }
 
 // Answers says whether an inbox's bot answers by itself, or only asks back and
@@ -74,6 +76,27 @@ const (
 	defaultMaxAbstains = 2
 	defaultMaxAsks     = 2
 )
+
+// FilePolicy says what the bot, which reads words only, does about a message that
+// is files and nothing else.
+type FilePolicy string
+
+// The policies.
+const (
+	FilesHandover FilePolicy = "handover" // gives it to humans at once
+	FilesAsk      FilePolicy = "ask"      // asks for words, which counts as a turn that was not understood
+)
+
+// Known reports whether f is one of the policies or empty.
+func (f FilePolicy) Known() bool { return f == "" || f == FilesHandover || f == FilesAsk }
+
+// Unread decides what a message of files without words comes to.
+func (p Policy) Unread(s *State) Choice {
+	if p.Files != FilesAsk || s.Dialogue.Abstains+1 >= p.maxAbstains() {
+		return Choice{Action: ActionHandover, Reason: HandoverAttachment, Intent: s.Dialogue.Intent}
+	}
+	return Choice{Action: ActionFallback}
+}
 
 // Action is what a policy chose for a turn.
 type Action string

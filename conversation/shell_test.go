@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -154,13 +155,13 @@ func (b *books) enter(entries []Entry, effects []Effect) {
 				delete(b.load, f.Agent)
 			}
 		case SendOutbound:
-			b.toSend = append(b.toSend, f.Message.Message)
+			b.toSend = append(b.toSend, f.Message.Row())
 		case ClassifyUtterance, RunTimer:
 		}
 	}
 	for _, e := range entries {
-		if sent, ok := e.Event.(MessageSent); ok {
-			b.toSend = slices.DeleteFunc(b.toSend, func(s Seq) bool { return s == sent.Message })
+		if sent, ok := e.Event.(MessageSent); ok && sent.Result != DeliveryPending {
+			b.toSend = slices.DeleteFunc(b.toSend, func(s Seq) bool { return s == cmp.Or(sent.Again, sent.Message) })
 		}
 	}
 }

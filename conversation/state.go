@@ -55,10 +55,11 @@ type State struct {
 	Dialogue Dialogue  `json:"dialogue"`
 	Mood     Mood      `json:"mood,omitzero"`
 	Timers   []Timer   `json:"timers,omitempty"`
-	Recent   []Message `json:"recent,omitempty"` // oldest first
-	Refs     []RefRow  `json:"refs,omitempty"`   // oldest first
-	Unsent   []Seq     `json:"unsent,omitempty"` // outbound messages whose fate is open
-	Judged   []Judged  `json:"judged,omitempty"` // newest verdicts on the bot's messages, oldest first
+	Recent   []Message `json:"recent,omitempty"`  // oldest first
+	Refs     []RefRow  `json:"refs,omitempty"`    // oldest first
+	Unsent   []Seq     `json:"unsent,omitempty"`  // outbound messages whose fate is open
+	Judged   []Judged  `json:"judged,omitempty"`  // newest verdicts on the bot's messages, oldest first
+	Awaited  []Awaited `json:"awaited,omitempty"` // attachments that are still being fetched, oldest first
 }
 
 // Dialogue is what the bot remembers between turns.
@@ -140,7 +141,7 @@ func (s *State) newestMessage() Seq {
 func (s *State) Context(seq Seq) []Text {
 	var out []Text
 	for i := len(s.Recent) - 1; i >= 0 && len(out) < contextTurns; i-- {
-		if m := &s.Recent[i]; m.From == PartyVisitor && m.Seq < seq {
+		if m := &s.Recent[i]; m.From == PartyVisitor && m.Seq < seq && m.Text != "" {
 			out = append(out, m.Text)
 		}
 	}
@@ -180,7 +181,7 @@ func (s *State) Head() Head {
 	}
 	for i := len(s.Recent) - 1; i >= 0; i-- {
 		if m := &s.Recent[i]; !m.Note {
-			h.Preview, h.PreviewFrom = cut(m.Text, previewBytes), m.From
+			h.Preview, h.PreviewFrom = cut(m.Plain(), previewBytes), m.From
 			break
 		}
 	}
@@ -211,6 +212,7 @@ func (s *State) Clone() *State {
 	c.Refs = slices.Clone(s.Refs)
 	c.Unsent = slices.Clone(s.Unsent)
 	c.Judged = slices.Clone(s.Judged)
+	c.Awaited = slices.Clone(s.Awaited)
 	if s.Handover != nil {
 		h := *s.Handover
 		c.Handover = &h

@@ -145,7 +145,7 @@ func TestVisibility(t *testing.T) {
 	t.Parallel()
 	shown := []string{
 		"ConversationStarted", "MessageAccepted", "ReplyComposed", "AgentReplied", "HandoverRequested", "AgentAssigned", "StatusChanged",
-		"MessagesRead", "MessageSent",
+		"MessagesRead", "MessageSent", "AttachmentChanged",
 	}
 	for _, name := range declaredWith(t, "event.go", "event") {
 		if got := VisibleToVisitor(sampleEvents()[name]); got != slices.Contains(shown, name) {

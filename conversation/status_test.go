@@ -77,6 +77,7 @@ func attempts() []attempt {
 		{"snooze's timer", FireTimer{}},
 		{"a timer", FireTimer{ID: "t"}},
 		{"a1 judges message 2", JudgeAnswer{By: PartyAgent, Agent: "a1", Answer: 2, Verdict: VerdictWrong}},
+		{"a file of message 2 arrives", RecordAttachment{Message: 2, Attachment: storedFile(1)}},
 		{"resolve", Resolve{By: "a1"}},
 		{"reopen", Reopen{By: "a1"}},
 		{"close", Close{By: "a1"}},
@@ -86,6 +87,7 @@ func attempts() []attempt {
 		{"agent reads", MarkRead{By: PartyAgent, Agent: "a1", UpTo: 2}},
 		{"delivered", MarkDelivered{UpTo: 2}},
 		{"message sent", RecordDelivery{Message: 2, Result: DeliverySent}},
+		{"message sent again", SendAgain{Message: 2, By: "a1"}},
 	}
 }
 

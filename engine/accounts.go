@@ -58,6 +58,12 @@ func (a *accounts) has(kind conversation.ChannelKind, inbox conversation.InboxID
 	return err == nil
 }
 
+// paused reports whether an admin has stopped an inbox's account.
+func (a *accounts) paused(kind conversation.ChannelKind, inbox conversation.InboxID) bool {
+	stored, err := a.store.Account(kind, inbox)
+	return err == nil && stored.Paused
+}
+
 // values gives all settings of an account, with the secrets in clear.
 func (a *accounts) values(stored *conversation.Account) (map[string]string, error) {
 	out := maps.Clone(stored.Settings)
@@ -101,6 +107,7 @@ func (a *accounts) List() []gateway.AccountView {
 func (a *accounts) view(stored *conversation.Account) gateway.AccountView {
 	v := gateway.AccountView{
 		Inbox: stored.Inbox, Kind: stored.Kind, Settings: stored.Settings, Secrets: []string{}, Version: stored.Version,
+		Paused: stored.Paused,
 	}
 	values, err := a.values(stored)
 	if err != nil {
@@ -140,6 +147,7 @@ func (a *accounts) Put(ctx context.Context, c gateway.AccountChange) (gateway.Ac
 		if values, err = a.values(&stored); err != nil {
 			return gateway.AccountView{}, err
 		}
+		now.Paused = stored.Paused
 	}
 	key := values[pathKey]
 	delete(values, pathKey)
@@ -206,6 +214,19 @@ func (a *accounts) driver(kind conversation.ChannelKind) (channels.Configurable,
 		return nil, conversation.Refuse(conversation.CodeUnknownChannel, "this kind of channel has no accounts")
 	}
 	return d, nil
+}
+
+// Pause implements [gateway.Accounts].
+func (a *accounts) Pause(ctx context.Context, inbox conversation.InboxID, kind conversation.ChannelKind, paused bool) (gateway.AccountView, error) { //nolint:revive // the state that is wanted, not a mode
+	stored, err := a.store.Account(kind, inbox)
+	if err == nil && stored.Paused != paused {
+		stored.Paused = paused
+		stored, err = a.store.PutAccount(ctx, stored)
+	}
+	if err != nil {
+		return gateway.AccountView{}, err
+	}
+	return a.view(&stored), nil
 }
 
 // Delete implements [gateway.Accounts].

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
+	"github.com/colloquyhq/colloquy/persistence"
 )
 
 const (
@@ -366,4 +368,69 @@ func TestTelegramAgainstTheEmulator(t *testing.T) {
 			t.Errorf("the visitor saw %s, want %q", got, want)
 		}
 	}
+}
+
+// An account that is paused neither takes nor sends, says so, stays so when it is
+// changed, and goes on where it was.
+func TestAccountThatIsPaused(t *testing.T) {
+	t.Parallel()
+	bot := &botAPI{sent: make(chan string, 16)}
+	srv, _ := inside(t, bot.ServeHTTP)
+	e, api := withAccounts(t, io.Discard)
+	const path = "/v1/inboxes/house/channels/telegram"
+	api.want(http.StatusNotFound, call{method: "POST", path: path + "/pause"}, nil)
+	var v gateway.AccountView
+	settings := func(more string) map[string]any {
+		return map[string]any{"settings": map[string]string{"token": botToken, "api_url": srv.URL + more}}
+	}
+	api.want(http.StatusCreated, call{method: "PUT", path: path, body: settings("")}, &v)
+	agent := newAPI(t, e, conversation.RoleAgent)
+	agent.want(http.StatusForbidden, call{method: "POST", path: path + "/pause"}, nil)
+	bot.push(botUpdate(0, "when are you open"))
+	next(t, bot.sent)
+	id, err := e.store.Current(t.Context(), conversation.ContactKey{
+		Inbox: "house", Contact: e.gateway.ContactOf("house", conversation.ChannelTelegram, "77"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		api.want(http.StatusOK, call{method: "POST", path: path + "/pause"}, &v)
+		if !v.Paused {
+			t.Error("the account is not shown as paused")
+		}
+	}
+	api.want(http.StatusOK, call{method: "PUT", path: path, body: settings("/")}, &v)
+	if !v.Paused {
+		t.Error("a change of the account has resumed it")
+	}
+	eventually(t, "nobody fetches", func() bool {
+		c, _ := e.channels.For(conversation.ChannelTelegram, "house")
+		return !c.Health().Pulling
+	})
+	bot.push(botUpdate(1, "where can I park"))
+	if got := post(t, "http://"+e.Addr()+v.Path, http.Header{}, botUpdate(1, "where can I park")); got != http.StatusServiceUnavailable {
+		t.Errorf("a delivery is answered with %d", got)
+	}
+	api.want(http.StatusCreated, call{method: "POST", path: "/v1/conversations/" + id.String() + "/messages", body: map[string]any{"text": "one moment"}}, nil)
+	eventually(t, "the message looks whether it may go", func() bool {
+		rows, _, err := e.store.Outbox(t.Context(), persistence.OutboxCursor{}, 10)
+		return err == nil && len(rows) == 1
+	})
+	select {
+	case got := <-bot.sent:
+		t.Errorf("the bot sent %q while it was paused", got)
+	default:
+	}
+	api.want(http.StatusOK, call{method: "POST", path: path + "/resume"}, &v)
+	if got := next(t, bot.sent); v.Paused || got != "77: one moment" {
+		t.Errorf("after it was resumed: paused %v, the bot sent %q", v.Paused, got)
+	}
+	eventually(t, "what was written meanwhile is there", func() bool {
+		entries, err := e.store.Entries(t.Context(), id, 0, 100)
+		return err == nil && slices.ContainsFunc(entries, func(e conversation.Entry) bool {
+			m, ok := e.Event.(conversation.MessageAccepted)
+			return ok && m.Text == "where can I park"
+		})
+	})
 }

@@ -61,7 +61,10 @@ func (l library) SlotValue(packs []string, name string, text conversation.Text) 
 }
 
 // sender is the channels as [actors.Sender].
-type sender struct{ channels *channels.Sender }
+type sender struct {
+	channels *channels.Sender
+	letters  *letters
+}
 
 // Send implements [actors.Sender].
 func (s sender) Send(ctx context.Context, out conversation.Outbound, attempt int, first time.Time) actors.Attempt {
@@ -70,7 +73,10 @@ func (s sender) Send(ctx context.Context, out conversation.Outbound, attempt int
 		return actors.Attempt{Result: conversation.DeliverySent, ProviderID: id}
 	}
 	step, detail := s.channels.Next(out, err, attempt, first)
-	return actors.Attempt{Result: step.Result, ProviderID: id, Detail: detail, RetryAt: step.At}
+	if step.Result != conversation.DeliveryPending {
+		s.letters.keepMessage(ctx, out, detail)
+	}
+	return actors.Attempt{Result: step.Result, ProviderID: id, Detail: detail, RetryAt: step.At, Idle: channels.Idle(err), Held: channels.Held(err)}
 }
 
 // archive is the journal as [gateway.Journal].

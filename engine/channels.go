@@ -8,6 +8,7 @@ import (
 
 	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/channels/dingtalk"
+	"github.com/colloquyhq/colloquy/channels/email"
 	"github.com/colloquyhq/colloquy/channels/feishu"
 	"github.com/colloquyhq/colloquy/channels/line"
 	"github.com/colloquyhq/colloquy/channels/slack"
@@ -19,6 +20,8 @@ import (
 	"github.com/colloquyhq/colloquy/channels/whatsapp"
 	"github.com/colloquyhq/colloquy/conversation"
 )
+
+const mailKeyBytes = 32
 
 // addProviders makes the drivers of providers with which inboxes have accounts.
 // A new provider is entered here, one line each.
@@ -37,8 +40,14 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelWhatsApp: driver(whatsapp.New),
 		conversation.ChannelFeishu:   driver(feishu.New),
 		conversation.ChannelDingTalk: driver(dingtalk.New),
+		conversation.ChannelEmail: driver(func(o channels.ProviderOptions) (*email.Driver, error) {
+			return email.New(email.Options{
+				Accounts: o.Accounts, Dial: newEgressDialer(allowed).DialContext, Load: e.store.Load,
+				Key: func(ctx context.Context) ([]byte, error) { return e.store.Secret(ctx, "mail", mailKeyBytes) },
+			})
+		}),
 	} {
-		d, err := build(channels.ProviderOptions{Client: client, Accounts: e.accounts.of(kind)})
+		d, err := build(channels.ProviderOptions{Client: client, Dial: newEgressDialer(allowed).DialContext, Accounts: e.accounts.of(kind)})
 		if err != nil {
 			return err
 		}
@@ -67,7 +76,8 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 	}
 	maps.Copy(drivers, e.opts.Drivers)
 	return channels.NewRegistry(channels.Options{
-		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, HasAccount: e.accounts.has,
+		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, Letters: e.letters, HasAccount: e.accounts.has, Paused: e.accounts.paused,
+		Files: e.files,
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)
 		},

@@ -26,19 +26,20 @@ type Config struct {
 	OpsPprof      bool          `yaml:"ops_pprof" help:"Also serve /debug/pprof on the operations address."`
 	ShutdownGrace time.Duration `yaml:"shutdown_grace" help:"At SIGTERM, clients are told to come back spread over a part of this time, and everything ends within it."`
 
-	Log      LogConfig      `yaml:"log"`
-	Packs    PacksConfig    `yaml:"packs"`
-	Intent   IntentConfig   `yaml:"intent"`
-	Assist   AssistConfig   `yaml:"assist"`
-	Gateway  GatewayConfig  `yaml:"gateway"`
-	Channels ChannelsConfig `yaml:"channels"`
-	Egress   EgressConfig   `yaml:"egress"`
-	Turns    TurnsConfig    `yaml:"turns"`
-	Cluster  ClusterConfig  `yaml:"cluster"`
-	Journal  JournalConfig  `yaml:"journal"`
-	CPU      CPUConfig      `yaml:"cpu"`
-	Tracing  TracingConfig  `yaml:"tracing"`
-	Health   HealthConfig   `yaml:"health"`
+	Log         LogConfig         `yaml:"log"`
+	Packs       PacksConfig       `yaml:"packs"`
+	Intent      IntentConfig      `yaml:"intent"`
+	Assist      AssistConfig      `yaml:"assist"`
+	Gateway     GatewayConfig     `yaml:"gateway"`
+	Channels    ChannelsConfig    `yaml:"channels"`
+	Attachments AttachmentsConfig `yaml:"attachments"`
+	Egress      EgressConfig      `yaml:"egress"`
+	Turns       TurnsConfig       `yaml:"turns"`
+	Cluster     ClusterConfig     `yaml:"cluster"`
+	Journal     JournalConfig     `yaml:"journal"`
+	CPU         CPUConfig         `yaml:"cpu"`
+	Health      HealthConfig      `yaml:"health"`
+	Tracing     TracingConfig     `yaml:"tracing"`
 }
 
 // LogConfig is how the log is written.
@@ -94,6 +95,7 @@ type AssistConfig struct {
 
 // GatewayConfig is what the edge allows.
 type GatewayConfig struct {
+	PublicURL       string   `yaml:"public_url" help:"Address under which visitors and providers reach this server, such as https://support.example.com; empty = none, and files are not sent as links."`
 	TrustedProxies  []string `yaml:"trusted_proxies" help:"Networks whose X-Forwarded-For counts, such as 10.0.0.0/8."`
 	InsecureIngress string   `yaml:"insecure_ingress" help:"Inbox that takes POST /webhook without a credential; empty = a credential is always needed."`
 	Connections     int      `yaml:"connections" help:"Sockets this node takes."`
@@ -179,13 +181,14 @@ func DefaultConfig() Config {
 		Intent: IntentConfig{Backend: BackendBuiltin, HTTP: IntentHTTPConfig{
 			Timeout: 300 * time.Millisecond, Batch: 16, InFlight: 4, Queue: 256, Foreign: string(remote.ForeignRefuse),
 		}},
-		Assist:  AssistConfig{Timeout: 12 * time.Second, Messages: 12, PerMinute: 10},
-		Turns:   TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
-		Cluster: ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
-		Journal: JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
-		CPU:     CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
-		Tracing: TracingConfig{Spans: 64 << 10, KeepPerSecond: 20, Keep: 2_000, KeepBytes: 64 << 20},
-		Health:  HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
+		Attachments: defaultAttachments(),
+		Assist:      AssistConfig{Timeout: 12 * time.Second, Messages: 12, PerMinute: 10},
+		Turns:       TurnsConfig{Budget: 5 * time.Millisecond, BehaviorTimeout: 10 * time.Second, Idle: 5 * time.Minute, SnapshotEvery: 128},
+		Cluster:     ClusterConfig{Name: "colloquy", Voters: 5, RemoveDead: 10 * time.Minute, Profile: ProfileCareful},
+		Journal:     JournalConfig{CacheBytes: 64 << 20, MemTableBytes: 64 << 20},
+		CPU:         CPUConfig{Accounting: cpu.Exact, Every: 16, Top: 100},
+		Health:      HealthConfig{FsyncP99: 500 * time.Millisecond, Lag: 5 * time.Second, DiskFreeBytes: 256 << 20},
+		Tracing:     TracingConfig{Spans: 64 << 10, KeepPerSecond: 20, Keep: 2_000, KeepBytes: 64 << 20},
 	}
 }
 
@@ -222,6 +225,10 @@ func (c *Config) Validate() error {
 	c.Cluster.validate(bad)
 	c.Intent.validate(bad)
 	c.Assist.validate(bad)
+	c.Attachments.validate(bad)
+	if why := checkPublicURL(c.Gateway.PublicURL); c.Gateway.PublicURL != "" && why != "" {
+		bad("gateway.public_url", "%s", why)
+	}
 	c.Tracing.validate(bad)
 	if c.Turns.SnapshotEvery < 1 {
 		bad("turns.snapshot_every", "must be at least 1")

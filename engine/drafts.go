@@ -51,7 +51,7 @@ func (d *drafts) prompt(ctx context.Context, s *conversation.State, in *conversa
 		if m.Note {
 			continue
 		}
-		text, err := d.library.Mask(ctx, packs, m.Text)
+		text, err := d.library.Mask(ctx, packs, m.Plain())
 		if err != nil {
 			return p, err
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/colloquyhq/colloquy/channels"
 )
 
 // The limits of outgoing connections.
@@ -56,7 +58,7 @@ func (g *egressGuard) check(address string) error {
 	}
 	for _, p := range g.refused {
 		if p.Contains(ip) {
-			return fmt.Errorf("egress: %s is inside a private or special network; add it to egress.allowed_cidrs if it is meant", ip)
+			return fmt.Errorf("egress: %s: %w; add it to egress.allowed_cidrs if it is meant", ip, channels.ErrAddressRefused)
 		}
 	}
 	return nil
@@ -83,18 +85,22 @@ func newOwnEgressClient(allowed []netip.Prefix, server string) *http.Client {
 	return newEgressClient(allowed)
 }
 
+// newEgressDialer connects only where the guard lets it.
+func newEgressDialer(allowed []netip.Prefix) *net.Dialer {
+	guard := &egressGuard{refused: specialNetworks(), allowed: allowed}
+	return &net.Dialer{
+		Timeout: egressDialTimeout,
+		Control: func(_, address string, _ syscall.RawConn) error { return guard.check(address) },
+	}
+}
+
 // newEgressClient makes the HTTP client for flows and callbacks. It uses no
 // proxy from the environment, follows no redirect, and connects only where the
 // guard lets it.
 func newEgressClient(allowed []netip.Prefix) *http.Client {
-	guard := &egressGuard{refused: specialNetworks(), allowed: allowed}
-	dialer := &net.Dialer{
-		Timeout: egressDialTimeout,
-		Control: func(_, address string, _ syscall.RawConn) error { return guard.check(address) },
-	}
 	return &http.Client{
 		Transport: traceparent{&http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: egressDialTimeout, ResponseHeaderTimeout: egressHeaderTimeout,
+			DialContext: newEgressDialer(allowed).DialContext, TLSHandshakeTimeout: egressDialTimeout, ResponseHeaderTimeout: egressHeaderTimeout,
 			IdleConnTimeout: egressIdleTimeout, MaxIdleConnsPerHost: egressPerHost, MaxConnsPerHost: egressPerHost,
 			MaxResponseHeaderBytes: egressMaxHeader, ForceAttemptHTTP2: true,
 		}},

@@ -81,6 +81,8 @@ type Engine struct {
 	learning *learning.Keeper
 	channels *channels.Registry
 	accounts *accounts
+	files    files
+	letters  *letters
 	gateway  *gateway.Gateway
 
 	listener, opsListener net.Listener
@@ -159,6 +161,7 @@ func (e *Engine) open() error {
 		{"operations", e.openOps},
 		{"cluster", e.openCluster},
 		{"journal", e.openJournal},
+		{"attachments", e.openAttachments},
 		{"traces", e.openTraces},
 		{"packs", e.openPacks},
 		{"models", e.openBackends},
@@ -241,12 +244,18 @@ func (e *Engine) openActors() error {
 		return err
 	}
 	e.accounts = &accounts{store: e.store, vault: vault, registry: func() *channels.Registry { return e.channels }}
+	e.letters = &letters{
+		store: e.store, vault: vault, registry: e.accounts.registry, log: e.log,
+		do: func(ctx context.Context, id conversation.ConversationID, cmd conversation.Command) (conversation.Receipt, error) {
+			return e.actors.Do(ctx, id, cmd)
+		},
+	}
 	if e.channels, err = e.newChannels(client); err != nil {
 		return err
 	}
 	e.actors, err = actors.New(actors.Options{
 		System: e.system, Journal: e.store, Index: e.store, Lists: lists{e.store}, Directory: e.store,
-		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels)},
+		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels), e.letters},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Writable: func() bool { return e.store.Leader() != "" },
@@ -261,8 +270,9 @@ func (e *Engine) openGateway() error {
 	e.gateway, err = gateway.New(gateway.Options{
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
-		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Meters: e.meters, Accounts: e.accounts,
-		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
+		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Meters: e.meters, Accounts: e.accounts, Letters: e.letters,
+		Attachments: e.files,
+		Logger:      e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies), Loops: e.config.Gateway.Loops,
 		Flights: e.flights, Traces: e.traceSource(),

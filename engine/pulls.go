@@ -71,7 +71,7 @@ func (e *Engine) toPull() map[string]conversation.Account {
 	for _, a := range e.store.Accounts() {
 		_, pulls := drivers[a.Kind].(channels.Puller)
 		inbox, err := e.store.Inbox(a.Inbox)
-		if pulls && err == nil && inbox.Serves(a.Kind) && e.gate.Owns(cluster.GrainID{Kind: "account", ID: a.Place()}) {
+		if pulls && !a.Paused && err == nil && inbox.Serves(a.Kind) && e.gate.Owns(cluster.GrainID{Kind: "account", ID: a.Place()}) {
 			out[a.Place()] = a
 		}
 	}

@@ -20,6 +20,9 @@ type Accounts interface {
 	Put(ctx context.Context, c AccountChange) (AccountView, error)
 	// Delete removes an account. Errors: class [conversation.ErrNotFound].
 	Delete(ctx context.Context, inbox conversation.InboxID, kind conversation.ChannelKind, version uint64) error
+	// Pause stops an account, or lets it go on, and survives a restart. Errors:
+	// class [conversation.ErrNotFound].
+	Pause(ctx context.Context, inbox conversation.InboxID, kind conversation.ChannelKind, paused bool) (AccountView, error)
 	// Test asks the provider about an account. Errors: class
 	// [conversation.ErrNotFound]; what the provider says is no error.
 	Test(ctx context.Context, inbox conversation.InboxID, kind conversation.ChannelKind) (AccountTest, error)
@@ -47,19 +50,21 @@ type AccountView struct {
 	Secrets  []string                 `json:"secrets"`           // names of those that are set
 	Path     string                   `json:"path,omitempty"`    // of this server, where the provider delivers to; not to be shown to others
 	Problem  string                   `json:"problem,omitempty"` // why the account cannot be used
+	Paused   bool                     `json:"paused"`            // an admin has stopped it
 	Health   AccountHealth            `json:"health"`            // as the node that answers has seen it
 	Version  uint64                   `json:"version"`
 }
 
 // AccountHealth is what a node has seen of an account since it started.
 type AccountHealth struct {
-	LastIn   time.Time `json:"last_in,omitzero"`
-	LastOut  time.Time `json:"last_out,omitzero"`
-	Error    string    `json:"error,omitempty"` // class and code of the newest failure
-	ErrorAt  time.Time `json:"error_at,omitzero"`
-	PausedTo time.Time `json:"paused_to,omitzero"` // nothing is sent before this
-	Broken   bool      `json:"broken,omitempty"`   // the provider does not accept the credentials
-	Pulling  bool      `json:"pulling,omitempty"`  // this node fetches the messages
+	LastIn    time.Time `json:"last_in,omitzero"`
+	LastOut   time.Time `json:"last_out,omitzero"`
+	Error     string    `json:"error,omitempty"` // class and code of the newest failure
+	ErrorAt   time.Time `json:"error_at,omitzero"`
+	PausedTo  time.Time `json:"paused_to,omitzero"`  // nothing is sent before this
+	LimitedTo time.Time `json:"limited_to,omitzero"` // the provider asked to send nothing before this
+	Broken    bool      `json:"broken,omitempty"`    // the provider does not accept the credentials
+	Pulling   bool      `json:"pulling,omitempty"`   // this node fetches the messages
 }
 
 // AccountChange is what an admin wants of an account.
@@ -165,4 +170,27 @@ func (g *Gateway) testAccount(w http.ResponseWriter, r *http.Request, _ caller) 
 		return err
 	}
 	return answer(w, http.StatusOK, res)
+}
+
+// pauseAccount makes the handler that stops an account, or lets it go on.
+func pauseAccount(paused bool) func(*Gateway, http.ResponseWriter, *http.Request, caller) error { //nolint:revive // the state that is wanted, not a mode
+	word := "channel account resumed"
+	if paused {
+		word = "channel account paused"
+	}
+	return withAccounts(func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
+		in, err := g.pathInbox(r)
+		if err != nil {
+			return err
+		}
+		kind := conversation.ChannelKind(r.PathValue("kind"))
+		v, err := g.opts.Accounts.Pause(r.Context(), in.ID, kind, paused)
+		if err != nil {
+			return err
+		}
+		g.log.Info(word, slog.String("inbox", string(in.ID)), slog.String("channel", string(kind)), //nolint:sloglint // one of two
+			slog.String("agent_id", string(who.agent.agent.ID)))
+		w.Header().Set("ETag", etagOf(v.Version))
+		return answer(w, http.StatusOK, v)
+	})
 }

@@ -15,9 +15,9 @@ func (c *conn) onAgentFrame(id *agentID, frame wire.ClientFrame) {
 	me := id.agent.ID
 	switch f := frame.(type) {
 	case *wire.Send:
-		c.agentMessage(f.Reference(), f.Conversation, f.Text, conversation.ReplyAsAgent{Agent: me, Ref: f.ClientID, Text: f.Text})
+		c.onAgentReply(me, f)
 	case *wire.Note:
-		c.agentMessage(f.Reference(), f.Conversation, f.Text, conversation.AddNote{Agent: me, Ref: f.ClientID, Text: f.Text})
+		c.agentMessage(f.Reference(), f.Conversation, checkText(f.Text), conversation.AddNote{Agent: me, Ref: f.ClientID, Text: f.Text})
 	case *wire.Read:
 		c.agentCommand(f.Ref, f.Conversation, conversation.MarkRead{By: conversation.PartyAgent, Agent: me, UpTo: f.Seq})
 	case *wire.Claim:
@@ -47,8 +47,21 @@ func (c *conn) onAgentFrame(id *agentID, frame wire.ClientFrame) {
 	}
 }
 
-func (c *conn) agentMessage(ref string, id conversation.ConversationID, text conversation.Text, cmd conversation.Command) {
-	err := checkText(text)
+func (c *conn) onAgentReply(me conversation.AgentID, f *wire.Send) {
+	reply := conversation.ReplyAsAgent{Agent: me, Ref: f.ClientID, Text: f.Text}
+	if len(f.Attachments) > 0 {
+		ctx, cancel := context.WithTimeout(c.gw.background(), c.gw.limits.RequestTimeout)
+		defer cancel()
+		var err error
+		if reply.Attachments, err = c.gw.agentFiles(ctx, me, f.Conversation, f.Attachments); err != nil {
+			c.refuse(f.Reference(), err)
+			return
+		}
+	}
+	c.agentMessage(f.Reference(), f.Conversation, checkSaid(f.Text, len(f.Attachments)), reply)
+}
+
+func (c *conn) agentMessage(ref string, id conversation.ConversationID, err error, cmd conversation.Command) {
 	if err == nil {
 		err = c.visible(id)
 	}

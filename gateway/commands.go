@@ -12,8 +12,9 @@ import (
 
 // posted is the body of a message or note.
 type posted struct {
-	Text     conversation.Text `json:"text"`
-	ClientID conversation.Ref  `json:"client_id"`
+	Text        conversation.Text           `json:"text"`
+	ClientID    conversation.Ref            `json:"client_id"`
+	Attachments []conversation.AttachmentID `json:"attachments"` // handed in before
 }
 
 // messageReceipt answers a message.
@@ -38,7 +39,7 @@ func postedOf(r *http.Request) (posted, error) {
 	if err := decodeBody(r, &b); err != nil {
 		return b, err
 	}
-	if err := checkText(b.Text); err != nil {
+	if err := checkSaid(b.Text, len(b.Attachments)); err != nil {
 		return b, err
 	}
 	if len(b.ClientID) > conversation.MaxRefBytes {
@@ -53,18 +54,23 @@ func postedOf(r *http.Request) (posted, error) {
 }
 
 func (g *Gateway) postMessage(w http.ResponseWriter, r *http.Request, who caller) error {
-	return g.post(w, r, who, func(b posted) conversation.Command {
-		return conversation.ReplyAsAgent{Agent: who.agent.agent.ID, Ref: b.ClientID, Text: b.Text}
+	return g.post(w, r, who, func(b posted, id conversation.ConversationID) (conversation.Command, error) {
+		me := who.agent.agent.ID
+		files, err := g.agentFiles(r.Context(), me, id, b.Attachments)
+		return conversation.ReplyAsAgent{Agent: me, Ref: b.ClientID, Text: b.Text, Attachments: files}, err
 	})
 }
 
 func (g *Gateway) postNote(w http.ResponseWriter, r *http.Request, who caller) error {
-	return g.post(w, r, who, func(b posted) conversation.Command {
-		return conversation.AddNote{Agent: who.agent.agent.ID, Ref: b.ClientID, Text: b.Text}
+	return g.post(w, r, who, func(b posted, _ conversation.ConversationID) (conversation.Command, error) {
+		if len(b.Attachments) > 0 {
+			return nil, conversation.Refuse(conversation.CodeBadAttachment, "notes carry no files")
+		}
+		return conversation.AddNote{Agent: who.agent.agent.ID, Ref: b.ClientID, Text: b.Text}, nil
 	})
 }
 
-func (g *Gateway) post(w http.ResponseWriter, r *http.Request, who caller, compose func(posted) conversation.Command) error {
+func (g *Gateway) post(w http.ResponseWriter, r *http.Request, who caller, compose func(posted, conversation.ConversationID) (conversation.Command, error)) error {
 	head, err := g.pathConversation(r, who)
 	if err != nil {
 		return err
@@ -73,7 +79,11 @@ func (g *Gateway) post(w http.ResponseWriter, r *http.Request, who caller, compo
 	if err != nil {
 		return err
 	}
-	receipt, err := g.opts.Conversations.Do(r.Context(), head.ID, compose(b))
+	cmd, err := compose(b, head.ID)
+	if err != nil {
+		return err
+	}
+	receipt, err := g.opts.Conversations.Do(r.Context(), head.ID, cmd)
 	if err != nil {
 		return err
 	}

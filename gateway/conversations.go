@@ -409,6 +409,10 @@ func (g *Gateway) messagesOf(s side, id conversation.ConversationID, entries []c
 			}
 			continue
 		}
+		if ev, ok := e.Event.(conversation.AttachmentChanged); ok {
+			settleAttachment(out, &ev)
+			continue
+		}
 		ev, ok := g.hub.view(s, id, e)
 		if !ok {
 			continue
@@ -418,4 +422,18 @@ func (g *Gateway) messagesOf(s side, id conversation.ConversationID, entries []c
 		}
 	}
 	return out
+}
+
+// settleAttachment puts an attachment in the place of the pending one.
+func settleAttachment(messages []*wire.Message, ev *conversation.AttachmentChanged) {
+	for _, m := range messages {
+		if m.Seq != ev.Message {
+			continue
+		}
+		for i := range m.Attachments {
+			if m.Attachments[i].ID == ev.Attachment.ID {
+				m.Attachments[i] = wire.AttachmentOf(&ev.Attachment)
+			}
+		}
+	}
 }

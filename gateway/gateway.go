@@ -68,6 +68,8 @@ type Gateway struct {
 	sessionsByPeer   *limiter[netip.Prefix]
 	draftsByAgent    *limiter[conversation.AgentID]
 	framesByContact  *limiter[conversation.ContactKey] // that come over HTTP
+	uploadsByContact *limiter[conversation.ContactKey]
+	uploadsByAgent   *limiter[conversation.AgentID]
 	postsByContact   *counter[conversation.ContactKey] // of them without an answer yet
 	byPeer           *counter[netip.Prefix]
 	agents           agentSet
@@ -151,6 +153,8 @@ func (g *Gateway) makeLimiters() {
 	g.loginsByAccount = newLimiter[string](l.LoginsPerMinute/60, l.LoginsPerMinute)
 	g.sessionsByPeer = newLimiter[netip.Prefix](l.SessionsPerMinute/60, l.SessionsPerMinute)
 	g.draftsByAgent = newLimiter[conversation.AgentID](l.DraftsPerMinute/60, max(1, l.DraftsPerMinute))
+	g.uploadsByContact = newLimiter[conversation.ContactKey](l.UploadsPerMinute/60, max(1, l.UploadsPerMinute))
+	g.uploadsByAgent = newLimiter[conversation.AgentID](l.UploadsPerMinute/60, max(1, l.UploadsPerMinute))
 	g.framesByContact = newLimiter[conversation.ContactKey](l.FramesPerSecond, 3*l.FramesPerSecond)
 	g.postsByContact = newCounter[conversation.ContactKey]()
 	g.byPeer = newCounter[netip.Prefix]()

@@ -40,6 +40,9 @@ func (c *conn) mayBlock(frame wire.ClientFrame) bool {
 	case *wire.Subscribe:
 		return f.Inbox == ""
 	case *wire.Send:
+		if len(f.Attachments) > 0 {
+			return true
+		}
 		about = f.Conversation
 	case *wire.Note:
 		about = f.Conversation

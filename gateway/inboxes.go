@@ -151,6 +151,9 @@ func (g *Gateway) checkInbox(in *conversation.Inbox) error {
 	if !p.Anger.Known() {
 		return conversation.Refuse(conversation.CodeInvalid, "anger in a policy is ignore, soften, escalate or handover")
 	}
+	if !p.Files.Known() {
+		return conversation.Refuse(conversation.CodeInvalid, "files in a policy is handover or ask")
+	}
 	if p.AngerPriority.Rank() < 0 {
 		return conversation.Refuse(conversation.CodeBadPriority, "anger_priority in a policy is none, low, medium, high or urgent")
 	}

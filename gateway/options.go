@@ -28,18 +28,20 @@ type Options struct {
 	Credentials   Credentials
 	Secrets       Secrets
 
-	Presence Presence      // nil = nobody is told
-	Packs    Packs         // nil = the pack routes answer 503
-	Drafts   Drafts        // nil = agents get no drafts
-	Meters   *cpu.Meters   // what the sockets of conversations cost is charged to; nil = nobody measures
-	Costs    Costs         // nil = the route of costs answers 503
-	Shadows  Shadows       // nil = the route of shadows answers 503
-	Shelf    Shelf         // nil = packs cannot be changed: those routes answer 503
-	Accounts Accounts      // nil = the routes of channel accounts answer 503
-	Learning Learning      // nil = no suggestions and no figures
-	Relay    Relay         // nil = one node, and nobody else to ask
-	Cluster  Cluster       // nil = the cluster routes answer 503
-	Traces   traces.Source // nil = the routes of traces answer 503
+	Presence    Presence      // nil = nobody is told
+	Packs       Packs         // nil = the pack routes answer 503
+	Drafts      Drafts        // nil = agents get no drafts
+	Meters      *cpu.Meters   // what the sockets of conversations cost is charged to; nil = nobody measures
+	Costs       Costs         // nil = the route of costs answers 503
+	Shadows     Shadows       // nil = the route of shadows answers 503
+	Shelf       Shelf         // nil = packs cannot be changed: those routes answer 503
+	Accounts    Accounts      // nil = the routes of channel accounts answer 503
+	Learning    Learning      // nil = no suggestions and no figures
+	Relay       Relay         // nil = one node, and nobody else to ask
+	Cluster     Cluster       // nil = the cluster routes answer 503
+	Attachments Attachments   // nil = messages carry no files
+	Letters     DeadLetters   // nil = the routes of dead letters answer 503
+	Traces      traces.Source // nil = the routes of traces answer 503
 
 	Logger     *slog.Logger          // nil = silent
 	Registerer prometheus.Registerer // nil = a registry nobody reads
@@ -84,6 +86,7 @@ type Limits struct {
 	LoginsPerMinute        float64 // 10; per account and per address, with as many at once
 	SessionsPerMinute      float64 // 60; new visitor tokens per address, with as many at once
 	DraftsPerMinute        float64 // 10; per agent, with as many at once
+	UploadsPerMinute       float64 // 30; files of a visitor or an agent, with as many at once
 
 	RequestTimeout time.Duration // 15 s; of a request's work
 	SweepInterval  time.Duration // 1 s; how often time limits are looked at
@@ -117,6 +120,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.LoginsPerMinute, 10)
 	def(&l.SessionsPerMinute, 60)
 	def(&l.DraftsPerMinute, 10)
+	def(&l.UploadsPerMinute, 30)
 	def(&l.RequestTimeout, 15*time.Second)
 	def(&l.SweepInterval, time.Second)
 	return l

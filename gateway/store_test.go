@@ -135,7 +135,7 @@ func (s *memoryStore) Deliver(_ context.Context, in conversation.Inbound) (conve
 	if seq := s.refs[refKey]; in.Ref != "" && seq != 0 {
 		return conversation.Receipt{Conversation: id, Seq: seq, At: s.logs[id][seq-1].At, Duplicate: true, Version: s.heads[id].Version}, nil
 	}
-	events := []conversation.Event{conversation.MessageAccepted{Ref: in.Ref, Text: in.Text, Metadata: in.Metadata}}
+	events := []conversation.Event{conversation.MessageAccepted{Ref: in.Ref, Text: in.Text, Metadata: in.Metadata, Attachments: in.Attachments}}
 	seq := s.heads[id].Version + 1
 	r := conversation.Receipt{Conversation: id, Seq: seq}
 	if s.bot != nil {

@@ -25,6 +25,8 @@ func (g *Gateway) sweep(now time.Time) {
 	g.sessionsByPeer.sweep(now)
 	g.draftsByAgent.sweep(now)
 	g.framesByContact.sweep(now)
+	g.uploadsByContact.sweep(now)
+	g.uploadsByAgent.sweep(now)
 	g.presences.sweep(g, now)
 }
 

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway/loop"
 	"github.com/colloquyhq/colloquy/gateway/wire"
+	"github.com/colloquyhq/colloquy/telemetry/probe"
 )
 
 // typingEvery is how often typing is passed on; more says nothing new.
@@ -40,7 +42,8 @@ func (c *conn) onVisitorMessage(v *visitorID, f *wire.Send) {
 		c.refuse(f.Reference(), errNoConversation())
 		return
 	}
-	if err := checkText(f.Text); err != nil {
+	files, err := c.visitorFiles(v, f)
+	if err != nil {
 		c.refuse(f.Reference(), err)
 		return
 	}
@@ -50,6 +53,7 @@ func (c *conn) onVisitorMessage(v *visitorID, f *wire.Send) {
 	began := time.Now()
 	in := conversation.Inbound{
 		Inbox: v.inbox, Channel: conversation.ChannelWeb, Contact: v.contact, Ref: f.ClientID, Text: f.Text,
+		Attachments: files,
 	}
 	c.gw.opts.Conversations.DeliverAsync(in, func(r conversation.Receipt, err error) {
 		if err == nil {
@@ -57,6 +61,16 @@ func (c *conn) onVisitorMessage(v *visitorID, f *wire.Send) {
 		}
 		c.acknowledge(f.ClientID, began, r, err)
 	})
+}
+
+// visitorFiles checks what a message says, and finds its files.
+func (c *conn) visitorFiles(v *visitorID, f *wire.Send) ([]conversation.Attachment, error) {
+	if err := checkSaid(f.Text, len(f.Attachments)); err != nil || len(f.Attachments) == 0 {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(c.gw.background(), c.gw.limits.RequestTimeout)
+	defer cancel()
+	return c.gw.visitorFiles(ctx, v, f.Attachments)
 }
 
 // acknowledge answers a message. It runs on a goroutine of the callee and
@@ -158,8 +172,14 @@ func (c *conn) current() conversation.ConversationID {
 
 func (c *conn) setCurrent(id conversation.ConversationID) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.mu.current = id
+	c.mu.Unlock()
+	// Also when it is the same one: who looks on may have come since.
+	if probe.ConnJoinWatched() {
+		if cookie := loop.Cookie(c.link); cookie != 0 {
+			probe.ConnJoin(id, cookie)
+		}
+	}
 }
 
 // owns reports whether a conversation is the visitor's. Most frames are about

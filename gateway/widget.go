@@ -141,8 +141,13 @@ func (g *Gateway) widgetPost(w http.ResponseWriter, r *http.Request, who caller)
 		return err
 	}
 	v := who.visitor
+	files, err := g.visitorFiles(r.Context(), v, b.Attachments)
+	if err != nil {
+		return err
+	}
 	receipt, err := g.opts.Conversations.Deliver(r.Context(), conversation.Inbound{
 		Inbox: v.inbox, Channel: conversation.ChannelWeb, Contact: v.contact, Ref: b.ClientID, Text: b.Text,
+		Attachments: files,
 	})
 	if err != nil {
 		return err

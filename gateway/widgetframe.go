@@ -104,12 +104,17 @@ func (g *Gateway) takeMessage(ctx context.Context, v *visitorID, f *wire.Send) (
 			return nil, err
 		}
 	}
-	if err := checkText(f.Text); err != nil {
+	if err := checkSaid(f.Text, len(f.Attachments)); err != nil {
+		return nil, err
+	}
+	files, err := g.visitorFiles(ctx, v, f.Attachments)
+	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	r, err := g.opts.Conversations.Deliver(ctx, conversation.Inbound{
 		Inbox: v.inbox, Channel: conversation.ChannelWeb, Contact: v.contact, Ref: f.ClientID, Text: f.Text,
+		Attachments: files,
 	})
 	if err != nil {
 		return nil, err

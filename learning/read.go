@@ -79,7 +79,7 @@ func read(id conversation.ConversationID, contact conversation.ContactID, log []
 			})
 		}
 		before := i > 0 && exchanges[i-1].offers(x.text) >= 0
-		if reason := x.missed(next); reason != "" && !before {
+		if reason := x.missed(next); reason != "" && !before && x.text != "" {
 			m := Missed{
 				Conversation: id, Seq: x.seq, At: x.at, Visitor: hashOf(contact[:]), Text: mask(x.text), Lang: x.turn.Lang,
 				Reason: reason, Taken: x.said.Intent, Answer: mask(x.agent),

@@ -68,6 +68,25 @@ func (b *rowBatch) find(key []byte) []byte {
 	return nil
 }
 
+// newest gives what the batch makes of a key, and whether it makes anything of
+// it; nil says that it drops it. It looks at every write, as find does.
+func (b *rowBatch) newest(key []byte) (value []byte, known bool) {
+	for _, op := range slices.Backward(b.ops) {
+		switch {
+		case op.kind == rowDeleteRange:
+			if bytes.Compare(b.key(op), key) <= 0 && bytes.Compare(key, b.value(op)) < 0 {
+				return nil, true
+			}
+		case !bytes.Equal(b.key(op), key):
+		case op.kind == rowDelete:
+			return nil, true
+		default:
+			return b.value(op), true
+		}
+	}
+	return nil, false
+}
+
 // full says that the batch should go before more is added.
 func (b *rowBatch) full() bool { return len(b.buf) > maxBatchBytes || len(b.ops) > maxBatchOps }
 

@@ -25,6 +25,7 @@ const (
 	docPackText   = "pack_text"
 	docAccount    = "channel_account"
 	docCursor     = "channel_cursor"
+	docLetter     = "dead_letter"
 )
 
 // directory keeps the configuration documents decoded, so that a read costs a
@@ -41,6 +42,7 @@ type directory struct {
 		hashes      map[[32]byte]string
 		packs       map[string]conversation.StoredPack
 		accounts    map[string]conversation.Account
+		letters     map[string]struct{} // ids
 	}
 }
 
@@ -60,6 +62,7 @@ func (d *directory) clear() {
 	d.mu.hashes = make(map[[32]byte]string)
 	d.mu.packs = make(map[string]conversation.StoredPack)
 	d.mu.accounts = make(map[string]conversation.Account)
+	d.mu.letters = make(map[string]struct{})
 	d.tellPacks()
 }
 
@@ -185,6 +188,10 @@ func (d *directory) put(doc *document) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.mu.accounts[doc.id] = v
+	case docLetter:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.mu.letters[doc.id] = struct{}{}
 	}
 	return nil
 }
@@ -215,6 +222,8 @@ func (d *directory) forget(kind, id string) {
 		d.tellPacks()
 	case docAccount:
 		delete(d.mu.accounts, id)
+	case docLetter:
+		delete(d.mu.letters, id)
 	}
 }
 

@@ -27,6 +27,9 @@ func (s *Store) sweep(ctx context.Context) error {
 	if !s.Leads() {
 		return nil // one node does it for all
 	}
+	if err := s.sweepLetters(ctx); err != nil {
+		return fmt.Errorf("drop expired dead letters: %w", err)
+	}
 	_, oldest := s.refDays()
 	found, err := s.anyRefBefore(ctx, oldest)
 	if err != nil || !found {
@@ -41,15 +44,5 @@ func (s *Store) sweep(ctx context.Context) error {
 
 // anyRefBefore looks before anything is written: most sweeps find nothing.
 func (s *Store) anyRefBefore(ctx context.Context, day uint32) (bool, error) {
-	done, err := s.reading(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer done()
-	found := false
-	err = scan(s.db, prefixBounds(tagPrefix(tagRef), appendRefDay(nil, day)), func(_, _ []byte) (bool, error) {
-		found = true
-		return false, nil
-	})
-	return found, err
+	return s.any(ctx, prefixBounds(tagPrefix(tagRef), appendRefDay(nil, day)))
 }

@@ -17,6 +17,8 @@ import (
 //
 //	export        first; the format's version and where it comes from
 //	document      one per document
+//	blob          a piece of the bytes of files
+//	file          a file whose bytes came before it
 //	conversation  a conversation's head, whether it is its contact's current one, its next timer
 //	entry         its entries, in order
 //	outbox        its messages that have not been sent
@@ -29,6 +31,8 @@ type lineKind string
 const (
 	lineExport       lineKind = "export"
 	lineDocument     lineKind = "document"
+	lineBlob         lineKind = "blob"
+	lineFile         lineKind = "file"
 	lineConversation lineKind = "conversation"
 	lineEntry        lineKind = "entry"
 	lineOutbox       lineKind = "outbox"
@@ -50,6 +54,18 @@ type exportDocument struct {
 	Version uint64          `json:"version"`
 	JSON    json.RawMessage `json:"json,omitempty"`
 	Bytes   []byte          `json:"bytes,omitempty"` // of a document that is not JSON
+}
+
+type exportBlob struct {
+	Type  lineKind `json:"type"`
+	Blob  string   `json:"blob"`
+	Index int      `json:"index"`
+	Bytes []byte   `json:"bytes"`
+}
+
+type exportFile struct {
+	Type lineKind          `json:"type"`
+	File conversation.File `json:"file"`
 }
 
 type exportConversation struct {
@@ -112,6 +128,9 @@ func (s *Store) export(
 		err = x.documents(filter)
 	}
 	if err == nil {
+		err = x.files(ctx)
+	}
+	if err == nil {
 		err = x.conversations(ctx)
 	}
 	if err == nil {
@@ -161,7 +180,7 @@ func (x *exporter) documents(filter func(exportDocument) (exportDocument, bool, 
 // public takes out what opens doors.
 func (d exportDocument) public() (exportDocument, bool, error) {
 	switch d.Kind {
-	case docSecret, docCredential:
+	case docSecret, docCredential, docLetter: // a letter may hold a secret in its headers
 		return d, false, nil
 	case docAccount:
 		var a conversation.Account

@@ -48,6 +48,16 @@ func furnish(t testing.TB, s *Store) {
 	for n := range 6 {
 		furnishConversation(t, s, n)
 	}
+	for n := range 3 { // two of the same bytes, one of them of a conversation, and one of several pieces
+		f := fileOf(n, bytes.Repeat([]byte{byte(n / 2)}, 1+n*BlobChunkBytes))
+		if n == 1 {
+			f = fileOf(n, []byte{0})
+			f.Sent, f.Conversation = true, conv(2)
+			putFile(t, s, f, []byte{0})
+			continue
+		}
+		putFile(t, s, f, bytes.Repeat([]byte{byte(n / 2)}, 1+n*BlobChunkBytes))
+	}
 	if _, err := s.Claim(ctx, conv(99)); err != nil { // claimed, never begun
 		t.Fatal(err)
 	}

@@ -55,6 +55,10 @@ type importLine struct {
 	At           time.Time                   `json:"at"`
 	Data         json.RawMessage             `json:"data"`
 
+	Blob  string             `json:"blob"`
+	Index int                `json:"index"`
+	File  *conversation.File `json:"file"`
+
 	Message *conversation.Outbound `json:"message"`
 	Lines   int                    `json:"lines"`
 }
@@ -177,6 +181,10 @@ func (im *importer) take(ctx context.Context, text []byte) error {
 		return checkFormat(&l)
 	case lineDocument:
 		return im.document(ctx, &l)
+	case lineBlob:
+		return im.blob(ctx, &l)
+	case lineFile:
+		return im.file(ctx, &l)
 	case lineConversation:
 		return im.start(ctx, &l)
 	case lineEntry:

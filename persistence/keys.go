@@ -22,6 +22,11 @@ import (
 //	o conv16 seq8                      outbox row
 //	d due8 conv16                      due index
 //	r kind 0 id                        document
+//	b blob32                           bytes of files: their size, and how many files hold them
+//	b blob32 chunk4                    a piece of them
+//	f file16                           file
+//	w conv16 file16                    index of the files of a conversation
+//	u day4 kind1 id                    what goes on a day unless somebody wants it: a file, or pieces without one
 //	a                                  applied index
 //	v node                             member: what is known of a node
 //	L index8                           raft log; stays on the node
@@ -37,6 +42,10 @@ const (
 	tagOutbox   = 'o'
 	tagDue      = 'd'
 	tagDocument = 'r'
+	tagBlob     = 'b'
+	tagFile     = 'f'
+	tagFileOf   = 'w'
+	tagExpiry   = 'u'
 	tagApplied  = 'a'
 	tagMember   = 'v'
 	tagLog      = 'L'
@@ -55,7 +64,8 @@ var errBadKey = errors.New("key of the wrong form")
 // is not among them belongs to one node.
 func stateTags() []byte {
 	return []byte{
-		tagApplied, tagContact, tagDue, tagHead, tagList, tagEntry, tagOutbox, tagDocument, tagState, tagMember, tagRef,
+		tagApplied, tagBlob, tagContact, tagDue, tagFile, tagHead, tagList, tagEntry, tagOutbox, tagDocument, tagState,
+		tagExpiry, tagMember, tagFileOf, tagRef,
 	}
 }
 
@@ -251,6 +261,55 @@ func documentKeyParts(key []byte) (kind, id string, err error) {
 		return "", "", errBadKey
 	}
 	return string(k), string(i), nil
+}
+
+const blobBytes = 32 // of a SHA-256
+
+func blobKey(blob blobID) []byte { return append(tagPrefix(tagBlob), blob[:]...) }
+
+func chunkKey(blob blobID, index uint32) []byte {
+	return binary.BigEndian.AppendUint32(blobKey(blob), index)
+}
+
+func fileKey(id conversation.AttachmentID) []byte { return append(tagPrefix(tagFile), id[:]...) }
+
+func fileKeyID(key []byte) (conversation.AttachmentID, error) {
+	if len(key) != prefixBytes+idBytes {
+		return conversation.AttachmentID{}, errBadKey
+	}
+	return conversation.AttachmentID(key[prefixBytes:]), nil
+}
+
+func fileOfPrefix(c conversation.ConversationID) []byte { return append(tagPrefix(tagFileOf), c[:]...) }
+
+func fileOfKey(c conversation.ConversationID, id conversation.AttachmentID) []byte {
+	return append(fileOfPrefix(c), id[:]...)
+}
+
+// fileOfKeyID reads the file of an index key.
+func fileOfKeyID(key []byte) (conversation.AttachmentID, error) {
+	if len(key) != prefixBytes+2*idBytes {
+		return conversation.AttachmentID{}, errBadKey
+	}
+	return conversation.AttachmentID(key[prefixBytes+idBytes:]), nil
+}
+
+func expiryDay(day uint32) []byte { return binary.BigEndian.AppendUint32(tagPrefix(tagExpiry), day) }
+
+// expiryKey is for a tag that is tagFile or tagBlob, and the id of such a row.
+func expiryKey(day uint32, tag byte, id []byte) []byte {
+	return append(append(expiryDay(day), tag), id...)
+}
+
+func expiryKeyParts(key []byte) (tag byte, id []byte, err error) {
+	if len(key) < prefixBytes+4+1 {
+		return 0, nil, errBadKey
+	}
+	tag, id = key[prefixBytes+4], key[prefixBytes+5:]
+	if (tag != tagFile || len(id) != idBytes) && (tag != tagBlob || len(id) != blobBytes) {
+		return 0, nil, errBadKey
+	}
+	return tag, id, nil
 }
 
 func memberKey(node string) []byte { return append(tagPrefix(tagMember), node...) }

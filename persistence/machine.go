@@ -32,6 +32,7 @@ type machine struct {
 	watchers  *watchers
 	directory *directory
 	roster    *roster
+	blobs     *blobBook
 	snapshots *snapshots
 	halt      *halt
 	metrics   *metrics
@@ -224,6 +225,14 @@ func (m *machine) applyOp(r *reader, req *request) (result, error) {
 		return result{}, r.end("barrier")
 	case opMember:
 		return m.applyMember(r)
+	case opPutChunk:
+		return m.applyPutChunk(r)
+	case opPutFile:
+		return m.applyPutFile(r)
+	case opDropFiles:
+		return m.applyDropFiles(r)
+	case opSweepFiles:
+		return m.applySweepFiles(r)
 	default:
 		return result{}, fmt.Errorf("%w: operation %d", ErrNewerFormat, code)
 	}
@@ -305,7 +314,7 @@ func (m *machine) Restore(src io.ReadCloser) error {
 	m.moved(p)
 	m.metrics.installs.Inc()
 	m.rows.clear()
-	err = errors.Join(m.directory.load(m.db), m.roster.load(m.db))
+	err = errors.Join(m.directory.load(m.db), m.roster.load(m.db), m.blobs.load(m.db))
 	m.flights.lose()
 	m.watchers.lose()
 	return err

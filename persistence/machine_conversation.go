@@ -41,7 +41,9 @@ func (m *machine) applyAppend(r *reader, req *request) (result, error) {
 		m.batch.set(m.key, r.bytes())
 	}
 	contact := m.writeHead(r, id, have, row{version: expect + conversation.Seq(n), epoch: epoch}) //nolint:gosec // a count
-	m.writeExtras(r, id, contact)
+	if err := m.writeExtras(r, id, contact); err != nil {
+		return result{}, err
+	}
 	if err := r.end("append"); err != nil {
 		return result{}, err
 	}
@@ -205,8 +207,9 @@ func (m *machine) writeDue(id conversation.ConversationID, old, due int64) {
 	m.batch.set(m.key, nil)
 }
 
-// writeExtras stores what follows the head: contact, refs, outbox, snapshot.
-func (m *machine) writeExtras(r *reader, id conversation.ConversationID, contact conversation.ContactKey) {
+// writeExtras stores what follows the head: contact, refs, outbox, snapshot,
+// files.
+func (m *machine) writeExtras(r *reader, id conversation.ConversationID, contact conversation.ContactKey) error {
 	flags := r.byte()
 	if flags&appendContact != 0 {
 		c := conversation.ContactKey{Inbox: conversation.InboxID(r.bytes()), Contact: conversation.ContactID(r.id())}
@@ -220,6 +223,10 @@ func (m *machine) writeExtras(r *reader, id conversation.ConversationID, contact
 		m.key = appendStateKey(m.key[:0], id)
 		m.batch.set(m.key, r.bytes())
 	}
+	if flags&appendFiles != 0 {
+		return m.keepFiles(r, id)
+	}
+	return nil
 }
 
 func (m *machine) writeRefs(r *reader, id conversation.ConversationID, contact conversation.ContactKey) {
@@ -295,6 +302,7 @@ func (m *machine) applyClear() (result, error) {
 	}
 	m.rows.clear()
 	m.directory.clear()
+	m.blobs.clear()
 	m.cleared = true // what comes after must not find the rows of before
 	return result{}, nil
 }

@@ -90,8 +90,15 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "colloquy_journal_queue_waiting", Help: "Writes that wait to be packed into a raft entry.",
 	}, s.waiting)
+	fileBytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "colloquy_journal_file_bytes", Help: "Bytes of attachments that are stored here; equal ones count once.",
+	}, func() float64 { return float64(s.blobs.bytes.Load()) })
+	fileCount := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "colloquy_journal_files", Help: "Attachments that are stored here; equal ones count once.",
+	}, func() float64 { return float64(s.blobs.count.Load()) })
 	m.collectors = []prometheus.Collector{
 		m.appendSeconds, m.entryOps, m.overloaded, m.applied, m.sweeps, m.diskFree, m.diskUsed, m.fsyncP99, appends, waiting,
+		fileBytes, fileCount,
 		m.leaderChanges, m.forwarded, m.forwardedIn, m.installs, m.voters, m.votersLive, m.lag, m.underReplicated,
 	}
 	return m, m.register()

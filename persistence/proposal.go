@@ -29,13 +29,18 @@ const (
 	opNothing    opCode = 8
 	opMember     opCode = 9
 	opAppendOnce opCode = 10
+	opPutChunk   opCode = 11
+	opPutFile    opCode = 12
+	opDropFiles  opCode = 13
+	opSweepFiles opCode = 14
 
-	lastOp = opAppendOnce
+	lastOp = opSweepFiles
 )
 
 const (
 	appendContact byte = 1 << iota // the contact's current conversation is set
 	appendState                    // a snapshot follows
+	appendFiles                    // the files that the conversation keeps follow all else
 )
 
 // proposalID names a proposal: which process made it, and its number there.
@@ -114,6 +119,9 @@ func (e *encoders) encodeAppend(b []byte, a *conversation.Append, days uint32) (
 	if a.State != nil {
 		flags |= appendState
 	}
+	if len(a.Files) > 0 {
+		flags |= appendFiles
+	}
 	b = append(b, flags)
 	if flags&appendContact != 0 {
 		b = appendBytes(b, a.Contact.Inbox)
@@ -127,10 +135,24 @@ func (e *encoders) encodeAppend(b []byte, a *conversation.Append, days uint32) (
 	for _, seq := range a.Settled {
 		b = binary.AppendUvarint(b, uint64(seq))
 	}
-	if a.State == nil {
-		return b, nil
+	if a.State != nil {
+		if b, err = e.appendStateField(b, a.State); err != nil {
+			return b, err
+		}
 	}
-	return e.appendStateField(b, a.State)
+	return appendFileIDs(b, a.Files), nil
+}
+
+// appendFileIDs adds nothing when there are none.
+func appendFileIDs(b []byte, ids []conversation.AttachmentID) []byte {
+	if len(ids) == 0 {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(ids)))
+	for _, id := range ids {
+		b = append(b, id[:]...)
+	}
+	return b
 }
 
 func (e *encoders) appendEntries(b []byte, entries []conversation.Entry) ([]byte, error) {
@@ -172,7 +194,7 @@ func appendRefs(b []byte, a *conversation.Append) []byte {
 func (e *encoders) appendOutbox(b []byte, rows []conversation.Outbound) ([]byte, error) {
 	b = binary.AppendUvarint(b, uint64(len(rows)))
 	for i := range rows {
-		b = binary.AppendUvarint(b, uint64(rows[i].Message))
+		b = binary.AppendUvarint(b, uint64(rows[i].Row()))
 		var err error
 		b, err = appendSized(b, func(b []byte) ([]byte, error) { return e.appendJSON(b, tagOutbox, &rows[i]) })
 		if err != nil {

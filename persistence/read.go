@@ -263,7 +263,7 @@ func (s *Store) Current(ctx context.Context, c conversation.ContactKey) (convers
 // OutboxCursor is a place in the outbox; the zero value is its start.
 type OutboxCursor struct {
 	Conversation conversation.ConversationID
-	Message      conversation.Seq
+	Message      conversation.Seq // of its row
 }
 
 // IsZero reports whether the cursor stands at the start.
@@ -304,7 +304,7 @@ func (s *Store) Outbox(ctx context.Context, after OutboxCursor, n int) ([]conver
 		return out, OutboxCursor{}, nil
 	}
 	last := &out[len(out)-1]
-	return out, OutboxCursor{Conversation: last.Conversation, Message: last.Message}, nil
+	return out, OutboxCursor{Conversation: last.Conversation, Message: last.Row()}, nil
 }
 
 func endOf(tag byte) []byte { return after(tagPrefix(tag)) }

@@ -45,6 +45,7 @@ func goldenRecords() []goldenRecord {
 	aRow := row{epoch: 3, version: 8, activity: testStart.UnixMilli(), due: noDue, inbox: "sales", status: conversation.StatusOpen}
 	ref := refValue{id: conv(1), seq: 300}
 	aMember := member{starts: 7, run: 1 << 60, acked: 300, removed: true, address: "10.0.0.7:7301", version: "v1.2.3"}
+	aFile := fileRecord{day: 20000, sent: true, of: conv(1), blob: blobID{7}, size: 300, json: []byte(`{"id":"x"}`)}
 	identity := Identity{Node: "node", Cluster: "cluster", Format: 1, Created: testStart}
 	mark := storedMark{SnapshotMeta: raft.SnapshotMeta{
 		Version: 1, ID: "2-9", Index: 9, Term: 2, ConfigurationIndex: 1,
@@ -67,6 +68,8 @@ func goldenRecords() []goldenRecord {
 			err := d.decode(b)
 			return d, err
 		}, Doc{Version: 300, Data: []byte("text")}},
+		{"file", func() ([]byte, error) { return aFile.append(nil), nil }, anyOf(decodeFile), aFile},
+		{"blob", func() ([]byte, error) { return blobHead{size: 300, refs: 2}.append(nil), nil }, anyOf(decodeBlobHead), blobHead{size: 300, refs: 2}},
 		{"applied", func() ([]byte, error) { return position{index: 9, ops: 2}.append(nil), nil }, anyOf(decodePosition), position{index: 9, ops: 2}},
 		{"node", func() ([]byte, error) { return enc.appendJSON(nil, tagNode, identity) }, jsonOf[Identity](tagNode), identity},
 		{"member", func() ([]byte, error) { return aMember.append(nil), nil }, anyOf(decodeMember), aMember},
@@ -109,7 +112,7 @@ func jsonOf[T any](kind byte) func([]byte) (any, error) {
 // and reads those of every version. A change here means a new version.
 func TestRecordsAreWhatWasReleased(t *testing.T) {
 	t.Parallel()
-	unexported := cmp.AllowUnexported(row{}, refValue{}, position{}, member{})
+	unexported := cmp.AllowUnexported(row{}, refValue{}, position{}, member{}, fileRecord{}, blobHead{})
 	for _, g := range goldenRecords() {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()

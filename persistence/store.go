@@ -36,6 +36,7 @@ type Store struct {
 	machine    *machine
 	directory  *directory
 	roster     *roster
+	blobs      *blobBook
 	watchers   *watchers
 	raft       *raft.Raft
 	queue      *queue
@@ -93,7 +94,7 @@ func OpenContext(ctx context.Context, options Options) (*Store, error) {
 func newStore(o Options, db *pebble.DB, h *halt) *Store {
 	s := &Store{
 		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
-		watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), closing: make(chan struct{}),
+		watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
 	}
 	s.leadership = newLeadership(s.leaderChanged)
 	return s
@@ -194,13 +195,14 @@ func (s *Store) prepare(f *flights) error {
 	}
 	s.machine = s.newMachine(f)
 	s.snapshots.stale = s.stale
-	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.checkMark())
+	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.blobs.load(s.db), s.checkMark())
 }
 
 func (s *Store) newMachine(f *flights) *machine {
 	return &machine{
 		db: s.db, flights: f, watchers: s.watchers, directory: s.directory, roster: s.roster, snapshots: s.snapshots,
-		halt: s.halt, metrics: s.metrics, rows: newRowCache(minRows), burst: 1,
+		blobs: s.blobs,
+		halt:  s.halt, metrics: s.metrics, rows: newRowCache(minRows), burst: 1,
 	}
 }
 
@@ -310,6 +312,9 @@ func (s *Store) Run(ctx context.Context) error {
 	for {
 		if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
 			s.logger.Warn("sweep of expired refs", "err", err)
+		}
+		if err := s.sweepFiles(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Warn("sweep of files that nobody sent", "err", err)
 		}
 		s.observe(ctx)
 		select {

@@ -4,6 +4,7 @@ package main
 type benchCmd struct {
 	Turns   benchTurnsCmd   `cmd:"" help:"Full bot turns: socket in, classified, durable, reply out."`
 	Appends benchAppendsCmd `cmd:"" help:"Durable appends to the journal of one node or of a cluster."`
+	Webhook benchWebhookCmd `cmd:"" help:"Messages through POST /webhook, durable, and what each costs the node."`
 	Moves   benchMovesCmd   `cmd:"" help:"The loss of a node that holds many conversations, until all of them answer again."`
 
 	Idle   benchIdleCmd   `cmd:"" help:"Connections that say nothing: what each of them costs."`
@@ -16,4 +17,5 @@ type benchCmd struct {
 
 	SocketServer socketServerCmd `cmd:"" hidden:""`
 	SocketLoad   socketLoadCmd   `cmd:"" hidden:""`
+	WebhookLoad  webhookLoadCmd  `cmd:"" hidden:""`
 }

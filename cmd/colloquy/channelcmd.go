@@ -20,6 +20,11 @@ type channelCmd struct {
 	Add   channelAddCmd   `cmd:"" help:"Give an inbox an account with a provider, or change it, and test it."`
 	Test  channelTestCmd  `cmd:"" help:"Ask the provider whether an account works."`
 	List  channelListCmd  `cmd:"" help:"List the accounts and how they are."`
+
+	Pause  channelPauseCmd  `cmd:"" help:"Stop an account: it takes nothing and sends nothing until it is resumed, also after a restart."`
+	Resume channelResumeCmd `cmd:"" help:"Let a paused account go on."`
+
+	Deadletters deadLettersCmd `cmd:"" help:"What could not be understood, or not be delivered for good."`
 }
 
 // channelKindsCmd is `colloquy channel kinds`.
@@ -109,12 +114,7 @@ func readValue(value string) (string, error) {
 }
 
 // channelTestCmd is `colloquy channel test`.
-type channelTestCmd struct {
-	apiFlags
-
-	Kind  string `arg:"" help:"Kind of the provider, such as telegram."`
-	Inbox string `help:"Inbox that the account belongs to." required:""`
-}
+type channelTestCmd struct{ channelNameFlags }
 
 // Run implements the subcommand.
 func (c *channelTestCmd) Run(t *tool) error { return c.test(t, accountPath(c.Inbox, c.Kind)) }
@@ -131,6 +131,36 @@ func (f *apiFlags) test(t *tool, path string) error {
 		return &failure{exitCheck, fmt.Errorf("the provider does not answer as it should: %s", res.Error)}
 	}
 	_, err := fmt.Fprintf(t.stdout, "works: the provider knows it as %s\n", res.Name)
+	return err
+}
+
+// channelPauseCmd is `colloquy channel pause`.
+type channelPauseCmd struct{ channelNameFlags }
+
+// Run implements the subcommand.
+func (c *channelPauseCmd) Run(t *tool) error { return c.do(t, "pause", "paused") }
+
+// channelResumeCmd is `colloquy channel resume`.
+type channelResumeCmd struct{ channelNameFlags }
+
+// Run implements the subcommand.
+func (c *channelResumeCmd) Run(t *tool) error { return c.do(t, "resume", "resumed") }
+
+// channelNameFlags name an account.
+type channelNameFlags struct {
+	apiFlags
+
+	Kind  string `arg:"" help:"Kind of the provider, such as telegram."`
+	Inbox string `help:"Inbox that the account belongs to." required:""`
+}
+
+// do tells the server to do something with the account, and says what it did.
+func (f *channelNameFlags) do(t *tool, verb, done string) error {
+	var v gateway.AccountView
+	if err := f.call(t, apiCall{method: "POST", path: accountPath(f.Inbox, f.Kind) + "/" + verb, answer: &v}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(t.stdout, "%s of inbox %s is %s\n", v.Kind, v.Inbox, done)
 	return err
 }
 
@@ -163,10 +193,14 @@ func note(a *gateway.AccountView) string {
 	switch h := &a.Health; {
 	case a.Problem != "":
 		return a.Problem
+	case a.Paused:
+		return "paused by an admin"
 	case h.Broken:
 		return "credentials refused: " + h.Error
 	case h.PausedTo.After(time.Now()):
-		return "paused: " + h.Error
+		return "provider keeps failing, tried again in " + in(h.PausedTo) + ": " + h.Error
+	case h.LimitedTo.After(time.Now()):
+		return "provider asked to wait " + in(h.LimitedTo)
 	case h.Error != "":
 		return h.Error
 	case h.Pulling:
@@ -182,3 +216,6 @@ func ago(t time.Time) string {
 	}
 	return time.Since(t).Round(time.Second).String() + " ago"
 }
+
+// in writes a time to come as its distance from now.
+func in(t time.Time) string { return time.Until(t).Round(time.Second).String() }

@@ -107,6 +107,10 @@ func TestChannelCommands(t *testing.T) {
 	contains(do(exitOK, "test", "telegram", "--inbox", "shop"), "@shop_bot")
 	contains(do(exitOK, "list"), "shop", "telegram", "api_url token")
 	contains(do(exitOK, "list", "--json"), `"secrets": [`, `"token"`)
+	contains(do(exitOK, "pause", "telegram", "--inbox", "shop"), "telegram of inbox shop is paused")
+	contains(do(exitOK, "list"), "paused by an admin")
+	contains(do(exitOK, "resume", "telegram", "--inbox", "shop"), "telegram of inbox shop is resumed")
+	contains(do(exitFailed, "pause", "line", "--inbox", "shop"), "It does not exist")
 	do(exitUsage, "add", "telegram", "--inbox", "shop", "--setting", "token")
 	do(exitUsage, "add", "telegram", "--inbox", "shop", "--setting", "token=@"+filepath.Join(dir, "nothing"))
 	var out bytes.Buffer

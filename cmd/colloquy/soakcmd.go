@@ -4,11 +4,18 @@ import (
 	"errors"
 	"time"
 
+	"github.com/colloquyhq/colloquy/cmd/colloquy/flaky"
 	"github.com/colloquyhq/colloquy/cmd/colloquy/soak"
 )
 
 // soakCmd is `colloquy soak`.
 type soakCmd struct {
+	Node     soakNodeCmd     `cmd:"" default:"withargs" help:"Visitors come and go for hours; the node must lose nothing and not grow."`
+	Provider soakProviderCmd `cmd:"" help:"A channel's provider fails in every way; nothing may be lost or sent twice, and the order kept."`
+}
+
+// soakNodeCmd is `colloquy soak node`.
+type soakNodeCmd struct {
 	botFlags
 
 	Duration time.Duration `help:"How long." default:"24h"`
@@ -20,7 +27,7 @@ type soakCmd struct {
 	JSON     bool          `help:"Print JSON, with every sample."`
 }
 
-func (c *soakCmd) options(t *tool) *soak.Options {
+func (c *soakNodeCmd) options(t *tool) *soak.Options {
 	return &soak.Options{
 		Duration: c.Duration, Visitors: c.Visitors, Think: c.Think, Sample: c.Sample, Pack: c.Pack, Args: c.flags(), Dir: c.Dir, Seed: c.Seed,
 		Version: buildVersion(), Progress: t.stderr,
@@ -28,10 +35,10 @@ func (c *soakCmd) options(t *tool) *soak.Options {
 }
 
 // Validate implements kong's check of flags.
-func (c *soakCmd) Validate() error { return c.options(&tool{}).Validate() }
+func (c *soakNodeCmd) Validate() error { return c.options(&tool{}).Validate() }
 
 // Run implements the subcommand.
-func (c *soakCmd) Run(t *tool) error {
+func (c *soakNodeCmd) Run(t *tool) error {
 	r, err := soak.Run(t.ctx, c.options(t))
 	if err != nil {
 		return err
@@ -43,6 +50,42 @@ func (c *soakCmd) Run(t *tool) error {
 	}
 	if err == nil && !r.Good {
 		err = errors.New("the soak is not good: something was lost, or the node grew")
+	}
+	return err
+}
+
+// soakProviderCmd is `colloquy soak provider`.
+type soakProviderCmd struct {
+	Duration time.Duration `help:"How long." default:"10m"`
+	Rate     float64       `help:"Messages a second, each way." default:"200"`
+	People   int           `help:"People who write and are written to." default:"800"`
+	Seed     uint64        `help:"Of the provider's faults." default:"1"`
+	Dir      string        `help:"Where to put the data, which is removed afterwards; default: the system's temporary folder." type:"path"`
+	JSON     bool          `help:"Print JSON."`
+}
+
+func (c *soakProviderCmd) options(t *tool) *flaky.Options {
+	return &flaky.Options{
+		Duration: c.Duration, Rate: c.Rate, People: c.People, Seed: c.Seed, Dir: c.Dir, Version: buildVersion(), Progress: t.stderr,
+	}
+}
+
+// Validate implements kong's check of flags.
+func (c *soakProviderCmd) Validate() error { return c.options(&tool{}).Validate() }
+
+// Run implements the subcommand.
+func (c *soakProviderCmd) Run(t *tool) error {
+	r, err := flaky.Run(t.ctx, c.options(t))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = writeJSON(t.stdout, r)
+	} else {
+		err = r.Print(t.stdout)
+	}
+	if err == nil && !r.Good {
+		err = errors.New("the node did not stand it: see the counts")
 	}
 	return err
 }

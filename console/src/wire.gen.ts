@@ -60,6 +60,7 @@ export type Event =
   | { conversation_id: string; seq: number; at: string; type: "timer.ended"; data: TimerData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.mood_changed"; data: MoodData }
   | { conversation_id: string; seq: number; at: string; type: "answer.judged"; data: JudgedData }
+  | { conversation_id: string; seq: number; at: string; type: "message.attachment_changed"; data: AttachmentData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.updated"; data: Summary }
 ;
 
@@ -94,6 +95,31 @@ export interface AssignedData {
   by?: string;
   claimed?: boolean;
 }
+
+/** Attachment is a file that rides on a message. While its state is stored, its bytes are at /v1/attachments/{id} for who may read the conversation. */
+export interface Attachment {
+  id: string;
+  name: string;
+  /** Type is the media type that the bytes show, once they are there. */
+  type?: string;
+  /** Size is in bytes. */
+  size?: number;
+  state: AttachmentState;
+  /** Reason says why it is unavailable, in a short code. */
+  reason?: string;
+}
+
+/** AttachmentData says what became of an attachment that was pending. */
+export interface AttachmentData {
+  message: number;
+  attachment: Attachment;
+}
+
+/** AttachmentState says whether the bytes of an attachment are there. */
+export type AttachmentState =
+  | "stored"
+  | "pending"
+  | "unavailable";
 
 /** Button is a reply the visitor can press instead of typing. */
 export interface Button {
@@ -197,8 +223,10 @@ export interface ClientSend {
   client_id: string;
   /** Conversation is needed from agents; visitors have one at a time. */
   conversation_id?: string;
-  /** Text is what is said, 16 KiB at most. */
+  /** Text is what is said, 16 KiB at most. It may be empty beside attachments. */
   text: string;
+  /** Attachments names files that were handed in before, 10 at most. */
+  attachments?: string[];
 }
 
 /** SetPresence says whether the agent takes conversations. */
@@ -270,6 +298,9 @@ export type Code =
   | "stale_turn"
   | "version_mismatch"
   | "too_large"
+  | "bad_attachment"
+  | "media_type_refused"
+  | "quota_used_up"
   | "overloaded"
   | "rate_limited"
   | "unavailable"
@@ -298,6 +329,8 @@ export interface DeliveryData {
   provider_id?: string;
   /** Detail is the class of a failure; agents only. */
   detail?: string;
+  /** By is the agent who had it sent once more; agents only. */
+  by?: string;
 }
 
 /** Handler says which side answers. */
@@ -327,6 +360,7 @@ export type HandoverReason =
   | "by_agent"
   | "reopened"
   | "behavior"
+  | "attachment"
   | "anger";
 
 /** JudgedData is a verdict on a message of the bot; agents only. */
@@ -365,6 +399,8 @@ export interface Message {
   /** Metadata came with the message; agents only. */
   metadata?: Record<string, string>;
   delivery?: Delivery;
+  /** Attachments are the files that ride on it. */
+  attachments?: Attachment[];
 }
 
 /** MoodData says that the visitor is in another mood, or has said something grave in the same one; agents only. */

@@ -11,7 +11,8 @@ const metricsIntro = `# Metrics
 
 <!-- made by go run ./docs/gen; change the definition in the code instead -->
 
-Served by the operations listener at ` + "`/metrics`" + `. Names carry base units
+Served by the operations listener at ` + "`/metrics`" + `; those of ` + "`cmd/colloquy-ebpf`" + `
+by that program, on its own address. Names carry base units
 (seconds, bytes); counters end in ` + "`_total`" + `. Labels have few values: no ids, no
 addresses, nothing that people wrote. Go's own and the process's metrics
 (` + "`go_…`, `process_…`" + `) are there as well. What to watch stands in

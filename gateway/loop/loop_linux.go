@@ -263,7 +263,7 @@ func (l *eventLoop) rescue(s *socket) {
 // onLetter does what was asked for with a socket.
 func (l *eventLoop) onLetter(s *socket) {
 	defer l.rescue(s)
-	wish := s.wish.Swap(0)
+	wish := s.wish.And(wishClosed)
 	if s.is(gone) {
 		return
 	}

@@ -14,6 +14,7 @@ const (
 	wishRemind
 	wishAbort
 	wishPosted // it lies in the mailbox
+	wishClosed // no wish, but here because it is seen from anywhere: the descriptor may be somebody else's by now
 )
 
 // What a socket is; touched by its loop only.
@@ -240,6 +241,7 @@ func (l *eventLoop) end(s *socket) {
 		return
 	}
 	s.set(gone)
+	s.wish.Or(wishClosed)
 	_ = syscall.Close(int(s.fd))
 	l.count.Add(-1)
 	if s.starting != nil && s.starting.nc != nil {

@@ -93,6 +93,7 @@ func EventCatalog() []EventRow {
 		{conversation.TimerEnded{}.Kind(), &TimerData{}, UseAgent},
 		{conversation.MoodChanged{}.Kind(), &MoodData{}, UseAgent},
 		{conversation.AnswerJudged{}.Kind(), &JudgedData{}, UseAgent},
+		{conversation.AttachmentChanged{}.Kind(), &AttachmentData{}, UseBoth},
 		{KindUpdated, &Summary{}, UseAgent},
 	}
 }

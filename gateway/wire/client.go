@@ -55,8 +55,10 @@ type Send struct {
 	ClientID conversation.Ref `json:"client_id"`
 	// Conversation is needed from agents; visitors have one at a time.
 	Conversation conversation.ConversationID `json:"conversation_id,omitzero"`
-	// Text is what is said, 16 KiB at most.
+	// Text is what is said, 16 KiB at most. It may be empty beside attachments.
 	Text conversation.Text `json:"text"`
+	// Attachments names files that were handed in before, 10 at most.
+	Attachments []conversation.AttachmentID `json:"attachments,omitempty"`
 }
 
 // Note is an internal remark of an agent.

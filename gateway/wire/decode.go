@@ -204,6 +204,9 @@ func set(frame ClientFrame, key string, v []byte) error {
 	case *Hello:
 		return setHello(f, key, v)
 	case *Send:
+		if key == "attachments" {
+			return setAttachments(f, v)
+		}
 		return setMessage(&f.ClientID, &f.Conversation, &f.Text, key, v)
 	case *Note:
 		return setMessage(&f.ClientID, &f.Conversation, &f.Text, key, v)
@@ -339,6 +342,25 @@ func setMessage(ref *conversation.Ref, id *conversation.ConversationID, text *co
 	return setCommand(nil, id, key, v)
 }
 
+func setAttachments(f *Send, v []byte) error {
+	if v[0] != '[' {
+		return wrong("attachments", "a list")
+	}
+	f.Attachments = nil
+	s := scanner{b: v, depth: maxDepth}
+	return s.list(func(item []byte) error {
+		if item[0] != '"' {
+			return wrong("attachments", "a list of ids")
+		}
+		if len(f.Attachments) >= conversation.MaxAttachments {
+			return conversation.Refusef(conversation.CodeBadAttachment, "more than %d attachments", conversation.MaxAttachments)
+		}
+		id, err := conversation.ParseAttachmentID(unquote(item))
+		f.Attachments = append(f.Attachments, id)
+		return err
+	})
+}
+
 func setMark(ref *string, id *conversation.ConversationID, seq *conversation.Seq, key string, v []byte) error {
 	if key == "seq" {
 		return setSeq(seq, key, v)
@@ -417,6 +439,9 @@ func wrong(key, want string) error {
 func check(frame ClientFrame) error {
 	switch f := frame.(type) {
 	case *Send:
+		if len(f.Attachments) > 0 && f.Text == "" {
+			return checkRef(f.ClientID)
+		}
 		return checkMessage(f.ClientID, f.Text)
 	case *Note:
 		return errors.Join(checkMessage(f.ClientID, f.Text), need(f.Conversation))
@@ -450,11 +475,18 @@ func check(frame ClientFrame) error {
 }
 
 func checkMessage(ref conversation.Ref, text conversation.Text) error {
-	if ref == "" {
-		return conversation.Refuse(conversation.CodeBadRef, "client_id is missing")
+	if err := checkRef(ref); err != nil {
+		return err
 	}
 	if text == "" {
 		return conversation.Refuse(conversation.CodeEmptyText, "text is missing")
+	}
+	return nil
+}
+
+func checkRef(ref conversation.Ref) error {
+	if ref == "" {
+		return conversation.Refuse(conversation.CodeBadRef, "client_id is missing")
 	}
 	return nil
 }

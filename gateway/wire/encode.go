@@ -108,6 +108,7 @@ func appendMessage(dst []byte, m *Message) []byte {
 	dst = appendProvenance(dst, m.Bot)
 	dst = appendMetadata(dst, m.Metadata)
 	dst = appendOptional(dst, `,"delivery":`, string(m.Delivery))
+	dst = appendAttachments(dst, m.Attachments)
 	return append(dst, '}')
 }
 
@@ -127,6 +128,32 @@ func appendButtons(dst []byte, buttons []conversation.Button) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
+}
+
+func appendAttachments(dst []byte, all []Attachment) []byte {
+	for i := range all {
+		a := &all[i]
+		if i == 0 {
+			dst = append(dst, `,"attachments":[{"id":"`...)
+		} else {
+			dst = append(dst, `,{"id":"`...)
+		}
+		dst = append(dst, a.ID.String()...)
+		dst = append(dst, `","name":`...)
+		dst = appendString(dst, a.Name)
+		dst = appendOptional(dst, `,"type":`, a.Type)
+		if a.Size != 0 {
+			dst = append(dst, `,"size":`...)
+			dst = strconv.AppendInt(dst, a.Size, 10)
+		}
+		dst = append(dst, `,"state":`...)
+		dst = appendString(dst, string(a.State))
+		dst = append(appendOptional(dst, `,"reason":`, a.Reason), '}')
+	}
+	if len(all) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 func appendProvenance(dst []byte, p *conversation.Provenance) []byte {

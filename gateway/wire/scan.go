@@ -67,7 +67,7 @@ func (s *scanner) value() ([]byte, error) {
 	case c == '{':
 		err = s.object(nil)
 	case c == '[':
-		err = s.array()
+		err = s.list(nil)
 	case c == '-' || c >= '0' && c <= '9':
 		err = s.number()
 	case c == 't':
@@ -160,7 +160,8 @@ func (s *scanner) member(wanted bool) (string, []byte, error) { //nolint:revive 
 	return key, value, err
 }
 
-func (s *scanner) array() error {
+// list passes over a list and, with each given, hands out its items.
+func (s *scanner) list(each func(item []byte) error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -170,7 +171,11 @@ func (s *scanner) array() error {
 		return nil
 	}
 	for {
-		if _, err := s.value(); err != nil {
+		item, err := s.value()
+		if err == nil && each != nil {
+			err = each(item)
+		}
+		if err != nil {
 			return err
 		}
 		if more, err := s.next(']'); err != nil || !more {

@@ -37,6 +37,45 @@ type Message struct {
 	// Metadata came with the message; agents only.
 	Metadata map[string]string     `json:"metadata,omitempty"`
 	Delivery conversation.Delivery `json:"delivery,omitempty"`
+	// Attachments are the files that ride on it.
+	Attachments []Attachment `json:"attachments,omitempty"`
+}
+
+// Attachment is a file that rides on a message. While its state is stored, its
+// bytes are at /v1/attachments/{id} for who may read the conversation.
+type Attachment struct {
+	ID   conversation.AttachmentID `json:"id"`
+	Name string                    `json:"name"`
+	// Type is the media type that the bytes show, once they are there.
+	Type string `json:"type,omitempty"`
+	// Size is in bytes.
+	Size  int64                        `json:"size,omitempty"`
+	State conversation.AttachmentState `json:"state"`
+	// Reason says why it is unavailable, in a short code.
+	Reason string `json:"reason,omitempty"`
+}
+
+// AttachmentsOf gives attachments without where their bytes lie.
+func AttachmentsOf(all []conversation.Attachment) []Attachment {
+	if len(all) == 0 {
+		return nil
+	}
+	out := make([]Attachment, len(all))
+	for i := range all {
+		out[i] = AttachmentOf(&all[i])
+	}
+	return out
+}
+
+// AttachmentOf is [AttachmentsOf] for one.
+func AttachmentOf(a *conversation.Attachment) Attachment {
+	return Attachment{ID: a.ID, Name: a.Name, Type: a.Type, Size: a.Size, State: a.State, Reason: a.Reason}
+}
+
+// AttachmentData says what became of an attachment that was pending.
+type AttachmentData struct {
+	Message    conversation.Seq `json:"message"`
+	Attachment Attachment       `json:"attachment"`
 }
 
 // StartedData is the beginning of a conversation.
@@ -145,6 +184,8 @@ type DeliveryData struct {
 	ProviderID string `json:"provider_id,omitempty"`
 	// Detail is the class of a failure; agents only.
 	Detail string `json:"detail,omitempty"`
+	// By is the agent who had it sent once more; agents only.
+	By conversation.AgentID `json:"by,omitempty"`
 }
 
 // TimerData is a timer of a behavior; agents only.
@@ -190,6 +231,7 @@ func (*MoodData) eventData()       {}
 func (*DeliveryData) eventData()   {}
 func (*TimerData) eventData()      {}
 func (*JudgedData) eventData()     {}
+func (*AttachmentData) eventData() {}
 func (*Summary) eventData()        {}
 
 // Names gives the display name of an agent; "" when there is none.
@@ -204,7 +246,7 @@ func agentData(id conversation.ConversationID, e conversation.Entry, names Names
 	switch v := e.Event.(type) {
 	case conversation.MessageAccepted:
 		m := message(id, e, conversation.PartyVisitor, v.Text)
-		m.ClientID, m.Metadata = v.Ref.Shown(), v.Metadata
+		m.ClientID, m.Metadata, m.Attachments = v.Ref.Shown(), v.Metadata, AttachmentsOf(v.Attachments)
 		return m
 	case conversation.ReplyComposed:
 		m := message(id, e, conversation.PartyBot, v.Text)
@@ -213,7 +255,7 @@ func agentData(id conversation.ConversationID, e conversation.Entry, names Names
 		return m
 	case conversation.AgentReplied:
 		m := message(id, e, conversation.PartyAgent, v.Text)
-		m.Agent, m.Name, m.ClientID = v.Agent, names(v.Agent), v.Ref.Shown()
+		m.Agent, m.Name, m.ClientID, m.Attachments = v.Agent, names(v.Agent), v.Ref.Shown(), AttachmentsOf(v.Attachments)
 		return m
 	case conversation.NoteAdded:
 		m := message(id, e, conversation.PartyAgent, v.Text)
@@ -257,7 +299,9 @@ func agentChange(ev conversation.Event, names Names) EventData {
 	case conversation.MoodChanged:
 		return &MoodData{From: v.From, To: v.To, Reasons: v.Reasons, Heat: v.Heat}
 	case conversation.MessageSent:
-		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail}
+		return &DeliveryData{Message: v.Message, Result: v.Result, ProviderID: v.ProviderID, Detail: v.Detail, By: v.By}
+	case conversation.AttachmentChanged:
+		return &AttachmentData{Message: v.Message, Attachment: AttachmentOf(&v.Attachment)}
 	case conversation.TimerStarted:
 		return &TimerData{ID: v.ID, Due: v.Due}
 	case conversation.TimerEnded:
@@ -289,7 +333,7 @@ func visitorData(id conversation.ConversationID, e conversation.Entry, names Nam
 	switch v := e.Event.(type) {
 	case conversation.MessageAccepted:
 		m := message(id, e, conversation.PartyVisitor, v.Text)
-		m.ClientID = v.Ref.Shown()
+		m.ClientID, m.Attachments = v.Ref.Shown(), AttachmentsOf(v.Attachments)
 		return m
 	case conversation.ReplyComposed:
 		m := message(id, e, conversation.PartyBot, v.Text)
@@ -297,7 +341,7 @@ func visitorData(id conversation.ConversationID, e conversation.Entry, names Nam
 		return m
 	case conversation.AgentReplied:
 		m := message(id, e, conversation.PartyAgent, v.Text)
-		m.Name = names(v.Agent)
+		m.Name, m.Attachments = names(v.Agent), AttachmentsOf(v.Attachments)
 		return m
 	case conversation.ConversationStarted:
 		return &StartedData{Status: v.Status}
@@ -311,6 +355,8 @@ func visitorData(id conversation.ConversationID, e conversation.Entry, names Nam
 		return &ReadData{By: v.By, UpTo: v.UpTo}
 	case conversation.MessageSent:
 		return &DeliveryData{Message: v.Message, Result: v.Result}
+	case conversation.AttachmentChanged:
+		return &AttachmentData{Message: v.Message, Attachment: AttachmentOf(&v.Attachment)}
 	default:
 		return nil
 	}

@@ -32,6 +32,7 @@ func clientFrames() []ClientFrame {
 	return []ClientFrame{
 		&Hello{V: 1, Token: "vst_x", Resume: &Resume{Epoch: "e7", Cursors: map[conversation.ConversationID]conversation.Seq{someConversation: 41}}},
 		&Send{ClientID: "c-1", Conversation: someConversation, Text: "订单 2023 在哪里?\n\"thanks\" 🙂"},
+		&Send{ClientID: "c-3", Attachments: []conversation.AttachmentID{{1, 2}, {3, 4}}},
 		&Note{ClientID: "c-2", Conversation: someConversation, Text: "called back"},
 		&Read{Ref: "r1", Conversation: someConversation, Seq: 12},
 		&Delivered{Ref: "r2", Conversation: someConversation, Seq: 13},
@@ -78,6 +79,11 @@ func serverFrames() map[string]ServerFrame {
 			Instance: "ws_1", Code: conversation.CodeAlreadyClaimed, RequestID: "ws_1",
 		}},
 	}
+	for i, e := range fileEvents() {
+		entry := conversation.Entry{Seq: conversation.Seq(i + 1), At: someTime, Event: e}
+		out["event-agent-"+e.Kind()+"-attachments"] = AgentEvent(someConversation, entry, names)
+		out["event-visitor-"+e.Kind()+"-attachments"], _ = VisitorEvent(someConversation, entry, names)
+	}
 	for i, e := range someEvents() {
 		entry := conversation.Entry{Seq: conversation.Seq(i + 1), At: someTime, Event: e}
 		out["event-agent-"+e.Kind()] = AgentEvent(someConversation, entry, names)
@@ -119,7 +125,7 @@ func someEvents() []conversation.Event {
 		conversation.MessagesDelivered{UpTo: 4},
 		conversation.TagsChanged{By: "mei", Added: []string{"secret-tag"}},
 		conversation.PriorityChanged{By: "mei", From: conversation.PriorityNone, To: conversation.PriorityUrgent},
-		conversation.MessageSent{Message: 4, Result: conversation.DeliveryFailed, ProviderID: "secret-provider", Detail: "secret-detail"},
+		conversation.MessageSent{Message: 4, Result: conversation.DeliveryFailed, ProviderID: "secret-provider", Detail: "secret-detail", By: "secret-agent"},
 		conversation.TimerStarted{Timer: conversation.Timer{ID: "secret-timer", Due: someTime}},
 		conversation.TimerEnded{ID: "secret-timer", Fired: true},
 		conversation.MoodChanged{
@@ -127,7 +133,31 @@ func someEvents() []conversation.Event {
 			Reasons: []conversation.MoodReason{conversation.MoodThreat, conversation.MoodSudden},
 		},
 		conversation.AnswerJudged{By: conversation.PartyAgent, Agent: "mei", Answer: 3, Turn: 2, Verdict: conversation.VerdictWrong, Intent: "secret-right", Taken: "secret-intent", Confidence: 0.93, Model: "secret-model"},
+		conversation.AttachmentChanged{Message: 2, Attachment: conversation.Attachment{
+			ID: conversation.AttachmentID{3, 4}, Name: "voice.ogg", Type: "audio/ogg", Size: 9, State: conversation.AttachmentUnavailable, Reason: "too_large",
+		}},
 	}
+}
+
+// fileEvents are the messages that carry files.
+func fileEvents() []conversation.Event {
+	photo := conversation.Attachment{
+		ID: conversation.AttachmentID{1, 2}, Name: "破损 \"photo\".png", Type: "image/png", Size: 70, Blob: "secret-blob", State: conversation.AttachmentStored,
+	}
+	return []conversation.Event{
+		conversation.MessageAccepted{Ref: "c-3", Attachments: []conversation.Attachment{
+			photo, {ID: conversation.AttachmentID{3, 4}, Name: "voice.ogg", State: conversation.AttachmentPending},
+		}},
+		conversation.AgentReplied{Agent: "mei", Ref: "secret-ref", Text: "look", Attachments: []conversation.Attachment{photo}},
+	}
+}
+
+// nameOf names the golden file of a client frame.
+func nameOf(f ClientFrame) string {
+	if m, ok := f.(*Send); ok && len(m.Attachments) > 0 {
+		return "client-message.send-attachments.json"
+	}
+	return "client-" + f.Type() + ".json"
 }
 
 func TestExamplesAreComplete(t *testing.T) {
@@ -173,7 +203,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
 	for _, f := range clientFrames() {
-		name := "client-" + f.Type() + ".json"
+		name := nameOf(f)
 		seen[name] = true
 		want := golden(t, name, marshalClient(t, f))
 		got, err := Decode(want)
@@ -240,7 +270,7 @@ func marshalClient(t *testing.T, f ClientFrame) []byte {
 func TestVisitorSeesNoSecrets(t *testing.T) {
 	t.Parallel()
 	visible := 0
-	for i, e := range someEvents() {
+	for i, e := range append(someEvents(), fileEvents()...) {
 		entry := conversation.Entry{Seq: conversation.Seq(i + 1), At: someTime, Event: e}
 		ev, ok := VisitorEvent(someConversation, entry, names)
 		if !ok {
@@ -257,7 +287,7 @@ func TestVisitorSeesNoSecrets(t *testing.T) {
 			}
 		}
 	}
-	if visible != 9 {
+	if visible != 12 {
 		t.Errorf("%d kinds are visible to visitors, want 9", visible)
 	}
 	b, err := json.Marshal(VisitorHead(someHead(), names))

@@ -25,6 +25,7 @@ const (
 
 // Spec says how a node is started.
 type Spec struct {
+	Program   string // empty = this one
 	Dir       string // data directory
 	Listen    string // host:port of clients; empty = loopback, any port
 	OpsListen string // the same for health and metrics
@@ -62,9 +63,12 @@ func Start(ctx context.Context, s *Spec) (*Node, error) {
 // Launch starts a node and waits for nothing. The limits per address are
 // lifted, because all clients come from one.
 func Launch(s *Spec) (*Node, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+	program := s.Program
+	if program == "" {
+		var err error
+		if program, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	args := []string{
 		"serve", "--data-dir", s.Dir, "--listen", orAnyPort(s.Listen), "--ops-listen", orAnyPort(s.OpsListen),
@@ -75,7 +79,7 @@ func Launch(s *Spec) (*Node, error) {
 		args = append(args, "--set", pair)
 	}
 	n := &Node{
-		cmd:     exec.Command(self, append(args, s.Args...)...), //nolint:gosec,noctx // this program; it is killed by hand
+		cmd:     exec.Command(program, append(args, s.Args...)...), //nolint:gosec,noctx // ours; it is killed by hand
 		serving: make(chan [2]string, 1), done: make(chan struct{}), log: &Tail{}, copyTo: s.Log,
 	}
 	n.cmd.Env = append(CleanEnviron(os.Environ()), s.Environ...)

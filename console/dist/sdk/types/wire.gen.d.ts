@@ -178,6 +178,12 @@ export type Event = {
     conversation_id: string;
     seq: number;
     at: string;
+    type: "message.attachment_changed";
+    data: AttachmentData;
+} | {
+    conversation_id: string;
+    seq: number;
+    at: string;
     type: "conversation.updated";
     data: Summary;
 };
@@ -194,6 +200,25 @@ export interface AssignedData {
     by?: string;
     claimed?: boolean;
 }
+/** Attachment is a file that rides on a message. While its state is stored, its bytes are at /v1/attachments/{id} for who may read the conversation. */
+export interface Attachment {
+    id: string;
+    name: string;
+    /** Type is the media type that the bytes show, once they are there. */
+    type?: string;
+    /** Size is in bytes. */
+    size?: number;
+    state: AttachmentState;
+    /** Reason says why it is unavailable, in a short code. */
+    reason?: string;
+}
+/** AttachmentData says what became of an attachment that was pending. */
+export interface AttachmentData {
+    message: number;
+    attachment: Attachment;
+}
+/** AttachmentState says whether the bytes of an attachment are there. */
+export type AttachmentState = "stored" | "pending" | "unavailable";
 /** Button is a reply the visitor can press instead of typing. */
 export interface Button {
     label: string;
@@ -271,8 +296,10 @@ export interface ClientSend {
     client_id: string;
     /** Conversation is needed from agents; visitors have one at a time. */
     conversation_id?: string;
-    /** Text is what is said, 16 KiB at most. */
+    /** Text is what is said, 16 KiB at most. It may be empty beside attachments. */
     text: string;
+    /** Attachments names files that were handed in before, 10 at most. */
+    attachments?: string[];
 }
 /** SetPresence says whether the agent takes conversations. */
 export interface ClientSetPresence {
@@ -308,7 +335,7 @@ export interface ClientUnsubscribe {
     inbox?: string;
 }
 /** Code is a stable slug that names one kind of refusal. Codes are never reused. */
-export type Code = "invalid" | "bad_id" | "bad_ref" | "text_empty" | "text_too_long" | "text_not_utf8" | "metadata_too_large" | "bad_tag" | "bad_priority" | "bad_time" | "unknown_field" | "bad_json" | "bad_frame" | "unknown_channel" | "unauthenticated" | "token_expired" | "forbidden" | "csrf" | "origin_not_allowed" | "not_found" | "conflict" | "invalid_transition" | "conversation_closed" | "already_claimed" | "not_assignee" | "window_closed" | "stale_turn" | "version_mismatch" | "too_large" | "overloaded" | "rate_limited" | "unavailable" | "fenced" | "shutting_down" | "outcome_unknown" | "internal";
+export type Code = "invalid" | "bad_id" | "bad_ref" | "text_empty" | "text_too_long" | "text_not_utf8" | "metadata_too_large" | "bad_tag" | "bad_priority" | "bad_time" | "unknown_field" | "bad_json" | "bad_frame" | "unknown_channel" | "unauthenticated" | "token_expired" | "forbidden" | "csrf" | "origin_not_allowed" | "not_found" | "conflict" | "invalid_transition" | "conversation_closed" | "already_claimed" | "not_assignee" | "window_closed" | "stale_turn" | "version_mismatch" | "too_large" | "bad_attachment" | "media_type_refused" | "quota_used_up" | "overloaded" | "rate_limited" | "unavailable" | "fenced" | "shutting_down" | "outcome_unknown" | "internal";
 /** DeliveredData says that the visitor's side has everything up to a seq; agents only. */
 export interface DeliveredData {
     up_to: number;
@@ -323,6 +350,8 @@ export interface DeliveryData {
     provider_id?: string;
     /** Detail is the class of a failure; agents only. */
     detail?: string;
+    /** By is the agent who had it sent once more; agents only. */
+    by?: string;
 }
 /** Handler says which side answers. */
 export type Handler = "bot" | "agent" | "none";
@@ -335,7 +364,7 @@ export interface HandoverData {
     by?: string;
 }
 /** HandoverReason says why humans got a conversation. */
-export type HandoverReason = "asked" | "abstained" | "policy" | "bot_failed" | "no_bot" | "lookup_failed" | "slot_missing" | "by_agent" | "reopened" | "behavior" | "anger";
+export type HandoverReason = "asked" | "abstained" | "policy" | "bot_failed" | "no_bot" | "lookup_failed" | "slot_missing" | "by_agent" | "reopened" | "behavior" | "attachment" | "anger";
 /** JudgedData is a verdict on a message of the bot; agents only. */
 export interface JudgedData {
     by: Party;
@@ -371,6 +400,8 @@ export interface Message {
     /** Metadata came with the message; agents only. */
     metadata?: Record<string, string>;
     delivery?: Delivery;
+    /** Attachments are the files that ride on it. */
+    attachments?: Attachment[];
 }
 /** MoodData says that the visitor is in another mood, or has said something grave in the same one; agents only. */
 export interface MoodData {
