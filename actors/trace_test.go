@@ -98,7 +98,7 @@ func TestTurnsAreTraced(t *testing.T) {
 			release := r.script.blocks("when?", "hours")
 			time.AfterFunc(time.Second, func() { close(release) })
 		}, "gateway.in(turn(grain intent policy store.append store.append))"},
-		{"behavior", bind(slow), func(*rig) {}, "gateway.in(turn(behavior grain intent policy policy store.append store.append))"},
+		{"behavior", bind(slow), func(*rig) {}, "gateway.in(turn(behavior grain intent " + strings.Repeat("policy ", 2) + "store.append store.append))"},
 		{"classifier fails", nil, func(r *rig) { r.script.on("when?", scene{err: errors.New("no model")}) }, "gateway.in(turn!(grain intent! policy store.append))"},
 		{"agent has it", nil, func(r *rig) {
 			r.do(r.deliver(with(anna("hello"), "", 0)).Conversation, conversation.Claim{Agent: "eve"})
