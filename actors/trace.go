@@ -18,7 +18,7 @@ type trail struct {
 	step    flight.Span
 	via     string // the node that the message came by; empty = this one
 	failed  bool   // a part of the turn failed, whatever became of the rest
-	strange bool   // something about the conversation is; set it before the turn ends, and its trace is kept
+	strange bool   // something about the conversation is
 }
 
 // below gives the place of work within the turn; zero for a nil trail, which is
@@ -90,6 +90,28 @@ func (g *grain) leave(tr *trail, at time.Time, f flight.Facts) flight.Reason {
 func (g *grain) dismiss(tr *trail, outcome string) {
 	if tr != nil && !tr.turn.IsZero() {
 		g.leave(tr, time.Now(), flight.Facts{Label: outcome})
+	}
+}
+
+// findStrange has the trace of the present turn kept, because something about the
+// conversation is out of the ordinary. The turn may have ended just now.
+func (g *grain) findStrange() {
+	tr := g.trail
+	switch {
+	case tr == nil || tr.below().IsZero():
+	case !tr.turn.IsZero():
+		tr.strange = true
+	default:
+		now := time.Now()
+		took := tr.turn.Took(now)
+		w := flight.Want{Trace: tr.below().ID, Conversation: g.id, Began: now.Add(-took), Took: took, Reason: flight.ReasonAnomaly}
+		if g.state != nil {
+			w.Inbox, w.Channel = g.state.Inbox, g.state.Channel
+		}
+		if tr.via != "" {
+			w.Nodes = []string{tr.via}
+		}
+		g.e.o.Flights.Keep(w, now)
 	}
 }
 

@@ -98,7 +98,7 @@ func TestTurnsAreTraced(t *testing.T) {
 			release := r.script.blocks("when?", "hours")
 			time.AfterFunc(time.Second, func() { close(release) })
 		}, "gateway.in(turn(grain intent policy store.append store.append))"},
-		{"behavior", bind(slow), func(*rig) {}, "gateway.in(turn(behavior grain intent policy policy store.append store.append))"},
+		{"behavior", bind(slow), func(*rig) {}, "gateway.in(turn(behavior grain intent " + strings.Repeat("policy ", 2) + "store.append store.append))"},
 		{"classifier fails", nil, func(r *rig) { r.script.on("when?", scene{err: errors.New("no model")}) }, "gateway.in(turn!(grain intent! policy store.append))"},
 		{"agent has it", nil, func(r *rig) {
 			r.do(r.deliver(with(anna("hello"), "", 0)).Conversation, conversation.Claim{Agent: "eve"})
@@ -198,7 +198,32 @@ func TestFailedTurnsAreKept(t *testing.T) {
 	})
 }
 
-func TestWatchedAndStrangeTurnsAreKept(t *testing.T) {
+func TestStrangeTurnsAreKept(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		options, recorder := recorded(nil)
+		r := newRig(t, options)
+		g := newGrain(r.engine, conversation.ConversationID{1, 15: 1}.String())
+		g.findStrange() // in no turn
+		v := g.arrived(&visit{deliver: &deliver{in: traced(anna("when?")), via: "node-b"}, came: time.Now()})
+		g.trail = &v.trail
+		for _, found := range []string{"before its end", "after it"} {
+			if found == "before its end" {
+				g.findStrange()
+				g.dismiss(&v.trail, "accepted")
+			} else {
+				g.findStrange()
+			}
+			if len((*recorder).Wants()) != 1 {
+				t.Fatalf("%s: %d traces are wanted, want one", found, len((*recorder).Wants()))
+			}
+			if w := <-(*recorder).Wants(); w.Reason != flight.ReasonAnomaly || w.Trace != callers().ID || w.Conversation != g.id || !slices.Equal(w.Nodes, []string{"node-b"}) {
+				t.Errorf("%s: wanted is %+v", found, w)
+			}
+		}
+	})
+}
+
+func TestWatchedTurnsAreKept(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		meters := cpu.NewMeters(cpu.Options{})
 		options, recorder := recorded(func(o *Options) { o.Meters = meters })

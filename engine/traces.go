@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -35,7 +36,7 @@ func (c *TracingConfig) validate(bad func(key, format string, args ...any)) {
 	if c.Spans < 0 || c.Spans > maxSpans {
 		bad("tracing.spans", "must be 0 to %d", maxSpans)
 	}
-	if !(c.Ratio >= 0 && c.Ratio <= 1) {
+	if math.IsNaN(c.Ratio) || c.Ratio < 0 || c.Ratio > 1 {
 		bad("tracing.ratio", "must be 0 to 1")
 	}
 	if c.KeepPerSecond < 1 || c.KeepPerSecond > maxKeepPerSecond {

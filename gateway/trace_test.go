@@ -66,7 +66,10 @@ func TestFlushEndsWithTheLastByte(t *testing.T) {
 			q.follow(begin(), rules)
 		}, 1},
 		{"newer typing takes the older one's place", func() { push(outFrame{bytes: []byte("typing again"), topic: typing}) }, 1},
-		{"a second reply is not followed", func() { push(outFrame{bytes: []byte("2")}); q.follow(begin(), rules) }, 1},
+		{"a second reply is not followed", func() {
+			push(outFrame{bytes: []byte("2")})
+			q.follow(begin(), rules)
+		}, 1},
 		{"a part is written", func() { write(4) }, 1},
 		{"the rest of it", func() { write(1) }, 2},
 		{"everything", func() { write(len("typing again2")) }, 2},

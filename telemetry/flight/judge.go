@@ -60,7 +60,7 @@ func (r *Recorder) Judge(s *Span, at time.Time, f Facts, v Verdict) Reason {
 	slow := s.name == Turn && r.paces.slow(r.labels.of(string(f.Channel)), took)
 	f.Failed = f.Failed || v.Failed
 	r.End(s, at, f)
-	reason := ReasonNone
+	var reason Reason
 	switch {
 	case f.Failed:
 		reason = ReasonError

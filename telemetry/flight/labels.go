@@ -33,6 +33,9 @@ func (l *labels) start() {
 
 // of gives the number of a word.
 func (l *labels) of(s string) uint16 {
+	if s == "" {
+		return noLabel
+	}
 	if n, ok := (*l.known.Load())[s]; ok {
 		return n
 	}

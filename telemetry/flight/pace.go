@@ -79,9 +79,9 @@ func (p *pace) renew() {
 // paceBucket gives the step of the logarithmic scale that a time falls on: its
 // highest bit, and the three below that.
 func paceBucket(ns int64) int {
-	v := uint64(max(ns, paceFine)) //nolint:gosec // not negative
+	v := uint64(max(ns, paceFine))
 	top := bits.Len64(v) - 1
-	return top*paceFine + int(v>>(top-3)&(paceFine-1)) //nolint:gosec // below paceFine
+	return top*paceFine + int(v>>(top-3)&(paceFine-1))
 }
 
 // paceEdge is the longest time on a step.

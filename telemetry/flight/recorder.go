@@ -79,7 +79,7 @@ func New(o Options) *Recorder {
 		o.PerSecond = defaultPerSecond
 	}
 	n := uint64(1)
-	for n < uint64(o.Spans) { //nolint:gosec // not negative
+	for n < uint64(o.Spans) {
 		n <<= 1
 	}
 	r := &Recorder{slots: make([]slot, n), mask: n - 1, wants: make(chan Want, queuedWants)}

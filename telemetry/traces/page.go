@@ -3,6 +3,7 @@ package traces
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -34,7 +35,7 @@ func Handler(src Source) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(raw)
+		_, _ = w.Write(raw) //nolint:gosec // JSON and said to be; the reader may be gone, and there is nobody to tell
 	})
 	return mux
 }
@@ -55,7 +56,7 @@ func ReadQuery(r *http.Request) (Query, error) {
 	}
 	if s := v.Get("min_ms"); s != "" {
 		ms, err := strconv.ParseFloat(s, 64)
-		if err != nil || !(ms >= 0 && ms <= maxMillis) {
+		if err != nil || math.IsNaN(ms) || ms < 0 || ms > maxMillis {
 			return q, conversation.Refusef(conversation.CodeInvalid, "min_ms is a number from 0 to %d", int64(maxMillis))
 		}
 		q.Least = time.Duration(ms * float64(time.Millisecond))
