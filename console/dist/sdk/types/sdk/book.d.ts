@@ -1,0 +1,23 @@
+import type { EventFrame, Summary } from "./frames.js";
+/** Book is what a client keeps of the events it gets: at least how far it has come in each conversation. */
+export interface Book {
+    /** epoch names the log that the cursors belong to. */
+    epoch: string;
+    /** cursors says up to which seq each conversation is known. */
+    cursors(): Record<string, number>;
+    /** fold takes an event; "gap" says that events before it are missing. */
+    fold(frame: EventFrame, follow: "all" | "opened"): "new" | "known" | "gap";
+    /** seed takes the summary of a conversation that the client may not have open. */
+    seed(head: Summary): void;
+    /** forget drops a conversation, or everything. */
+    forget(conversationId?: string): void;
+}
+/** Cursors is a book of places only, for pages that keep the events themselves. */
+export declare class Cursors implements Book {
+    epoch: string;
+    private readonly seen;
+    cursors(): Record<string, number>;
+    fold(frame: EventFrame): "new" | "known";
+    seed(): void;
+    forget(conversationId?: string): void;
+}
