@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -248,7 +249,20 @@ scache    unix  -       -       n       -       1       scache
 postlog   unix-dgram n  -       n       -       1       postlogd
 `))
 	m.run(t, "postfix/log/mail", "postfix", "-c", m.at("postfix/conf"), "start-fg")
+	t.Cleanup(m.endPostfix) // before the group is, to which its master does not belong
 	m.listens(t, "postfix/log/mail", m.smtp)
+}
+
+// endPostfix asks Postfix's master, which made a session of its own, to end with all
+// of its servers.
+func (m *mailServers) endPostfix() {
+	raw, err := os.ReadFile(m.at("postfix/queue/pid/master.pid"))
+	if err != nil {
+		return // it did not get so far
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && pid > 1 {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
 }
 
 // run starts a server in a process group of its own and ends that with the test.
