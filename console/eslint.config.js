@@ -13,7 +13,7 @@ const closedDoors = [
 ];
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/", "src/**/*.gen.ts"] },
+  { ignores: ["dist/", "ops/", "node_modules/", "src/**/*.gen.ts"] },
   js.configs.recommended,
   {
     files: ["src/**/*.ts", "test/**/*.ts", "vitest.config.ts"],

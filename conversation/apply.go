@@ -27,11 +27,7 @@ func (s *State) Apply(e Entry) {
 	case TurnCompleted:
 		s.applyTurn(ev)
 	case HandoverRequested:
-		s.Handover = &Handover{Reason: ev.Reason, Intent: ev.Intent, Confidence: ev.Confidence, Summary: ev.Summary, At: e.At}
-		s.Dialogue = Dialogue{Lang: s.Dialogue.Lang, Intent: s.Dialogue.Intent, Slots: s.Dialogue.Slots, Denied: s.Dialogue.Denied}
-		if s.WaitingSince.IsZero() {
-			s.WaitingSince = e.At // whatever the bot said on the way, the visitor waits for a human now
-		}
+		s.applyHandover(ev, e.At)
 	case AgentAssigned:
 		s.Assignee, s.Handler = ev.Agent, HandlerAgent
 		s.Queue, s.QueuedAt = QueueAssigned, time.Time{}
@@ -63,6 +59,14 @@ func (s *State) Apply(e Entry) {
 		s.applyAttachment(ev)
 	case AnomalyFound:
 		s.applyAnomaly(ev, e.At)
+	}
+}
+
+func (s *State) applyHandover(ev HandoverRequested, at time.Time) {
+	s.Handover = &Handover{Reason: ev.Reason, Intent: ev.Intent, Confidence: ev.Confidence, Summary: ev.Summary, At: at}
+	s.Dialogue = Dialogue{Lang: s.Dialogue.Lang, Intent: s.Dialogue.Intent, Slots: s.Dialogue.Slots, Denied: s.Dialogue.Denied}
+	if s.WaitingSince.IsZero() {
+		s.WaitingSince = at // whatever the bot said on the way, the visitor waits for a human now
 	}
 }
 

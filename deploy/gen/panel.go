@@ -69,7 +69,7 @@ type query struct {
 }
 
 // promQL gives the query as Prometheus takes it, for the nodes that are chosen.
-func (x *query) promQL() string {
+func (x query) promQL() string {
 	const window = "[$__rate_interval]"
 	by := ""
 	if len(x.by) > 0 {
@@ -95,7 +95,7 @@ func (x *query) promQL() string {
 	return out
 }
 
-func (x *query) selector(metric string) string {
+func (x query) selector(metric string) string {
 	parts := []string{`instance=~"$instance"`}
 	for _, k := range slices.Sorted(maps.Keys(x.where)) {
 		op := "="
@@ -108,7 +108,7 @@ func (x *query) selector(metric string) string {
 }
 
 // name is what the series of a query are called.
-func (x *query) name() string {
+func (x query) name() string {
 	labels := make([]string, len(x.by))
 	for i, l := range x.by {
 		labels[i] = "{{" + l + "}}"
