@@ -81,3 +81,16 @@ func (s *Store) SetCursor(
 	_, err := s.PutDoc(ctx, docCursor, (&conversation.Account{Inbox: inbox, Kind: kind}).Place(), version, cursor)
 	return err
 }
+
+// putAccount takes an account over.
+func (d *directory) putAccount(doc *document) error {
+	v, err := decodeDoc[conversation.Account](doc)
+	if err != nil {
+		return err
+	}
+	v.Version = doc.version
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.accounts[doc.id] = v
+	return nil
+}

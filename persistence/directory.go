@@ -191,14 +191,7 @@ func (d *directory) put(doc *document) error {
 		d.mu.packs[v.Name] = v
 		d.tellPacks()
 	case docAccount:
-		v, err := decodeDoc[conversation.Account](doc)
-		if err != nil {
-			return err
-		}
-		v.Version = doc.version
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.mu.accounts[doc.id] = v
+		return d.putAccount(doc)
 	case docContact:
 		return d.putContact(doc)
 	case docLetter:
