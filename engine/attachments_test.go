@@ -17,17 +17,23 @@ import (
 	"github.com/colloquyhq/colloquy/gateway/wire"
 )
 
-// raw makes a request with a body of any kind and gives what came back.
-func raw(t *testing.T, method, address, token, kind string, body []byte) (int, http.Header, []byte) {
+// content is a body of any kind.
+type content struct {
+	kind string
+	data []byte
+}
+
+// raw makes a request as whose the token is, and gives what came back.
+func raw(t *testing.T, method, address, token string, body content) (int, http.Header, []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body.data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	req.Header.Set("Content-Type", kind)
+	req.Header.Set("Content-Type", body.kind)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -75,12 +81,12 @@ func TestFilesInTheWidget(t *testing.T) {
 	}
 	base := "http://" + e.Addr()
 	photo := picture(t)
-	status, _, body := raw(t, "POST", base+"/v1/widget/attachments?name=broken.png", token, "image/png", photo)
+	status, _, body := raw(t, "POST", base+"/v1/widget/attachments?name=broken.png", token, content{"image/png", photo})
 	var a wire.Attachment
 	if err := json.Unmarshal(body, &a); err != nil || status != http.StatusCreated || a.Type != "image/png" || a.Name != "broken.png" {
 		t.Fatalf("%d %s, %v", status, body, err)
 	}
-	status, _, body = raw(t, "POST", base+"/v1/widget/messages", token, "application/json", fmt.Appendf(nil, `{"client_id":"c1","attachments":["%s"]}`, a.ID))
+	status, _, body = raw(t, "POST", base+"/v1/widget/messages", token, content{"application/json", fmt.Appendf(nil, `{"client_id":"c1","attachments":["%s"]}`, a.ID)})
 	var sent struct {
 		Conversation conversation.ConversationID `json:"conversation_id"`
 	}
@@ -105,13 +111,13 @@ func TestFilesInTheWidget(t *testing.T) {
 		t.Errorf("the conversation is %+v", detail)
 	}
 
-	status, _, body = raw(t, "POST", base+"/v1/conversations/"+sent.Conversation.String()+"/attachments?name=guide.txt", agent.token, "text/plain", []byte("turn it around"))
+	status, _, body = raw(t, "POST", base+"/v1/conversations/"+sent.Conversation.String()+"/attachments?name=guide.txt", agent.token, content{"text/plain", []byte("turn it around")})
 	var ours wire.Attachment
 	if err := json.Unmarshal(body, &ours); err != nil || status != http.StatusCreated {
 		t.Fatalf("%d %s, %v", status, body, err)
 	}
 	mine := base + "/v1/widget/attachments/"
-	if status, _, _ = raw(t, "GET", mine+ours.ID.String(), token, "", nil); status != http.StatusNotFound {
+	if status, _, _ = raw(t, "GET", mine+ours.ID.String(), token, content{}); status != http.StatusNotFound {
 		t.Errorf("before it is sent the visitor gets %d", status)
 	}
 	agent.want(http.StatusCreated, call{method: "POST", path: "/v1/conversations/" + sent.Conversation.String() + "/messages", body: map[string]any{
@@ -123,20 +129,20 @@ func TestFilesInTheWidget(t *testing.T) {
 	}
 	e, _ = serving(t, o)
 	mine = "http://" + e.Addr() + "/v1/widget/attachments/"
-	if status, _, body = raw(t, "GET", mine+ours.ID.String(), token, "", nil); status != http.StatusOK || string(body) != "turn it around" {
+	if status, _, body = raw(t, "GET", mine+ours.ID.String(), token, content{}); status != http.StatusOK || string(body) != "turn it around" {
 		t.Errorf("the visitor gets %d %q", status, body)
 	}
-	if status, _, body = raw(t, "GET", "http://"+e.Addr()+"/v1/attachments/"+a.ID.String(), agent.token, "", nil); status != http.StatusOK || !bytes.Equal(body, photo) {
+	if status, _, body = raw(t, "GET", "http://"+e.Addr()+"/v1/attachments/"+a.ID.String(), agent.token, content{}); status != http.StatusOK || !bytes.Equal(body, photo) {
 		t.Errorf("the agent gets %d and %d bytes", status, len(body))
 	}
 	stranger, err := e.gateway.IssueVisitorToken("house", conversation.NewContactID(e.started), e.started)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, _, _ = raw(t, "GET", mine+a.ID.String(), stranger, "", nil); status != http.StatusNotFound {
+	if status, _, _ = raw(t, "GET", mine+a.ID.String(), stranger, content{}); status != http.StatusNotFound {
 		t.Errorf("a stranger gets %d", status)
 	}
-	if status, _, body = raw(t, "POST", mine[:len(mine)-1]+"?name=a.png", token, "image/png", []byte("<html><script>")); status != http.StatusBadRequest || !bytes.Contains(body, []byte(conversation.CodeMediaType)) {
+	if status, _, body = raw(t, "POST", mine[:len(mine)-1]+"?name=a.png", token, content{"image/png", []byte("<html><script>")}); status != http.StatusBadRequest || !bytes.Contains(body, []byte(conversation.CodeMediaType)) {
 		t.Errorf("a page that is called a picture: %d %s", status, body)
 	}
 }
@@ -145,8 +151,8 @@ func TestFilesInTheWidget(t *testing.T) {
 type fileBot struct {
 	*botAPI
 
-	content []byte
-	took    chan string
+	has  []byte
+	took chan string
 }
 
 func (b *fileBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -154,7 +160,7 @@ func (b *fileBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/bot" + botToken + "/getFile":
 		_, _ = io.WriteString(w, `{"ok":true,"result":{"file_id":"f1","file_path":"photos/file_1.png"}}`)
 	case "/file/bot" + botToken + "/photos/file_1.png":
-		_, _ = w.Write(b.content)
+		_, _ = w.Write(b.has)
 	case "/bot" + botToken + "/sendDocument":
 		f, head, err := r.FormFile("document")
 		if err != nil {
@@ -173,7 +179,7 @@ func (b *fileBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // and the journal; one of an agent goes the other way.
 func TestFilesThroughAProvider(t *testing.T) {
 	t.Parallel()
-	bot := &fileBot{botAPI: &botAPI{sent: make(chan string, 16)}, content: picture(t), took: make(chan string, 1)}
+	bot := &fileBot{botAPI: &botAPI{sent: make(chan string, 16)}, has: picture(t), took: make(chan string, 1)}
 	srv, _ := inside(t, bot.ServeHTTP)
 	e, api := withAccounts(t, io.Discard)
 	bot.push(`{"update_id":0,"message":{"message_id":1,"from":{"id":77},"chat":{"id":77,"type":"private"},"caption":"look","document":{"file_id":"f1","file_name":"broken.png","mime_type":"image/png"}}}`)
@@ -199,13 +205,13 @@ func TestFilesThroughAProvider(t *testing.T) {
 		return a.State == conversation.AttachmentStored
 	})
 	base, id := "http://"+e.Addr(), list.Data[0].ID.String()
-	if status, _, body := raw(t, "GET", base+"/v1/attachments/"+a.ID.String(), api.token, "", nil); status != http.StatusOK || !bytes.Equal(body, bot.content) {
+	if status, _, body := raw(t, "GET", base+"/v1/attachments/"+a.ID.String(), api.token, content{}); status != http.StatusOK || !bytes.Equal(body, bot.has) {
 		t.Errorf("the agent gets %d and %d bytes", status, len(body))
 	}
 	if left, err := (spool{e.Store()}).Fetches(t.Context(), 10); err != nil || len(left) != 0 {
 		t.Errorf("the spool holds %+v, %v", left, err)
 	}
-	_, _, body := raw(t, "POST", base+"/v1/conversations/"+id+"/attachments?name="+url.QueryEscape("退货.txt"), api.token, "text/plain", []byte("how to send it back"))
+	_, _, body := raw(t, "POST", base+"/v1/conversations/"+id+"/attachments?name="+url.QueryEscape("退货.txt"), api.token, content{"text/plain", []byte("how to send it back")})
 	var ours wire.Attachment
 	if err := json.Unmarshal(body, &ours); err != nil {
 		t.Fatalf("%s: %v", body, err)
