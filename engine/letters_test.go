@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
@@ -95,7 +96,7 @@ func TestEventThatWasRefused(t *testing.T) {
 
 	// The same letter, with an event that is taken now.
 	ok := conversation.DeadLetter{
-		Inbox: "house", Channel: "telegram", Direction: conversation.DirectionIn, At: l.At, Reason: "unknown_channel",
+		Inbox: "house", Channel: "telegram", Direction: conversation.DirectionIn, At: l.At.Add(time.Second), Reason: "unknown_channel",
 		Event: []byte(`{"peer":"77","ref":"r1","text":"when are you open"}`),
 	}
 	for range 2 {

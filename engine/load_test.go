@@ -46,7 +46,7 @@ func TestWrittenDefaultsLoadAsDefaults(t *testing.T) {
 
 // normalized makes empty lists nil, as the defaults have them.
 func normalized(c Config) Config {
-	for _, list := range []*[]string{&c.Gateway.TrustedProxies, &c.Egress.AllowedCIDRs, &c.Cluster.Join, &c.Intent.ShadowInboxes, &c.Intent.HTTP.Calibration} {
+	for _, list := range []*[]string{&c.Gateway.TrustedProxies, &c.Egress.AllowedCIDRs, &c.Cluster.Join, &c.Intent.ShadowInboxes, &c.Intent.HTTP.Calibration, &c.Attachments.Types} {
 		if len(*list) == 0 {
 			*list = nil
 		}

@@ -12,11 +12,11 @@ import (
 // A head is stored with every append, read for every row of a list and shown to
 // every watcher, so it has a form of its own instead of JSON:
 //
-//	headForm id16 contact16 version (string)* (time)* count (tag)* mood count (reason)*
+//	headForm id16 contact16 version (string)* (time)* count (tag)* mood count (reason)* count (anomaly time)*
 //
 // A later form may add fields at the end; who does not know them passes them
-// over. Form 1 ends before the mood.
-const headForm = 2
+// over. Form 1 ends before the mood, form 2 before the anomalies.
+const headForm = 3
 
 // headStrings are the strings of a head in the order in which they are stored.
 func headStrings(h *conversation.Head) [12]*string {
@@ -51,6 +51,10 @@ func appendHead(b []byte, h *conversation.Head) []byte {
 	for _, reason := range h.MoodReasons {
 		b = appendBytes(b, string(reason))
 	}
+	b = binary.AppendUvarint(b, uint64(len(h.Anomalies)))
+	for _, a := range h.Anomalies {
+		b = appendTime(appendBytes(b, string(a.Kind)), a.At)
+	}
 	return b
 }
 
@@ -81,6 +85,11 @@ func decodeHead(b []byte) (conversation.Head, error) {
 		h.Mood = conversation.Temper(r.bytes())
 		for range r.count() {
 			h.MoodReasons = append(h.MoodReasons, conversation.MoodReason(r.bytes()))
+		}
+	}
+	if form > 2 {
+		for range r.count() {
+			h.Anomalies = append(h.Anomalies, conversation.AnomalySeen{Kind: conversation.AnomalyKind(r.bytes()), At: r.time()})
 		}
 	}
 	if r.bad {

@@ -29,6 +29,10 @@ func fullHead(t testing.TB) conversation.Head {
 			f.Set(reflect.ValueOf([]string{"one", "", "three"}))
 		case []conversation.MoodReason:
 			f.Set(reflect.ValueOf([]conversation.MoodReason{conversation.MoodThreat, conversation.MoodAbuse}))
+		case []conversation.AnomalySeen:
+			f.Set(reflect.ValueOf([]conversation.AnomalySeen{
+				{Kind: conversation.AnomalySlow, At: time.Date(2026, 2, 1, 0, 0, 0, 5, time.UTC)}, {Kind: conversation.AnomalyLoop, At: time.Date(2026, 2, 2, 0, 0, 0, 0, time.UTC)},
+			}))
 		default:
 			f.SetString(v.Type().Field(i).Name)
 		}
@@ -49,10 +53,13 @@ func TestHeadsComeBack(t *testing.T) {
 				t.Errorf("%s, %s: error %v, difference (-want +got):\n%s", name, form, err, d)
 			}
 		}
-		if len(want.MoodReasons) == 0 {
-			before := append([]byte{1}, rec[1:len(rec)-2]...) // as of before there were moods
+		for form, shorter := range map[byte]int{1: 3, 2: 1} { // as of before there were moods, and anomalies
+			if len(want.MoodReasons) > 0 {
+				break
+			}
+			before := append([]byte{form}, rec[1:len(rec)-shorter]...)
 			if got, err := decodeHead(before); err != nil || !cmp.Equal(want, got) {
-				t.Errorf("%s, form 1: error %v, %+v", name, err, got)
+				t.Errorf("%s, form %d: error %v, %+v", name, form, err, got)
 			}
 		}
 		for n := range rec {
