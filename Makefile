@@ -124,7 +124,7 @@ browser: build ## Walk through widget and console in a real browser (needs npm a
 alerts: ## Test the queries of dashboards and alerts, and with promtool (Debian: prometheus) what the alerts do
 	cd test/dashboards && go vet . && go test .
 
-dashboards: build ## Have a real Prometheus scrape a node under load and answer every query of every dashboard
+dashboards: build observer ## Have a real Prometheus scrape a node under load and answer every query of every dashboard
 	cd test/dashboards && DASHBOARDS=1 go test -count=1 -timeout 20m -v -run 'Live|Alerts' .
 
 providers: ## Test the channels against servers and ciphers of other people (needs npm)

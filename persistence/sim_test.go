@@ -9,6 +9,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -330,8 +332,21 @@ func (m *simulation) begin(address string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if _, err := m.c.start(ctx, address); err != nil {
-		m.failed("start %s: %v", address, err)
+		m.failed("start %s: %v; what replicates:\n%s", address, err, replicating())
 	}
+}
+
+// replicating gives the stacks of the goroutines that send entries to others, for
+// a node that nothing reaches although the others are well.
+func replicating() string {
+	buf := make([]byte, 8<<20)
+	var out []string
+	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(g, "raft.(*Raft).replicate(") || strings.Contains(g, "raft.(*Raft).pipelineReplicate(") || strings.Contains(g, "installSnapshot(") {
+			out = append(out, g)
+		}
+	}
+	return strings.Join(out, "\n\n")
 }
 
 // powerOfAll cuts all nodes at once. What was promised before must be there

@@ -22,20 +22,22 @@ import (
 
 // Set by make dashboards; other runs leave the real programs alone.
 const (
-	envRun   = "DASHBOARDS"   // 1 = run them, and fail where one is missing
-	envProbe = "EBPF_ADDRESS" // host:port of a running colloquy-ebpf; empty = its dashboard is not asked
+	envRun     = "DASHBOARDS"            // 1 = run them, and fail where one is missing
+	envRequire = "COLLOQUY_REQUIRE_EBPF" // 1 = fail where the kernel does not let the observer attach; else its dashboard is left out
 )
 
 const (
 	manySessions = 10_000
 	loaders      = 16
 	pace         = 100 * time.Millisecond // of each of them, once all sessions are there
-	window       = "20s" // of rates; nodes are scraped every second here
+	window       = "20s"                  // of rates; nodes are scraped every second here
 )
 
 // live is a node under load and a Prometheus that scrapes it.
 type live struct {
 	node, ops, prometheus string
+	pid                   int
+	observer              string // where colloquy-ebpf tells its metrics; empty = it cannot run here
 	sent                  atomic.Int64
 	failed                atomic.Pointer[string]
 }
@@ -46,6 +48,7 @@ func TestLive(t *testing.T) {
 	}
 	l := &live{}
 	l.startNode(t)
+	l.startObserver(t)
 	l.startPrometheus(t)
 	stop := l.load(t)
 	defer stop()
@@ -66,6 +69,7 @@ func (l *live) startNode(t *testing.T) {
 	node := start(t, program, "serve", "--demo", "--data-dir", t.TempDir(), "--listen", l.node, "--ops-listen", l.ops,
 		"--set", "cluster.listen="+freeAddress(t), "--set", "cluster.link_listen="+freeAddress(t), "--set", "cluster.grain_listen="+freeAddress(t),
 		"--set", "cluster.key="+strings.TrimSpace(string(key)), "--set", "gateway.insecure_ingress=demo-shop", "--set", "log.level=warn")
+	l.pid = node.cmd.Process.Pid
 	eventually(t, "the node is ready", func() []string {
 		node.mustRun(t)
 		if _, err := get(t.Context(), "http://"+l.ops+"/readyz"); err != nil {
@@ -73,6 +77,34 @@ func (l *live) startNode(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// startObserver attaches colloquy-ebpf to the node, where the kernel lets it.
+func (l *live) startObserver(t *testing.T) {
+	t.Helper()
+	at := freeAddress(t)
+	p := start(t, filepath.Join(root, "bin", "colloquy-ebpf"), "--pid", strconv.Itoa(l.pid), "--listen", at, "--ops", "http://"+l.ops)
+	ended := false
+	eventually(t, "the observer has attached, or cannot", func() []string {
+		select {
+		case <-p.ended:
+			ended = true
+			return nil
+		default:
+		}
+		if _, err := get(t.Context(), "http://"+at+"/metrics"); err != nil {
+			return []string{err.Error()}
+		}
+		return nil
+	})
+	switch {
+	case !ended:
+		l.observer = at
+	case os.Getenv(envRequire) == "1":
+		t.Fatalf("the observer does not run: %s", p.log)
+	default:
+		t.Logf("the dashboard of colloquy-ebpf is left out: %s", p.log)
+	}
 }
 
 func (l *live) startPrometheus(t *testing.T) {
@@ -83,8 +115,8 @@ func (l *live) startPrometheus(t *testing.T) {
 	}
 	dir := t.TempDir()
 	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: colloquy\n    static_configs: [{targets: [%q]}]\n", l.ops)
-	if probe := os.Getenv(envProbe); probe != "" {
-		config += fmt.Sprintf("  - job_name: colloquy-ebpf\n    static_configs: [{targets: [%q]}]\n", probe)
+	if l.observer != "" {
+		config += fmt.Sprintf("  - job_name: colloquy-ebpf\n    static_configs: [{targets: [%q]}]\n", l.observer)
 	}
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
@@ -164,9 +196,8 @@ func (l *live) say(ctx context.Context, r *rand.Rand) error {
 // panels asks each query of each dashboard.
 func (l *live) panels(t *testing.T) {
 	boards := readBoards(t)
-	if os.Getenv(envProbe) == "" {
+	if l.observer == "" {
 		boards = slices.DeleteFunc(boards, func(b board) bool { return b.file == "ebpf.json" })
-		t.Logf("%s is not set: the dashboard of colloquy-ebpf is not asked", envProbe)
 	}
 	asked := 0
 	eventually(t, "every panel has something to show", func() []string {
