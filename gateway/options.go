@@ -82,7 +82,7 @@ type Limits struct {
 	Connections            int     // 100,000; of this node
 	ConnectionsPerIP       int     // 256
 	ConnectionsPerIdentity int     // 16; of one visitor; agents may have four times as many
-	HandshakesPerSecond    float64 // 2,500 for each processor; of this node, with one second's worth at once
+	HandshakesPerSecond    float64 // 5,000 for each processor; of this node, with one second's worth at once
 	HandshakesPerIP        float64 // 20 per second, with five seconds' worth at once
 	LoginsPerMinute        float64 // 10; per account and per address, with as many at once
 	SessionsPerMinute      float64 // 60; new visitor tokens per address, with as many at once
@@ -116,7 +116,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Connections, 100_000)
 	def(&l.ConnectionsPerIP, 256)
 	def(&l.ConnectionsPerIdentity, 16)
-	def(&l.HandshakesPerSecond, 2500*float64(runtime.GOMAXPROCS(0)))
+	def(&l.HandshakesPerSecond, 5000*float64(runtime.GOMAXPROCS(0)))
 	def(&l.HandshakesPerIP, 20)
 	def(&l.LoginsPerMinute, 10)
 	def(&l.SessionsPerMinute, 60)

@@ -12,7 +12,7 @@ type benchMovesCmd struct {
 
 	Nodes         int    `help:"Nodes of the cluster." default:"3"`
 	Conversations int    `help:"Conversations in memory on all nodes when one is lost." default:"100000"`
-	Clients       int    `help:"Clients that post at the same time." default:"64"`
+	Clients       int    `help:"Clients that post at the same time." default:"512"`
 	Profile       string `help:"Failure detection of the nodes: fast or careful." default:"fast" enum:"fast,careful"`
 	Dir           string `help:"Where to put the data, which is removed afterwards." type:"path"`
 	JSON          bool   `help:"Print JSON."`
