@@ -305,6 +305,8 @@ func TestReplyWindowInTheAPI(t *testing.T) {
 			t.Fatalf("a reply = %d", status)
 		}
 	}
+	// Those that still wait may go out as one; none does any more.
+	eventually(t, "five messages that do not wait", func() bool { return *window().Remaining == 0 })
 	var problem struct {
 		Code string `json:"code"`
 	}
