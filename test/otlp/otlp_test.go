@@ -29,7 +29,7 @@ func TestOneTraceAcrossNodes(t *testing.T) {
 			t.Errorf("the provider is called without a traceparent")
 		}
 		if strings.Contains(string(body), "refused") {
-			w.WriteHeader(http.StatusForbidden)
+			w.WriteHeader(http.StatusBadRequest)
 		}
 	}))
 	t.Cleanup(provider.Close)
