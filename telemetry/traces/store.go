@@ -46,7 +46,8 @@ const (
 	largest = 4 << 20
 )
 
-// openStore reads what is there. Errors: those of the file system.
+// openStore opens a folder and reads behind it what is there. Errors: those of the
+// file system.
 func openStore(dir string, most int, mostSize int64) (*store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the folder of traces: %w", err)
@@ -56,6 +57,16 @@ func openStore(dir string, most int, mostSize int64) (*store, error) {
 		return nil, fmt.Errorf("open the folder of traces: %w", err)
 	}
 	s := &store{dir: dir, most: most, mostSize: mostSize}
+	s.mu.Lock() // until all is read; a node need not wait for that to start
+	go func() {
+		defer s.mu.Unlock()
+		s.load(entries)
+	}()
+	return s, nil
+}
+
+// load reads the files of an earlier run. The lock is held.
+func (s *store) load(entries []fs.DirEntry) {
 	for _, e := range entries {
 		name := e.Name()
 		if !strings.HasSuffix(name, suffix) {
@@ -63,14 +74,13 @@ func openStore(dir string, most int, mostSize int64) (*store, error) {
 		}
 		t, size, err := s.read(name)
 		if err != nil || nameOf(&t.Summary) != name {
-			_ = os.Remove(filepath.Join(dir, name)) // cut by a crash, or of a version that nobody knows
+			_ = os.Remove(filepath.Join(s.dir, name)) // cut by a crash, or of a version that nobody knows
 			continue
 		}
 		s.mu.kept = append(s.mu.kept, kept{t.Summary, name, size})
 		s.mu.size += size
 	}
 	s.trim()
-	return s, nil
 }
 
 // nameOf gives a name that sorts by time.
