@@ -2,6 +2,7 @@ package channels
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,16 @@ type Form struct {
 	Type   string
 	Size   int64 // of the file
 	File   io.Reader
+}
+
+// Form gives the form that carries the file in a field, with other fields beside
+// it. Errors: [*SendError] when the bytes cannot be read now.
+func (f *OutFile) Form(ctx context.Context, field string, fields map[string]string) (*Form, error) {
+	content, err := f.Open(ctx)
+	if err != nil {
+		return nil, &SendError{Class: Retry, Code: "file_unreadable", Err: err}
+	}
+	return &Form{Fields: fields, Field: field, Name: f.Name, Type: f.Type, Size: f.Size, File: content}, nil
 }
 
 // body gives the form as it is sent: what stands before the file and behind it is

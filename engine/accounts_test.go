@@ -186,17 +186,23 @@ func TestAccountThatIsFetchedFrom(t *testing.T) {
 	}
 }
 
+// deliveredTo gives the house a Telegram account that is delivered to, and the
+// header that its deliveries carry.
+func deliveredTo(t *testing.T, api packsAPI, server string) (v gateway.AccountView, signed http.Header) {
+	t.Helper()
+	api.want(http.StatusCreated, call{method: "PUT", path: "/v1/inboxes/house/channels/telegram", body: map[string]any{
+		"settings": map[string]string{"token": botToken, "secret_token": "s3cret", "api_url": server},
+	}}, &v)
+	return v, http.Header{"X-Telegram-Bot-Api-Secret-Token": {"s3cret"}}
+}
+
 // Deliveries come in only under the account's own address and with its secret.
 func TestAccountThatIsDeliveredTo(t *testing.T) {
 	t.Parallel()
 	bot := &botAPI{sent: make(chan string, 16)}
 	srv, _ := inside(t, bot.ServeHTTP)
 	e, api := withAccounts(t, io.Discard)
-	var v gateway.AccountView
-	api.want(http.StatusCreated, call{method: "PUT", path: "/v1/inboxes/house/channels/telegram", body: map[string]any{
-		"settings": map[string]string{"token": botToken, "secret_token": "s3cret", "api_url": srv.URL},
-	}}, &v)
-	right := http.Header{"X-Telegram-Bot-Api-Secret-Token": {"s3cret"}}
+	v, right := deliveredTo(t, api, srv.URL)
 	for _, c := range []struct {
 		name   string
 		path   string

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
-	"github.com/colloquyhq/colloquy/gateway"
 )
 
 type letterPage struct {
@@ -34,11 +33,7 @@ func TestDeliveryThatCannotBeRead(t *testing.T) {
 	bot := &botAPI{sent: make(chan string, 16)}
 	srv, _ := inside(t, bot.ServeHTTP)
 	e, api := withAccounts(t, io.Discard)
-	var v gateway.AccountView
-	api.want(http.StatusCreated, call{method: "PUT", path: "/v1/inboxes/house/channels/telegram", body: map[string]any{
-		"settings": map[string]string{"token": botToken, "secret_token": "s3cret", "api_url": srv.URL},
-	}}, &v)
-	header := http.Header{"X-Telegram-Bot-Api-Secret-Token": {"s3cret"}}
+	v, header := deliveredTo(t, api, srv.URL)
 	if got := post(t, "http://"+e.Addr()+v.Path, header, `{"update_id": "?"`); got != http.StatusBadRequest {
 		t.Errorf("status %d", got)
 	}
@@ -77,11 +72,7 @@ func TestEventThatWasRefused(t *testing.T) {
 	bot := &botAPI{sent: make(chan string, 16)}
 	srv, _ := inside(t, bot.ServeHTTP)
 	e, api := withAccounts(t, io.Discard)
-	var v gateway.AccountView
-	api.want(http.StatusCreated, call{method: "PUT", path: "/v1/inboxes/house/channels/telegram", body: map[string]any{
-		"settings": map[string]string{"token": botToken, "secret_token": "s3cret", "api_url": srv.URL},
-	}}, &v)
-	header := http.Header{"X-Telegram-Bot-Api-Secret-Token": {"s3cret"}}
+	v, header := deliveredTo(t, api, srv.URL)
 	const long = 20_000 // bytes of a text, above the limit
 	if got := post(t, "http://"+e.Addr()+v.Path, header, botUpdate(3, strings.Repeat("x", long))); got != http.StatusOK {
 		t.Errorf("status %d", got)

@@ -85,13 +85,8 @@ type AccountTest struct {
 }
 
 // withAccounts is a handler that needs the accounts.
-func withAccounts(h func(*Gateway, http.ResponseWriter, *http.Request, caller) error) func(*Gateway, http.ResponseWriter, *http.Request, caller) error {
-	return func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
-		if g.opts.Accounts == nil {
-			return conversation.Refuse(conversation.CodeUnavailable, "this server has no channel accounts")
-		}
-		return h(g, w, r, who)
-	}
+func withAccounts(h handler) handler {
+	return needing(func(o *Options) bool { return o.Accounts != nil }, conversation.Refuse(conversation.CodeUnavailable, "this server has no channel accounts"), h)
 }
 
 func (g *Gateway) listAccountKinds(w http.ResponseWriter, _ *http.Request, _ caller) error {

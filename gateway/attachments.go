@@ -50,15 +50,8 @@ func (g *Gateway) fileLimits() *fileLimits {
 }
 
 // withFiles is for routes that only exist where files are kept.
-func withFiles(
-	handle func(*Gateway, http.ResponseWriter, *http.Request, caller) error,
-) func(*Gateway, http.ResponseWriter, *http.Request, caller) error {
-	return func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
-		if g.opts.Attachments == nil {
-			return conversation.Refuse(conversation.CodeNotFound, "this server keeps no files")
-		}
-		return handle(g, w, r, who)
-	}
+func withFiles(h handler) handler {
+	return needing(func(o *Options) bool { return o.Attachments != nil }, conversation.Refuse(conversation.CodeNotFound, "this server keeps no files"), h)
 }
 
 // uploadAsVisitor takes a file that a visitor is going to send.

@@ -53,13 +53,8 @@ type identityView struct {
 }
 
 // withContacts is a handler that needs the contact book.
-func withContacts(h func(*Gateway, http.ResponseWriter, *http.Request, caller) error) func(*Gateway, http.ResponseWriter, *http.Request, caller) error {
-	return func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
-		if g.opts.Book == nil {
-			return conversation.Refuse(conversation.CodeUnavailable, "this server keeps no records of contacts")
-		}
-		return h(g, w, r, who)
-	}
+func withContacts(h handler) handler {
+	return needing(func(o *Options) bool { return o.Book != nil }, conversation.Refuse(conversation.CodeUnavailable, "this server keeps no records of contacts"), h)
 }
 
 // findContact gives the inbox of a contact that the agent may see.

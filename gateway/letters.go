@@ -24,13 +24,8 @@ type DeadLetters interface {
 }
 
 // withLetters is a handler that needs the dead letters.
-func withLetters(h func(*Gateway, http.ResponseWriter, *http.Request, caller) error) func(*Gateway, http.ResponseWriter, *http.Request, caller) error {
-	return func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
-		if g.opts.Letters == nil {
-			return conversation.Refuse(conversation.CodeUnavailable, "this server keeps no dead letters")
-		}
-		return h(g, w, r, who)
-	}
+func withLetters(h handler) handler {
+	return needing(func(o *Options) bool { return o.Letters != nil }, conversation.Refuse(conversation.CodeUnavailable, "this server keeps no dead letters"), h)
 }
 
 // listLetters leaves out what the letters hold, which may be much.

@@ -33,12 +33,25 @@ type caller struct {
 	body    []byte             // of ingress: what the signature was checked over
 }
 
+// handler does what a route is for.
+type handler = func(*Gateway, http.ResponseWriter, *http.Request, caller) error
+
+// needing is a handler that refuses where a collaborator is missing.
+func needing(has func(*Options) bool, refusal error, h handler) handler {
+	return func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
+		if !has(&g.opts) {
+			return refusal
+		}
+		return h(g, w, r, who)
+	}
+}
+
 // route is one line of the table.
 type route struct {
 	method string
 	path   string
 	access access
-	handle func(*Gateway, http.ResponseWriter, *http.Request, caller) error
+	handle handler
 	body   int64 // limit in bytes; zero = Limits.BodyBytes
 }
 

@@ -8,13 +8,8 @@ import (
 )
 
 // withTraces is a handler that needs them.
-func withTraces(h func(*Gateway, http.ResponseWriter, *http.Request, caller) error) func(*Gateway, http.ResponseWriter, *http.Request, caller) error {
-	return func(g *Gateway, w http.ResponseWriter, r *http.Request, who caller) error {
-		if g.opts.Traces == nil {
-			return conversation.Refuse(conversation.CodeUnavailable, "this server records no traces")
-		}
-		return h(g, w, r, who)
-	}
+func withTraces(h handler) handler {
+	return needing(func(o *Options) bool { return o.Traces != nil }, conversation.Refuse(conversation.CodeUnavailable, "this server records no traces"), h)
 }
 
 // maySeeTrace reports whether a trace is of an inbox that the caller works in.

@@ -85,18 +85,15 @@ func (d *Driver) SendFile(ctx context.Context, p channels.Part) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	content, err := p.File.Open(ctx)
-	if err != nil {
-		return "", &channels.SendError{Class: channels.Retry, Code: "file_unreadable", Err: err}
-	}
 	method, field := "sendDocument", "document"
 	if t := p.File.Type; (t == "image/jpeg" || t == "image/png") && p.File.Size <= maxPhoto {
 		method, field = "sendPhoto", "photo"
 	}
-	return d.said(ctx, a, method, channels.Call{Form: &channels.Form{
-		Fields: map[string]string{"chat_id": p.Peer}, Field: field,
-		Name: p.File.Name, Type: p.File.Type, Size: p.File.Size, File: content,
-	}})
+	form, err := p.File.Form(ctx, field, map[string]string{"chat_id": p.Peer})
+	if err != nil {
+		return "", err
+	}
+	return d.said(ctx, a, method, channels.Call{Form: form})
 }
 
 // maxPhoto is what sendPhoto takes; larger pictures are documents.

@@ -63,14 +63,11 @@ func (d *Driver) SendFile(ctx context.Context, p channels.Part) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	content, err := p.File.Open(ctx)
+	form, err := p.File.Form(ctx, "file", map[string]string{"messaging_product": "whatsapp", "type": p.File.Type})
 	if err != nil {
-		return "", &channels.SendError{Class: channels.Retry, Code: "file_unreadable", Err: err}
+		return "", err
 	}
-	reply, err := d.Call(ctx, channels.Call{URL: address(a) + "/media", Header: authorization(a), Form: &channels.Form{
-		Fields: map[string]string{"messaging_product": "whatsapp", "type": p.File.Type}, Field: "file",
-		Name: p.File.Name, Type: p.File.Type, Size: p.File.Size, File: content,
-	}})
+	reply, err := d.Call(ctx, channels.Call{URL: address(a) + "/media", Header: authorization(a), Form: form})
 	if err != nil {
 		return "", notSaid(classify(err, reply.Body))
 	}

@@ -9,12 +9,12 @@ import (
 	"maps"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/colloquyhq/colloquy/engine"
+	"github.com/colloquyhq/colloquy/telemetry"
 )
 
 // Exit codes.
@@ -126,15 +126,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 // buildVersion gives what the build set, or what the module system knows.
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "dev"
-}
+func buildVersion() string { return telemetry.Version(version) }
 
 // configFlags are the flags of everything that reads the configuration.
 type configFlags struct {

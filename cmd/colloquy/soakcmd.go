@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"time"
 
 	"github.com/colloquyhq/colloquy/cmd/colloquy/flaky"
@@ -43,15 +44,7 @@ func (c *soakNodeCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = writeJSON(t.stdout, r)
-	} else {
-		err = r.Print(t.stdout)
-	}
-	if err == nil && !r.Good {
-		err = errors.New("the soak is not good: something was lost, or the node grew")
-	}
-	return err
+	return soaked(t, c.JSON, r, r.Good, "the soak is not good: something was lost, or the node grew")
 }
 
 // soakProviderCmd is `colloquy soak provider`.
@@ -79,13 +72,20 @@ func (c *soakProviderCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		err = writeJSON(t.stdout, r)
+	return soaked(t, c.JSON, r, r.Good, "the node did not stand it: see the counts")
+}
+
+// soaked writes a report, as JSON or in words, and gives the reason as an error if
+// what it says is not good.
+func soaked(t *tool, asJSON bool, report interface{ Print(w io.Writer) error }, good bool, why string) error { //nolint:revive // the flag --json and the verdict
+	var err error
+	if asJSON {
+		err = writeJSON(t.stdout, report)
 	} else {
-		err = r.Print(t.stdout)
+		err = report.Print(t.stdout)
 	}
-	if err == nil && !r.Good {
-		err = errors.New("the node did not stand it: see the counts")
+	if err == nil && !good {
+		err = errors.New(why)
 	}
 	return err
 }

@@ -33,11 +33,13 @@ type ongoingTurn struct {
 	first, last  conversation.Seq // entries of the turn, while they are known
 }
 
-// place finds the shard and the place of a conversation. Ids are random bytes, or
+// lock finds the place of a conversation and locks it. Ids are random bytes, or
 // derived ones that look so.
-func (o *ongoing) place(id conversation.ConversationID) (shard, place uint64) {
+func (o *ongoing) lock(id conversation.ConversationID) (*ongoingTurn, *sync.Mutex) {
 	h := binary.LittleEndian.Uint64(id[8:])
-	return h % ongoingShards, h / ongoingShards % ongoingPlaces
+	s := &o.shards[h%ongoingShards]
+	s.Lock()
+	return &s.places[h/ongoingShards%ongoingPlaces], &s.Mutex
 }
 
 // Entered says that a message has come for a conversation: what its visitor is
@@ -46,11 +48,9 @@ func (r *Recorder) Entered(id conversation.ConversationID, at conversation.Trace
 	if r == nil || at.IsZero() {
 		return
 	}
-	n, k := r.ongoing.place(id)
-	s := &r.ongoing.shards[n]
-	s.Lock()
-	defer s.Unlock()
-	s.places[k] = ongoingTurn{conversation: id, at: at}
+	p, mu := r.ongoing.lock(id)
+	defer mu.Unlock()
+	*p = ongoingTurn{conversation: id, at: at}
 }
 
 // Stored says which entries of a conversation a turn has written, and by which
@@ -59,15 +59,13 @@ func (r *Recorder) Stored(id conversation.ConversationID, at conversation.Trace,
 	if r == nil || at.IsZero() {
 		return
 	}
-	n, k := r.ongoing.place(id)
-	s := &r.ongoing.shards[n]
-	s.Lock()
-	defer s.Unlock()
-	if p := &s.places[k]; p.conversation == id && p.at.ID == at.ID && p.first > 0 {
+	p, mu := r.ongoing.lock(id)
+	defer mu.Unlock()
+	if p.conversation == id && p.at.ID == at.ID && p.first > 0 {
 		p.at, p.last, p.from = at, last, from // message and reply were stored one after the other
 		return
 	}
-	s.places[k] = ongoingTurn{conversation: id, at: at, from: from, first: first, last: last}
+	*p = ongoingTurn{conversation: id, at: at, from: from, first: first, last: last}
 }
 
 // Shown gives the trace that an entry of a conversation belongs to, and the node
@@ -76,11 +74,8 @@ func (r *Recorder) Shown(id conversation.ConversationID, seq conversation.Seq) (
 	if r == nil {
 		return conversation.Trace{}, ""
 	}
-	n, k := r.ongoing.place(id)
-	s := &r.ongoing.shards[n]
-	s.Lock()
-	defer s.Unlock()
-	p := &s.places[k]
+	p, mu := r.ongoing.lock(id)
+	defer mu.Unlock()
 	if p.conversation != id || p.last > 0 && (seq < p.first || seq > p.last) {
 		return conversation.Trace{}, ""
 	}

@@ -55,14 +55,5 @@ func lastState(ctx context.Context, j Journal, id conversation.ConversationID, l
 	if len(list) == 0 {
 		return fmt.Errorf("%w: there are no events", ErrDiffers)
 	}
-	state := &conversation.State{ID: id}
-	for _, e := range list {
-		state.Apply(e)
-		state.ID = id
-	}
-	stored, err := j.Load(ctx, id)
-	if err != nil {
-		return err
-	}
-	return compare(state, stored)
+	return fold(ctx, j, id, list, func(Step) error { return nil })
 }

@@ -35,6 +35,12 @@ func Steps(ctx context.Context, j Journal, id conversation.ConversationID, f fun
 	if len(list) == 0 {
 		return fmt.Errorf("%s: %w", id, ErrUnknown)
 	}
+	return fold(ctx, j, id, list, f)
+}
+
+// fold calls f with every event and the state after it, and compares the last
+// state with the stored one. Errors: [ErrDiffers], those of f.
+func fold(ctx context.Context, j Journal, id conversation.ConversationID, list []conversation.Entry, f func(Step) error) error {
 	state := &conversation.State{ID: id}
 	for _, e := range list {
 		state.Apply(e)
