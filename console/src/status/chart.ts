@@ -23,7 +23,10 @@ export class Chart {
   /** update draws what the history has. */
   update(): void {
     const series = this.history.series();
-    const data: uPlot.AlignedData = [this.history.times, ...series.map((s) => [...s.values])];
+    const { times } = this.history;
+    // Beside a single sample stands the minute before: the axis would else show years.
+    const before = times.slice(0, times.length === 1 ? 1 : 0).map((at) => at - 60);
+    const data: uPlot.AlignedData = [[...before, ...times], ...series.map((s) => [...before.map(() => null), ...s.values])];
     const names = series.map((s) => s.name).join("\n");
     if (this.plot !== undefined && names === this.shown) {
       this.plot.setData(data);
