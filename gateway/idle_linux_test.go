@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -52,9 +53,20 @@ func dialBare(t *testing.T, addr netip.AddrPort) bareClient {
 	return bareClient(fd)
 }
 
+// uninterrupted calls f until no signal ends it early: a socket with a receive
+// timeout is not taken up again by the kernel, and the runtime's own preemption
+// signals come at any time.
+func uninterrupted(f func() (int, error)) (n int, err error) {
+	for {
+		if n, err = f(); !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
+}
+
 func (c bareClient) write(t *testing.T, b []byte) {
 	t.Helper()
-	if _, err := syscall.Write(int(c), b); err != nil {
+	if _, err := uninterrupted(func() (int, error) { return syscall.Write(int(c), b) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -64,7 +76,7 @@ func (c bareClient) until(t *testing.T, want string, buf []byte) []byte {
 	t.Helper()
 	n := 0
 	for !bytes.Contains(buf[:n], []byte(want)) {
-		m, err := syscall.Read(int(c), buf[n:])
+		m, err := uninterrupted(func() (int, error) { return syscall.Read(int(c), buf[n:]) })
 		if err != nil || m == 0 {
 			t.Fatalf("read %q, then %v; want %q", buf[:n], err, want)
 		}
