@@ -102,6 +102,8 @@ func New(o Options) (*Gateway, error) {
 	g.hub = newHub(g)
 	g.crew.gw = g
 	g.outRules.soft, g.outRules.hard, g.outRules.flights = g.limits.SoftQueueBytes, g.limits.HardQueueBytes, g.opts.Flights
+	g.outRules.budget = g.limits.QueuedBytes
+	g.outRules.watch(o.Registerer)
 	g.group = loop.New(loop.Options{
 		Loops: o.Loops, Tick: g.limits.SweepInterval, Ledger: g.newLedger,
 		Panicked: func(v any, stack []byte) { g.panicked("event loop panicked", nil, v, stack) },

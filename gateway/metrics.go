@@ -101,6 +101,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// watch shows what waits in all queues.
+func (r *outRules) watch(reg prometheus.Registerer) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "colloquy", Subsystem: "gateway", Name: "queued_bytes", Help: "Bytes that wait for sockets to take them; what many wait for is counted for each.",
+	}, func() float64 { return float64(r.queued.Load()) }))
+}
+
 func (m *metrics) start() {
 	for _, s := range []side{visitorSide, agentSide} {
 		m.connections.WithLabelValues(s.String())
