@@ -90,12 +90,7 @@ func (r *Recorder) Find(of map[conversation.TraceID]bool) []Record {
 	if r == nil || len(of) == 0 {
 		return nil
 	}
-	var found []record
-	r.ring.each(of, func(rec *record) {
-		if of[rec.trace.id()] {
-			found = append(found, *rec)
-		}
-	})
+	found := r.ring.find(newWanted(of))
 	var out []Record
 	for i := range found {
 		out = append(out, r.shown(&found[i]))

@@ -84,31 +84,54 @@ func (r *ring) put(rec *record) {
 	r.lost.Add(1)
 }
 
-// each shows the records of the lanes that hold a trace, and others. The record
-// is only there during the call, which must not record anything.
-func (r *ring) each(of map[conversation.TraceID]bool, see func(*record)) {
-	var look [ringLanes]bool
-	for id := range of {
-		for i := range ringTries {
-			look[(r.laneOf(numbersOf(&id))+i)&(len(r.lanes)-1)] = true
-		}
-	}
-	for i := range r.lanes {
-		if look[i] {
-			r.lanes[i].each(see)
-		}
-	}
+// wanted are the traces that somebody looks for. Nearly every record of the ring
+// is of another one, which a look at a few bits tells.
+type wanted struct {
+	all  map[traceNumbers]bool
+	bits [64]uint64
 }
 
-func (l *lane) each(see func(*record)) {
+func newWanted(of map[conversation.TraceID]bool) *wanted {
+	w := &wanted{all: make(map[traceNumbers]bool, len(of))}
+	for id := range of {
+		t := numbersOf(&id)
+		w.all[t] = true
+		w.bits[t.hi>>6&63] |= 1 << (t.hi & 63)
+	}
+	return w
+}
+
+func (w *wanted) has(t traceNumbers) bool { return w.bits[t.hi>>6&63]>>(t.hi&63)&1 != 0 && w.all[t] }
+
+// find gives the records of some traces, from the lanes that may hold them.
+func (r *ring) find(w *wanted) []record {
+	var look [ringLanes]bool
+	for t := range w.all {
+		for i := range ringTries {
+			look[(r.laneOf(t)+i)&(len(r.lanes)-1)] = true
+		}
+	}
+	var found []record
+	for i := range r.lanes {
+		if look[i] {
+			found = r.lanes[i].find(w, found)
+		}
+	}
+	return found
+}
+
+func (l *lane) find(w *wanted, found []record) []record {
 	for from := 0; from < len(l.records); from += readAtOnce {
 		l.Lock()
 		until := int(min(uint64(len(l.records)), l.next)) //nolint:gosec // at most the length
 		for i := from; i < min(from+readAtOnce, until); i++ {
-			see(&l.records[i])
+			if w.has(l.records[i].trace) {
+				found = append(found, l.records[i])
+			}
 		}
 		l.Unlock()
 	}
+	return found
 }
 
 // counts gives the records so far, and how many of them newer ones replaced.
