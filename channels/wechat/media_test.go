@@ -2,7 +2,6 @@ package wechat_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/colloquyhq/colloquy/channels"
 	"github.com/colloquyhq/colloquy/channels/channeltest"
-	"github.com/colloquyhq/colloquy/conversation"
 )
 
 // media is how files come and go: what the interface does not take as a message,
@@ -58,48 +56,6 @@ func serve(t testing.TB, r *http.Request, b, content []byte) (int, []byte) {
 	return 404, nil
 }
 
-// reply is one answer of a store.
-type reply struct {
-	status int // zero = 200
-	header map[string]string
-	body   string
-}
-
-// store answers calls one after the other, and remembers them.
-type store struct {
-	answers []reply
-	calls   []channeltest.Call
-}
-
-func (s *store) RoundTrip(r *http.Request) (*http.Response, error) {
-	c := channeltest.Call{Request: r}
-	if r.Body != nil {
-		var err error
-		if c.Body, err = io.ReadAll(r.Body); err != nil {
-			return nil, err
-		}
-	}
-	s.calls = append(s.calls, c)
-	a := s.answers[0]
-	s.answers = s.answers[1:]
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	resp := &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.body)), Request: r}
-	for k, v := range a.header {
-		resp.Header.Set(k, v)
-	}
-	return resp, nil
-}
-
-func (s *store) paths() string {
-	out := make([]string, len(s.calls))
-	for i, c := range s.calls {
-		out[i] = c.Request.URL.Host + c.Request.URL.Path
-	}
-	return strings.Join(out, " ")
-}
-
 const (
 	api     = "api.weixin.qq.com"
 	getPath = api + "/cgi-bin/media/get"
@@ -137,31 +93,31 @@ func TestKindsOfFilesThatCome(t *testing.T) {
 
 func TestFilesAreFetched(t *testing.T) {
 	named := map[string]string{"Content-Type": "text/plain", "Content-Disposition": `attachment; filename="media-1.json"`}
-	expired := reply{header: map[string]string{"Content-Type": "application/json; encoding=utf-8"}, body: `{"errcode":40007,"errmsg":"invalid media_id hint: [x]"}`}
+	expired := channeltest.Answer{Header: map[string]string{"Content-Type": "application/json; encoding=utf-8"}, Body: `{"errcode":40007,"errmsg":"invalid media_id hint: [x]"}`}
 	for _, c := range []struct {
 		name, source string
-		answers      []reply
+		answers      []channeltest.Answer
 		paths, want  string
 		class        channels.Class
 	}{
-		{"bytes", "media-1", []reply{{header: map[string]string{"Content-Type": "image/jpeg"}, body: "\xff\xd8\xff"}}, getPath, "\xff\xd8\xff", ""},
-		{"a file that looks like an answer", "media-1", []reply{{header: named, body: `{"errcode":40007}`}}, getPath, `{"errcode":40007}`, ""},
-		{"expired", "media-1", []reply{expired}, getPath, "", channels.Permanent},
-		{"expired, shown elsewhere", "media-1 http://mmbiz.qpic.cn/a", []reply{expired, {body: "jpg"}}, getPath + " mmbiz.qpic.cn/a", "jpg", ""},
-		{"shown elsewhere only", " http://mmbiz.qpic.cn/a", []reply{{body: "jpg"}}, "mmbiz.qpic.cn/a", "jpg", ""},
-		{"nowhere", "media-1 http://mmbiz.qpic.cn/a", []reply{expired, {status: 404}}, getPath + " mmbiz.qpic.cn/a", "", channels.Permanent},
-		{"busy", "media-1 http://mmbiz.qpic.cn/a", []reply{{body: `{"errcode":-1,"errmsg":"system error"}`}}, getPath, "", channels.Retry},
-		{"day's quota", "media-1", []reply{{body: `{"errcode":45009}`}}, getPath, "", channels.Limited},
-		{"token", "media-1", []reply{{body: `{"errcode":42001}`}}, getPath, "", channels.Auth},
-		{"a film elsewhere", "media-1", []reply{{body: `{"video_url":"http://vweixinp.tc.qq.com/f"}`}, {body: "mp4"}}, getPath + " vweixinp.tc.qq.com/f", "mp4", ""},
-		{"rubbish", "media-1", []reply{{body: `{"errcode":"x"}`}}, getPath, "", channels.Retry},
-		{"nothing", "media-1", []reply{{body: `{}`}}, getPath, "", channels.Permanent},
-		{"status", "media-1", []reply{{status: 502}}, getPath, "", channels.Retry},
+		{"bytes", "media-1", []channeltest.Answer{{Header: map[string]string{"Content-Type": "image/jpeg"}, Body: "\xff\xd8\xff"}}, getPath, "\xff\xd8\xff", ""},
+		{"a file that looks like an answer", "media-1", []channeltest.Answer{{Header: named, Body: `{"errcode":40007}`}}, getPath, `{"errcode":40007}`, ""},
+		{"expired", "media-1", []channeltest.Answer{expired}, getPath, "", channels.Permanent},
+		{"expired, shown elsewhere", "media-1 http://mmbiz.qpic.cn/a", []channeltest.Answer{expired, {Body: "jpg"}}, getPath + " mmbiz.qpic.cn/a", "jpg", ""},
+		{"shown elsewhere only", " http://mmbiz.qpic.cn/a", []channeltest.Answer{{Body: "jpg"}}, "mmbiz.qpic.cn/a", "jpg", ""},
+		{"nowhere", "media-1 http://mmbiz.qpic.cn/a", []channeltest.Answer{expired, {Status: 404}}, getPath + " mmbiz.qpic.cn/a", "", channels.Permanent},
+		{"busy", "media-1 http://mmbiz.qpic.cn/a", []channeltest.Answer{{Body: `{"errcode":-1,"errmsg":"system error"}`}}, getPath, "", channels.Retry},
+		{"day's quota", "media-1", []channeltest.Answer{{Body: `{"errcode":45009}`}}, getPath, "", channels.Limited},
+		{"token", "media-1", []channeltest.Answer{{Body: `{"errcode":42001}`}}, getPath, "", channels.Auth},
+		{"a film elsewhere", "media-1", []channeltest.Answer{{Body: `{"video_url":"http://vweixinp.tc.qq.com/f"}`}, {Body: "mp4"}}, getPath + " vweixinp.tc.qq.com/f", "mp4", ""},
+		{"rubbish", "media-1", []channeltest.Answer{{Body: `{"errcode":"x"}`}}, getPath, "", channels.Retry},
+		{"nothing", "media-1", []channeltest.Answer{{Body: `{}`}}, getPath, "", channels.Permanent},
+		{"status", "media-1", []channeltest.Answer{{Status: 502}}, getPath, "", channels.Retry},
 	} {
-		s := &store{answers: c.answers}
+		s := &channeltest.Script{Answers: c.answers}
 		got, err := driver(t, &withTokens{RoundTripper: s}, plain()).Fetch(t.Context(), inbox, c.source)
-		if channels.ClassOf(err) != c.class || s.paths() != c.paths {
-			t.Errorf("%s: %v by %s, want class %q by %s", c.name, err, s.paths(), c.class, c.paths)
+		if channels.ClassOf(err) != c.class || s.Where() != c.paths {
+			t.Errorf("%s: %v by %s, want class %q by %s", c.name, err, s.Where(), c.class, c.paths)
 		}
 		if err != nil {
 			continue
@@ -170,7 +126,7 @@ func TestFilesAreFetched(t *testing.T) {
 		if err != nil || string(b) != c.want || got.Name != "" {
 			t.Errorf("%s: fetched %q called %q, %v", c.name, b, got.Name, err)
 		}
-		for _, call := range s.calls {
+		for _, call := range s.Made {
 			if token := call.Request.URL.Query().Get("access_token"); (token != "") != (call.Request.URL.Host == api) {
 				t.Errorf("%s: %s got the token %q", c.name, call.Request.URL.Host, token)
 			}
@@ -180,7 +136,7 @@ func TestFilesAreFetched(t *testing.T) {
 
 // A token that is refused is got anew by force, for files as for texts.
 func TestRefusedTokenIsRenewedForFiles(t *testing.T) {
-	s := &store{answers: []reply{{body: `{"errcode":40001}`}, {body: "jpg"}, {body: `{"errcode":42001}`}, {body: `{"media_id":"up"}`}, {body: `{"errcode":0}`}}}
+	s := &channeltest.Script{Answers: []channeltest.Answer{{Body: `{"errcode":40001}`}, {Body: "jpg"}, {Body: `{"errcode":42001}`}, {Body: `{"media_id":"up"}`}, {Body: `{"errcode":0}`}}}
 	w := &withTokens{RoundTripper: s}
 	d := driver(t, w, plain())
 	if _, err := d.Fetch(t.Context(), inbox, "media-1"); channels.ClassOf(err) != channels.Auth {
@@ -189,7 +145,7 @@ func TestRefusedTokenIsRenewedForFiles(t *testing.T) {
 	if _, err := d.Fetch(t.Context(), inbox, "media-1"); err != nil {
 		t.Fatalf("Fetch = %v", err)
 	}
-	p := part(conversation.Attachment{Name: "a.png", Type: "image/png"}, "png")
+	p := channeltest.FilePart("o1", "a.png", "image/png", "png", 0)
 	if _, err := d.SendFile(t.Context(), p); channels.ClassOf(err) != channels.Auth {
 		t.Fatalf("SendFile = %v", err)
 	}
@@ -201,51 +157,33 @@ func TestRefusedTokenIsRenewedForFiles(t *testing.T) {
 	}
 }
 
-func part(a conversation.Attachment, content string) channels.Part {
-	a.State = conversation.AttachmentStored
-	if a.Size == 0 {
-		a.Size = int64(len(content))
-	}
-	return channels.Part{
-		Outbound: conversation.Outbound{Inbox: inbox, Peer: "o1"},
-		File: &channels.OutFile{Attachment: a, Open: func(context.Context) (io.ReadSeeker, error) {
-			return strings.NewReader(content), nil
-		}},
-	}
-}
-
-// amr is a recording of so many frames of 20 ms.
-func amr(frames int) string {
-	return "#!AMR\n" + strings.Repeat("\x3c"+strings.Repeat("\x55", 31), frames)
-}
-
 func TestFilesAreSent(t *testing.T) {
 	for _, c := range []struct{ name, typed, content, kind string }{
 		{"订单.png", "image/png", "png", "image"},
 		{"a.jpg", "image/jpeg", "jpg", "image"},
 		{"a.gif", "image/gif", "gif", "image"},
 		{"a.mp4", "video/mp4", "mp4", "video"},
-		{"a.amr", "audio/amr", amr(50), "voice"},
+		{"a.amr", "audio/amr", channeltest.AMR(50), "voice"},
 	} {
-		s := &store{answers: []reply{{body: fmt.Sprintf(`{"type":%q,"media_id":"up-1","created_at":123456789}`, c.kind)}, {body: `{"errcode":0,"errmsg":"ok"}`}}}
-		_, err := driver(t, &withTokens{RoundTripper: s}, plain()).SendFile(t.Context(), part(conversation.Attachment{Name: c.name, Type: c.typed}, c.content))
-		if err != nil || len(s.calls) != 2 {
-			t.Errorf("%s: %v with %d calls", c.name, err, len(s.calls))
+		s := &channeltest.Script{Answers: []channeltest.Answer{{Body: fmt.Sprintf(`{"type":%q,"media_id":"up-1","created_at":123456789}`, c.kind)}, {Body: `{"errcode":0,"errmsg":"ok"}`}}}
+		_, err := driver(t, &withTokens{RoundTripper: s}, plain()).SendFile(t.Context(), channeltest.FilePart("o1", c.name, c.typed, c.content, 0))
+		if err != nil || len(s.Made) != 2 {
+			t.Errorf("%s: %v with %d calls", c.name, err, len(s.Made))
 			continue
 		}
-		if got := s.calls[0].Request.URL.RequestURI(); got != "/cgi-bin/media/upload?access_token=T1&type="+c.kind {
+		if got := s.Made[0].Request.URL.RequestURI(); got != "/cgi-bin/media/upload?access_token=T1&type="+c.kind {
 			t.Errorf("%s: uploaded to %s", c.name, got)
 		}
-		if _, name, typed, content := channeltest.FormFile(t, s.calls[0], "media"); name != c.name || typed != c.typed || content != c.content {
+		if _, name, typed, content := channeltest.FormFile(t, s.Made[0], "media"); name != c.name || typed != c.typed || content != c.content {
 			t.Errorf("%s: uploaded %q, %q, %q", c.name, name, typed, content)
 		}
 		var said map[string]any
-		if err := json.Unmarshal(s.calls[1].Body, &said); err != nil {
+		if err := json.Unmarshal(s.Made[1].Body, &said); err != nil {
 			t.Fatal(err)
 		}
 		what, _ := said[c.kind].(map[string]any)
 		if said["touser"] != "o1" || said["msgtype"] != c.kind || what["media_id"] != "up-1" {
-			t.Errorf("%s: said %s", c.name, s.calls[1].Body)
+			t.Errorf("%s: said %s", c.name, s.Made[1].Body)
 		}
 	}
 }
@@ -253,47 +191,47 @@ func TestFilesAreSent(t *testing.T) {
 // What WeChat does not take is known before it is asked.
 func TestFilesThatGoAsLinks(t *testing.T) {
 	for _, c := range []struct {
-		file    conversation.Attachment
-		content string
+		typed, content string
+		size           int64
 	}{
-		{conversation.Attachment{Type: "image/png", Size: 10<<20 + 1}, ""},
-		{conversation.Attachment{Type: "image/webp", Size: 1}, ""},
-		{conversation.Attachment{Type: "video/quicktime", Size: 1}, ""},
-		{conversation.Attachment{Type: "video/mp4", Size: 10<<20 + 1}, ""},
-		{conversation.Attachment{Type: "application/pdf", Size: 1}, ""},
-		{conversation.Attachment{Type: "audio/amr", Size: 2<<20 + 1}, amr(1)},
-		{conversation.Attachment{Type: "audio/amr"}, amr(60*50 + 1)},
-		{conversation.Attachment{Type: "audio/amr"}, "no recording"},
-		{conversation.Attachment{Type: "audio/mpeg"}, "no recording"},
+		{"image/png", "", 10<<20 + 1},
+		{"image/webp", "", 1},
+		{"video/quicktime", "", 1},
+		{"video/mp4", "", 10<<20 + 1},
+		{"application/pdf", "", 1},
+		{"audio/amr", channeltest.AMR(1), 2<<20 + 1},
+		{"audio/amr", channeltest.AMR(60*50 + 1), 0},
+		{"audio/amr", "no recording", 0},
+		{"audio/mpeg", "no recording", 0},
 	} {
-		if _, err := driver(t, nil, plain()).SendFile(t.Context(), part(c.file, c.content)); !errors.Is(err, channels.ErrUseLink) {
-			t.Errorf("%s of %d bytes: %v", c.file.Type, c.file.Size, err)
+		if _, err := driver(t, nil, plain()).SendFile(t.Context(), channeltest.FilePart("o1", "a", c.typed, c.content, c.size)); !errors.Is(err, channels.ErrUseLink) {
+			t.Errorf("%s of %d bytes: %v", c.typed, c.size, err)
 		}
 	}
 }
 
 // A failed upload is worth another try; a message that may have been sent is not.
 func TestFilesThatFail(t *testing.T) {
-	uploaded := reply{body: `{"media_id":"up-1"}`}
+	uploaded := channeltest.Answer{Body: `{"media_id":"up-1"}`}
 	for _, c := range []struct {
 		name    string
-		answers []reply
+		answers []channeltest.Answer
 		want    channels.Class
 		link    bool
 	}{
-		{"upload is unclear", []reply{{status: 504}}, channels.Retry, false},
-		{"upload is cut", []reply{{body: `{"media_`}}, channels.Retry, false},
-		{"upload says nothing", []reply{{body: `{}`}}, channels.Retry, false},
-		{"file is refused", []reply{{body: `{"errcode":40005,"errmsg":"invalid file type"}`}}, "", true},
-		{"file is too large", []reply{{body: `{"errcode":45001}`}}, "", true},
-		{"quota", []reply{{body: `{"errcode":45009}`}}, channels.Limited, false},
-		{"message is unclear", []reply{uploaded, {status: 504}}, channels.Unknown, false},
-		{"window is over", []reply{uploaded, {body: `{"errcode":45015}`}}, channels.WindowClosed, false},
-		{"quota of messages", []reply{uploaded, {body: `{"errcode":45047}`}}, channels.WindowClosed, false},
-		{"name is refused", []reply{uploaded, {body: `{"errcode":40007}`}}, "", true},
+		{"upload is unclear", []channeltest.Answer{{Status: 504}}, channels.Retry, false},
+		{"upload is cut", []channeltest.Answer{{Body: `{"media_`}}, channels.Retry, false},
+		{"upload says nothing", []channeltest.Answer{{Body: `{}`}}, channels.Retry, false},
+		{"file is refused", []channeltest.Answer{{Body: `{"errcode":40005,"errmsg":"invalid file type"}`}}, "", true},
+		{"file is too large", []channeltest.Answer{{Body: `{"errcode":45001}`}}, "", true},
+		{"quota", []channeltest.Answer{{Body: `{"errcode":45009}`}}, channels.Limited, false},
+		{"message is unclear", []channeltest.Answer{uploaded, {Status: 504}}, channels.Unknown, false},
+		{"window is over", []channeltest.Answer{uploaded, {Body: `{"errcode":45015}`}}, channels.WindowClosed, false},
+		{"quota of messages", []channeltest.Answer{uploaded, {Body: `{"errcode":45047}`}}, channels.WindowClosed, false},
+		{"name is refused", []channeltest.Answer{uploaded, {Body: `{"errcode":40007}`}}, "", true},
 	} {
-		s := &store{answers: c.answers}
-		_, err := driver(t, &withTokens{RoundTripper: s}, plain()).SendFile(t.Context(), part(conversation.Attachment{Name: "a.png", Type: "image/png"}, "png"))
+		s := &channeltest.Script{Answers: c.answers}
+		_, err := driver(t, &withTokens{RoundTripper: s}, plain()).SendFile(t.Context(), channeltest.FilePart("o1", "a.png", "image/png", "png", 0))
 		if c.link != errors.Is(err, channels.ErrUseLink) || !c.link && channels.ClassOf(err) != c.want {
 			t.Errorf("%s: %v, want class %q, link %t", c.name, err, c.want, c.link)
 		}
