@@ -8,7 +8,7 @@ import (
 )
 
 // maxSpoken is how much of a recording [OutFile.Spoken] reads; no provider takes
-// more of one that plays as a voice message.
+// more of one that plays as a voice message. Of a longer one nothing is said.
 const maxSpoken = 4 << 20
 
 // Sizes of the frames of AMR, by their kind; zero ends what can be read.
@@ -100,7 +100,7 @@ func mp3Frame(h uint32) (size int, lasts time.Duration) {
 // spokenOf says how long a recording lasts; zero when that cannot be said.
 func spokenOf(kind string, r io.Reader) (time.Duration, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSpoken))
-	if err != nil {
+	if err != nil || len(b) == maxSpoken {
 		return 0, err
 	}
 	switch kind {
@@ -108,6 +108,30 @@ func spokenOf(kind string, r io.Reader) (time.Duration, error) {
 		return amrDuration(b), nil
 	case "audio/mpeg":
 		return mp3Duration(b), nil
+	case "audio/ogg":
+		return opusDuration(b), nil
 	}
 	return 0, nil
+}
+
+// opusDuration reads the place at which the last page of an Ogg file ends; zero for
+// what is not Opus.
+//
+// Source: RFC 3533, §6, and RFC 7845, §4 and §5.1.
+func opusDuration(b []byte) time.Duration {
+	const (
+		header = 28 // of the first page, which holds one packet
+		perSec = 48_000
+		most   = 24 * time.Hour
+	)
+	last := bytes.LastIndex(b, []byte("OggS"))
+	if len(b) < header+12 || string(b[header:header+8]) != "OpusHead" || last < 0 || len(b) < last+14 {
+		return 0
+	}
+	skipped := int64(binary.LittleEndian.Uint16(b[header+10:]))
+	samples := int64(binary.LittleEndian.Uint64(b[last+6:])) - skipped //nolint:gosec // what is negative then is refused
+	if samples <= 0 || samples > int64(most/time.Second)*perSec {
+		return 0
+	}
+	return time.Duration(samples) * time.Second / perSec
 }

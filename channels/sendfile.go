@@ -85,7 +85,7 @@ func Unseen(err error) error {
 	return err
 }
 
-// Spoken says how long an AMR or MP3 file plays; zero when that cannot be said, so
+// Spoken says how long a file in AMR, MP3 or Opus plays; zero when that cannot be said, so
 // that it is not sent as a voice message of unknown length. Errors: [*SendError]
 // when the bytes cannot be read now.
 func (f *OutFile) Spoken(ctx context.Context) (time.Duration, error) {
