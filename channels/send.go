@@ -37,7 +37,7 @@ func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, er
 		if err != nil {
 			c.shared.metrics.sendErrors.WithLabelValues(string(c.Kind()), string(err.Class)).Inc()
 			c.progress.keep(key, done)
-			return "", err
+			return "", err.behind(done.parts, len(parts))
 		}
 		if i == 0 {
 			done.id = id
