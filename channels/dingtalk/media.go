@@ -126,20 +126,27 @@ func (d *Driver) SendFile(ctx context.Context, p channels.Part) (string, error) 
 		return "", err
 	}
 	id, err := d.upload(ctx, a, kind, p.File)
-	switch err = channels.Unseen(err); channels.ClassOf(err) {
-	case "":
-	case channels.Permanent: // the file, or the app's permission
-		return "", channels.ErrUseLink
-	default:
-		return "", err
+	if err != nil {
+		return "", orLink(channels.Unseen(err))
 	}
+	message, what := "sampleFile", map[string]string{"mediaId": id, "fileName": p.File.Name, "fileType": ending}
 	switch kind {
 	case kindImage:
-		return d.say(ctx, a, p, "sampleImageMsg", map[string]string{"photoURL": id})
+		message, what = "sampleImageMsg", map[string]string{"photoURL": id}
 	case kindVoice:
-		return d.say(ctx, a, p, "sampleAudio", map[string]string{"mediaId": id, "duration": strconv.FormatInt(lasts.Milliseconds(), 10)})
+		message, what = "sampleAudio", map[string]string{"mediaId": id, "duration": strconv.FormatInt(lasts.Milliseconds(), 10)}
 	}
-	return d.say(ctx, a, p, "sampleFile", map[string]string{"mediaId": id, "fileName": p.File.Name, "fileType": ending})
+	sent, err := d.say(ctx, a, p, message, what)
+	return sent, orLink(err)
+}
+
+// orLink gives [channels.ErrUseLink] in place of a refusal for good: it is the file
+// that is not taken, or that the app may not send.
+func orLink(err error) error {
+	if channels.ClassOf(err) == channels.Permanent {
+		return channels.ErrUseLink
+	}
+	return err
 }
 
 // The kinds of uploads.

@@ -209,7 +209,7 @@ func TestFilesThatFail(t *testing.T) {
 		{"upload says nothing", []channeltest.Answer{{Body: `{"errcode":0}`}}, channels.Retry, false},
 		{"upload is no answer", []channeltest.Answer{{Body: `{}`}}, channels.Retry, false},
 		{"message is unclear", []channeltest.Answer{uploaded, {Status: 504}}, channels.Unknown, false},
-		{"message is refused", []channeltest.Answer{uploaded, {Status: 400, Body: `{"code":"invalidParameter.msgParam"}`}}, channels.Permanent, false},
+		{"message is refused", []channeltest.Answer{uploaded, {Status: 400, Body: `{"code":"invalidParameter.msgParam"}`}}, "", true},
 		{"nobody", []channeltest.Answer{uploaded, {Body: `{"processQueryKey":"q","invalidStaffIdList":["m1"]}`}}, channels.Gone, false},
 	} {
 		s := &channeltest.Script{Answers: c.answers}
