@@ -103,12 +103,12 @@ func contentOf(segment []byte) []byte { return segment[min(4, len(segment)):] }
 // those that are the programs' own, these are JFIF's head, colour profiles, and
 // Adobe's word on how colours are stored.
 func keptSegment(mark byte, content []byte) bool {
-	switch {
-	case mark == markApp0:
+	switch mark {
+	case markApp0:
 		return bytes.HasPrefix(content, []byte("JFIF\x00"))
-	case mark == markApp2:
+	case markApp2:
 		return bytes.HasPrefix(content, []byte("ICC_PROFILE\x00"))
-	case mark == markApp14:
+	case markApp14:
 		return bytes.HasPrefix(content, []byte("Adobe"))
 	}
 	return mark != markComment && (mark < markApp0 || mark > markApp15)

@@ -225,7 +225,7 @@ func TestOrientation(t *testing.T) {
 		}
 	}
 	whole := exifOf(binary.BigEndian, 6)
-	for n := range len(whole) {
+	for n := range whole {
 		if got := turnOf(whole[:n]); got != upright && got != 6 {
 			t.Errorf("the first %d bytes give %d", n, got)
 		}

@@ -20,8 +20,14 @@ func TestWhatStandsInAFilesPlace(t *testing.T) {
 		name, body string
 		instead    bool
 	}{
-		{"", `{"errcode":40007}`, true}, {"", "\n {} ", true}, {"a.json", `{"errcode":40007}`, false}, {"", `{"errcode":40007`, false},
-		{"", "", false}, {"", "\xff\xd8\xff", false}, {"", "[]", false}, {"", long, false},
+		{"", `{"errcode":40007}`, true},
+		{"", "\n {} ", true},
+		{"a.json", `{"errcode":40007}`, false},
+		{"", `{"errcode":40007`, false},
+		{"", "", false},
+		{"", "\xff\xd8\xff", false},
+		{"", "[]", false},
+		{"", long, false},
 	} {
 		f := fetched(c.name, c.body)
 		said, err := f.Instead()
@@ -75,7 +81,7 @@ func TestRedirectsCarryNoSecret(t *testing.T) {
 // to a bound.
 func TestFailureSaysWhy(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, strings.Repeat("x", 2*maxSaid))
 	}))

@@ -90,8 +90,11 @@ func TestKindsOfFilesThatCome(t *testing.T) {
 		{"video", map[string]any{"downloadCode": "c1", "duration": "4", "videoType": "mp4"}, "", []channels.File{{Type: "video/mp4", Source: "c1"}}},
 		{"file", map[string]any{"downloadCode": "c1", "fileName": "a.pdf"}, "", []channels.File{{Name: "a.pdf", Source: "c1"}}},
 		{"richText", map[string]any{"richText": []any{
-			map[string]any{"text": "\nlook at "}, map[string]any{"type": "picture", "downloadCode": "c1"}, map[string]any{"text": "this"},
-			map[string]any{"type": "picture", "pictureDownloadCode": "p2"}, map[string]any{"type": "at", "userId": "x"},
+			map[string]any{"text": "\nlook at "},
+			map[string]any{"type": "picture", "downloadCode": "c1"},
+			map[string]any{"text": "this"},
+			map[string]any{"type": "picture", "pictureDownloadCode": "p2"},
+			map[string]any{"type": "at", "userId": "x"},
 		}}, "look at this", []channels.File{{Type: "image/jpeg", Source: "c1"}, {Type: "image/jpeg", Source: "p2"}}},
 		{"richText", map[string]any{"richText": []any{map[string]any{"text": "only words"}}}, "only words", nil},
 	} {
