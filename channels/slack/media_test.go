@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +213,32 @@ func TestFilesGoIntoTheThread(t *testing.T) {
 	}
 	if got := string(s.Made[2].Body); got != `{"channel_id":"C1","files":[{"id":"F9","title":"a b&c.png"}],"thread_ts":"5.1"}` {
 		t.Errorf("shared %s", got)
+	}
+}
+
+// Slack's own client asks the same of Slack when it shares a file.
+func TestSlacksClientSharesFilesTheSameWay(t *testing.T) {
+	const name, content = "a b&c.txt", "some words"
+	s := &channeltest.Script{Answers: []channeltest.Answer{{Body: `{"ok":true,"upload_url":"` + upload + `","file_id":"F9"}`}, {Body: "OK"}, {Body: `{"ok":true}`}}}
+	if _, err := driver(t, s).SendFile(t.Context(), channeltest.FilePart("C1/5.1", name, "text/plain", content, 0)); err != nil {
+		t.Fatal(err)
+	}
+	ask, share := s.Made[0].Request.URL, s.Made[2]
+	var ours []string
+	for _, call := range [][]any{
+		{ask.Path, map[string]any{"filename": ask.Query().Get("filename"), "length": ask.Query().Get("length")}},
+		{"upload", map[string]any{"has": strings.Contains(string(s.Made[1].Body), content)}},
+		{share.Request.URL.Path, json.RawMessage(share.Body)},
+	} {
+		b, err := channels.EncodeJSON(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours = append(ours, string(b))
+	}
+	theirs := channeltest.Node(t, "slackfiles.mjs", name, content, "C1", "5.1")
+	if !slices.Equal(ours, theirs) {
+		t.Errorf("we ask\n%s\nSlack's client asks\n%s", strings.Join(ours, "\n"), strings.Join(theirs, "\n"))
 	}
 }
 
