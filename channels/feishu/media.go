@@ -1,9 +1,11 @@
 package feishu
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -76,14 +78,34 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 		URL:    address(a, "/im/v1/messages/"+url.PathEscape(of[0])+"/resources/"+url.PathEscape(of[2])+"?type="+url.QueryEscape(of[1])),
 		Header: authorization(token),
 	})
-	said := got.Said
-	if err == nil && strings.HasPrefix(got.Type, "application/json") {
-		if said, err = got.Instead(); err == nil && said != nil {
-			err = &channels.SendError{Class: channels.Permanent, Code: "no_file"}
-		}
+	if err != nil {
+		return channels.Fetched{}, d.refused(ctx, a, token, withCode(err, got.Said))
+	}
+	if err := refusal(&got); err != nil {
+		return channels.Fetched{}, d.refused(ctx, a, token, err)
 	}
 	got.Name = "" // the event says it better
-	return got, d.refused(ctx, a, token, withCode(err, said))
+	return got, nil
+}
+
+// refusal gives what stands in a file's place, if that is a refusal. JSON that is
+// none is a file that the visitor sent.
+func refusal(got *channels.Fetched) error {
+	said, err := got.Instead()
+	if err != nil || said == nil {
+		return err
+	}
+	var answer struct {
+		Code int     `json:"code"`
+		Why  *string `json:"msg"`
+	}
+	if json.Unmarshal(said, &answer) == nil && answer.Code != 0 && answer.Why != nil {
+		failure := &channels.SendError{Class: channels.Permanent}
+		classify(failure, answer.Code)
+		return failure
+	}
+	got.Body = io.NopCloser(bytes.NewReader(said))
+	return nil
 }
 
 // withCode makes more of a failure by the code that stands beside it.

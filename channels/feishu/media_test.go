@@ -144,14 +144,15 @@ func TestFilesAreFetched(t *testing.T) {
 		class  channels.Class
 	}{
 		{"bytes", channeltest.Answer{Header: map[string]string{"Content-Type": "image/png", "Content-Disposition": `attachment; filename="x"`}, Body: "png"}, "png", ""},
-		{"a file of JSON", channeltest.Answer{Header: map[string]string{"Content-Type": "application/octet-stream"}, Body: refused}, refused, ""},
+		{"a file of JSON", channeltest.Answer{Header: map[string]string{"Content-Disposition": `attachment; filename="x"`}, Body: refused}, refused, ""},
+		{"a file of JSON without a name", channeltest.Answer{Header: said, Body: `{"code":7,"orders":[]}`}, `{"code":7,"orders":[]}`, ""},
 		{"token", channeltest.Answer{Status: 400, Header: said, Body: refused}, "", channels.Auth},
 		{"no scope", channeltest.Answer{Status: 400, Header: said, Body: `{"code":99991672,"msg":"canary"}`}, "", channels.Auth},
 		{"not in the message", channeltest.Answer{Status: 400, Header: said, Body: `{"code":234003,"msg":"File not in msg."}`}, "", channels.Permanent},
 		{"too large", channeltest.Answer{Status: 400, Header: said, Body: `{"code":234037,"msg":"canary"}`}, "", channels.Permanent},
 		{"too often", channeltest.Answer{Status: 400, Header: said, Body: `{"code":99991400,"msg":"canary"}`}, "", channels.Limited},
 		{"refused as a success", channeltest.Answer{Header: said, Body: refused}, "", channels.Auth},
-		{"neither", channeltest.Answer{Header: said, Body: `{}`}, "", channels.Permanent},
+		{"a short file", channeltest.Answer{Header: said, Body: `{}`}, `{}`, ""},
 		{"busy", channeltest.Answer{Status: 500, Body: "busy"}, "", channels.Retry},
 	} {
 		d, calls := by(t, &channeltest.Script{Answers: []channeltest.Answer{c.answer, {Body: "again"}}})
