@@ -263,3 +263,21 @@ func TestFilesThatFail(t *testing.T) {
 		}
 	}
 }
+
+func FuzzContent(f *testing.F) {
+	for _, kind := range []string{"text", "post", "image", "file", "media", "sticker"} {
+		f.Add(kind, `{"text":"x","image_key":"i","file_key":"f","file_name":"n","title":"t","content":[[{"tag":"img","image_key":"i"},{"tag":"text","text":"x"}]]}`)
+	}
+	f.Fuzz(func(t *testing.T, kind, content string) {
+		m := message{ID: "om_1", Type: kind, Content: content}
+		text, files, ok := m.read()
+		if !ok && (text != "" && kind == "text" || len(files) > 0) {
+			t.Errorf("%s: %q and %d files are left out", kind, text, len(files))
+		}
+		for _, f := range files {
+			if of := strings.Split(f.Source, " "); len(of) != 3 || of[0] != "om_1" || of[2] == "" {
+				t.Errorf("%s: the source is %q", kind, f.Source)
+			}
+		}
+	})
+}

@@ -134,6 +134,19 @@ func TestFilesAreFetched(t *testing.T) {
 	}
 }
 
+// Without a secret there is no token, and pictures are fetched all the same.
+func TestPicturesOfAccountsWithoutASecret(t *testing.T) {
+	values := plain()
+	delete(values, "app_secret")
+	s := &channeltest.Script{Answers: []channeltest.Answer{{Body: "jpg"}}}
+	if _, err := driver(t, s, values).Fetch(t.Context(), inbox, "media-1 http://mmbiz.qpic.cn/a"); err != nil || s.Where() != "mmbiz.qpic.cn/a" {
+		t.Errorf("Fetch = %v after %s", err, s.Where())
+	}
+	if _, err := driver(t, s, values).Fetch(t.Context(), inbox, "media-1"); channels.ClassOf(err) != channels.Permanent {
+		t.Errorf("of voice: %v", err)
+	}
+}
+
 // A token that is refused is got anew by force, for files as for texts.
 func TestRefusedTokenIsRenewedForFiles(t *testing.T) {
 	s := &channeltest.Script{Answers: []channeltest.Answer{{Body: `{"errcode":40001}`}, {Body: "jpg"}, {Body: `{"errcode":42001}`}, {Body: `{"media_id":"up"}`}, {Body: `{"errcode":0}`}}}

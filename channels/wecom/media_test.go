@@ -216,3 +216,26 @@ func TestFilesThatFail(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPull: whatever stands in a list of messages, what can be read of it is given,
+// and nothing without a sender and a name.
+func FuzzPull(f *testing.F) {
+	f.Add(message("m1", 3, `"msgtype":"text","text":{"content":"x"}`))
+	f.Add(message("m1", 3, `"msgtype":"file","file":{"media_id":"media-1"}`))
+	f.Add(message("m1", 3, `"msgtype":"image","image":null`))
+	f.Fuzz(func(t *testing.T, m string) {
+		if !json.Valid([]byte(m)) {
+			t.Skip("the answer as a whole is refused")
+		}
+		s := &channeltest.Script{Answers: []channeltest.Answer{{Body: `{"errcode":0,"msg_list":[` + m + `]}`}}}
+		got, err := driver(t, &withTokens{t: t, RoundTripper: s}).Pull(t.Context(), channels.Pull{Account: inbox})
+		if err != nil {
+			t.Fatalf("Pull: %v", err)
+		}
+		for _, e := range got.Events {
+			if e.Peer == "" || e.Ref == "" || len(e.Files) > 0 && e.Files[0].Source == "" {
+				t.Errorf("Pull = %+v", e)
+			}
+		}
+	})
+}
