@@ -67,7 +67,7 @@ func boxIn(data []byte, in span, kind string) span {
 		head, size := 8, uint64(binary.BigEndian.Uint32(data[in.from:]))
 		switch {
 		case size == 0:
-			size = uint64(in.to - in.from)
+			size = uint64(in.to - in.from) //nolint:gosec // it is at least 8
 		case size == 1 && in.to-in.from >= 16:
 			head, size = 16, binary.BigEndian.Uint64(data[in.from+8:])
 		}
@@ -126,7 +126,7 @@ type place struct {
 
 // in gives the piece within the part of the file that its place counts from.
 func (p *place) in(within span) span {
-	room := uint64(max(within.to-within.from, 0)) //nolint:gosec // it is not negative
+	room := uint64(max(within.to-within.from, 0))
 	if p.at >= room {
 		return span{}
 	}
