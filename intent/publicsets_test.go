@@ -106,7 +106,7 @@ func bundleOf(lines []labelled, background ...string) *bundle {
 				id: l.label, background: slices.Contains(background, l.label), thresholds: thresholds{auto: defaultAuto, suggest: defaultSuggest},
 			})
 		}
-		b.topics[i].ask = append(b.topics[i].ask, question{text: l.text, lang: "en"})
+		b.topics[i].ask = append(b.topics[i].ask, question{line: &line{text: l.text}, lang: "en"})
 	}
 	return b
 }
