@@ -137,7 +137,7 @@ func (x *features) read(a *analyzer, s *scratch, text string) (grams []uint64) {
 			j++
 		}
 		grams = append(grams, s.grams[i])
-		x.counts = append(x.counts, sublinear(j-i))
+		x.counts = append(x.counts, sublinear((j-i)*times(s.grams[i])))
 		i = j
 	}
 	return grams

@@ -25,7 +25,7 @@ type head struct {
 }
 
 // trainerVersion changes when the same packs would give another model.
-const trainerVersion = "colloquy intent 4"
+const trainerVersion = "colloquy intent 5"
 
 // headOptions are the settings of training.
 type headOptions struct {
@@ -92,23 +92,6 @@ func (h *head) indexLabels(c *corpus, rows []int32) {
 	for k := range h.classes {
 		h.first[k+1] += h.first[k]
 	}
-}
-
-// inverseFrequencies weighs the features by how few of the rows hold them.
-func (c *corpus) inverseFrequencies(rows []int32) []float32 {
-	df := make([]int32, c.vocab.n)
-	for _, r := range rows {
-		for _, id := range c.features[r].ids {
-			df[id]++
-		}
-	}
-	idf := make([]float32, len(df))
-	for i, d := range df {
-		if d > 0 {
-			idf[i] = float32(math.Log(float64(1+len(rows))/float64(1+d))) + 1
-		}
-	}
-	return idf
 }
 
 // matrix weighs the rows and brings them to length one.

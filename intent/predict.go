@@ -125,7 +125,7 @@ func (m *model) weigh(s *scratch) (unseen float32) {
 		if s.touched[id] == 0 {
 			s.ids = append(s.ids, id)
 		}
-		s.touched[id]++
+		s.touched[id] += uint16(times(g)) //nolint:gosec // small
 	}
 	s.values = s.values[:0]
 	for _, id := range s.ids {
