@@ -26,7 +26,7 @@ const (
 )
 
 // times says how often a feature counts.
-func times(h uint64) int { return 1 + int(h&runBit)*(runCount-1) } //nolint:gosec // one bit
+func times(h uint64) int { return 1 + int(h&runBit)*(runCount-1) }
 
 // grams appends the hashes of the n-grams of t. Order does not matter;
 // repetitions stand for counts.

@@ -84,7 +84,7 @@ func (g *grid) add(out []float32, rows []int32, values []float32, a *adder) {
 		a.steps = append(a.steps, step{})
 	}
 	g.sum(a)
-	unit, zero := total/mostSteps, int32(all*zeroCell) //nolint:gosec // bounded by mostSteps
+	unit, zero := total/mostSteps, int32(all*zeroCell)
 	for k := range out {
 		lane := a.sums[k/cellsPerWord*lanesPerWord+k%lanesPerWord]
 		sum := lower(lane)

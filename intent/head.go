@@ -25,7 +25,7 @@ type head struct {
 }
 
 // trainerVersion changes when the same packs would give another model.
-const trainerVersion = "colloquy intent 5"
+const trainerVersion = "colloquy intent 6"
 
 // headOptions are the settings of training.
 type headOptions struct {

@@ -29,7 +29,7 @@ func entry(row int, value float32) uint32 {
 
 // commonShare is the share of questions above which a feature is left out:
 // it says little and its list is long.
-const commonShare = 0.02
+const commonShare = 0.01
 
 // newNearest indexes the rows of a matrix that has so many features, none of which
 // only one row has. Of counterexamples it keeps nothing.
@@ -81,7 +81,7 @@ func (n *nearest) compare(s *scratch) (best likeness) {
 		v := s.weighed[i] / entrySteps
 		for _, e := range n.entries[n.start[f]:n.start[f+1]] {
 			row := int(e % entryRows)
-			sum := s.similar[row] + v*float32(int32(e>>entryRowBits)) //nolint:gosec // 15 bits
+			sum := s.similar[row] + v*float32(int32(e>>entryRowBits))
 			s.similar[row] = sum
 			if sum >= best.value {
 				best.see(row, sum)

@@ -14,10 +14,10 @@ func randomRows(random *rand.Rand, rows, features int) *sparse {
 	for range rows {
 		for f := range features {
 			if random.IntN(3) == 0 {
-				x.index, x.value = append(x.index, int32(f)), append(x.value, float32(1+random.IntN(2))/4) //nolint:gosec // few
+				x.index, x.value = append(x.index, int32(f)), append(x.value, float32(1+random.IntN(2))/4)
 			}
 		}
-		x.start = append(x.start, int32(len(x.index))) //nolint:gosec // few
+		x.start = append(x.start, int32(len(x.index)))
 	}
 	return x
 }
@@ -37,7 +37,7 @@ func TestNearestRow(t *testing.T) {
 			}
 			n := newNearest(x, features, func(row int) bool { return counters[row] })
 			s := &scratch{}
-			only := weighed{at: random.Int32N(int32(rows)), value: float32(random.IntN(3)) / 8} //nolint:gosec // few
+			only := weighed{at: random.Int32N(int32(rows)), value: float32(random.IntN(3)) / 8}
 			s.singles = append(s.singles, only)
 			for f := range int32(features) {
 				if random.IntN(2) == 0 {
@@ -49,8 +49,8 @@ func TestNearestRow(t *testing.T) {
 			for row := range rows {
 				want := 0.0
 				if !counters[row] {
-					want = product(x, s, int32(row)) //nolint:gosec // few
-					if int32(row) == only.at {       //nolint:gosec // few
+					want = product(x, s, int32(row))
+					if int32(row) == only.at {
 						want += float64(only.value)
 					}
 				}

@@ -30,7 +30,7 @@ func newVocabulary(capacity int) *vocabulary {
 
 // find gives the slot of a feature, or the free one where it would be.
 func (v *vocabulary) find(h uint64) int {
-	i := int((h >> 32) * uint64(len(v.slots)) >> 32) //nolint:gosec // below len(v.slots)
+	i := int((h >> 32) * uint64(len(v.slots)) >> 32)
 	for {
 		if s := v.slots[i]; s.number == 0 || s.low == uint32(h) { //nolint:gosec // the lower half is meant
 			return i

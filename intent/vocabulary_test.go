@@ -18,7 +18,7 @@ func TestVocabularyNumbersInOrder(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		for want, h := range hashes {
-			if got := v.id(h); got != int32(want) { //nolint:gosec // few
+			if got := v.id(h); got != int32(want) {
 				t.Fatalf("%s: feature %x has the number %d, want %d", when, h, got, want)
 			}
 			if got := v.id(h ^ 0x5bd1<<16); got != -1 {
@@ -28,7 +28,7 @@ func TestVocabularyNumbersInOrder(t *testing.T) {
 	}
 	for want, h := range hashes {
 		for range 2 {
-			if got := v.add(h); got != int32(want) { //nolint:gosec // few
+			if got := v.add(h); got != int32(want) {
 				t.Fatalf("add(%x) = %d, want %d", h, got, want)
 			}
 		}
