@@ -102,13 +102,22 @@ func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
 		return err
 	}
 	for i := range all {
-		all[i].ids = make([]int32, len(grams[i]))
-		for k, g := range grams[i] {
-			all[i].ids[k] = c.vocab.add(g)
-		}
+		all[i].number(c.vocab, grams[i])
 	}
 	c.features = all
 	return nil
+}
+
+// number fills in the numbers of the features.
+func (x *features) number(v *vocabulary, grams []uint64) {
+	x.ids = make([]int32, 0, len(grams))
+	for k, g := range grams {
+		if id := v.add(g); id >= 0 {
+			x.counts[len(x.ids)] = x.counts[k]
+			x.ids = append(x.ids, id)
+		}
+	}
+	x.counts = x.counts[:len(x.ids)]
 }
 
 // recollect reads the features again that forget has dropped. All of them have

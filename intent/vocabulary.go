@@ -44,10 +44,12 @@ func (v *vocabulary) find(h uint64) int {
 // id finds a feature, or -1.
 func (v *vocabulary) id(h uint64) int32 { return v.slots[v.find(h)].number - 1 }
 
-// add numbers a feature. Of one that has a number it only reads.
+// add numbers a feature. Of one that has a number it only reads, and of one that has
+// none when the vocabulary is sealed: that gives -1. It happens to what was taken for
+// another feature before, whose slot may lie elsewhere now.
 func (v *vocabulary) add(h uint64) int32 {
 	i := v.find(h)
-	if number := v.slots[i].number; number != 0 {
+	if number := v.slots[i].number; number != 0 || v.hashes == nil {
 		return number - 1
 	}
 	if v.n++; v.n*growingSlots > len(v.slots) {

@@ -39,6 +39,10 @@ func TestVocabularyNumbersInOrder(t *testing.T) {
 	if got := v.add(hashes[7]); got != 7 {
 		t.Errorf("a sealed one gives the number %d, want 7", got)
 	}
+	if got := v.add(0x5bd1 << 16); got != -1 {
+		t.Errorf("a sealed one gives a new feature the number %d", got)
+	}
+	check("asked for more")
 	if len(v.slots) > 2*len(hashes) {
 		t.Errorf("%d slots for %d features", len(v.slots), len(hashes))
 	}
