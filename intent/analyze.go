@@ -21,10 +21,13 @@ type scratch struct {
 	values  []float32
 	rows    []int32 // of weights, and what they are multiplied by
 	weighed []float32
-	touched []float32 // per feature: count while looking up, always zero outside
+	singles []weighed // rows of questions that alone have a feature, with the products
+	adder   adder
+	touched []uint16 // per feature: count while looking up, always zero outside
 	margins []float32
 	softmax []float32
 	cosines []float32 // per class
+	dims    []int32   // the rows of the dense part: 0, 1, 2…
 	similar []float32 // per example
 	path    hanPath
 	dense   []float32 // sum of the words' vectors

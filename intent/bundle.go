@@ -47,12 +47,10 @@ type topic struct {
 	background bool
 }
 
-// question is one example in its language.
+// question is a line of a pack in its language.
 type question struct {
-	text string
+	*line
 	lang string
-	at   place
-	key  string // its canonical form, once the pack has been checked
 }
 
 func (q *question) canonical(norm *normalizer) string {
@@ -188,9 +186,15 @@ func (l *layering) putIntent(k *pack, in *intent) {
 }
 
 func appendQuestions(to []question, from lists) []question {
+	n := 0
+	for _, list := range from {
+		n += len(list)
+	}
+	to = slices.Grow(to, n)
 	for _, lang := range langs(from) {
-		for _, l := range from[lang] {
-			to = append(to, question{text: l.text, lang: lang, at: l.at, key: l.key})
+		list := from[lang]
+		for i := range list {
+			to = append(to, question{line: &list[i], lang: lang})
 		}
 	}
 	return to

@@ -81,11 +81,11 @@ func (m *model) judgeApart(held []heldOut, leftOut bool) []judged { //nolint:rev
 }
 
 func (m *model) judgeOne(x *heldOut, k *calibrator) judged {
-	ex := &m.corpus.examples[x.row]
+	q := &m.corpus.questions[x.row]
 	t := m.bundle.topics[x.predicted]
 	r := ranking{best: x.predicted, background: x.background, evidence: x.evidence}
 	return judged{
-		row: x.row, text: m.corpus.questions[x.row].text, lang: ex.lang, want: m.label(ex.label), got: t.id,
+		row: x.row, text: q.text, lang: q.lang, want: m.label(m.corpus.examples[x.row].label), got: t.id,
 		confidence: m.settle(&r, k, 0), auto: t.thresholds.auto, suggest: t.thresholds.suggest,
 	}
 }

@@ -39,7 +39,7 @@ type ranking struct {
 // rank scores the vector in s and gathers the evidence.
 func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ranking {
 	h.score(s)
-	h.near.compare(s)
+	like := h.near.compare(s)
 	r := ranking{best: -1, second: -1, nearest: -1}
 	outside := float32(-2)
 	for k, m := range s.margins {
@@ -64,13 +64,13 @@ func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ra
 		gap = top - s.margins[r.second]
 	}
 	entropy := s.shares(max(top, outside))
-	row, overall, same := h.near.best(s, h.first[r.best], h.first[r.best+1])
-	r.nearest = row
+	r.nearest = like.row
+	same := highest(s.similar[h.first[r.best]:h.first[r.best+1]])
 	e := &r.evidence
 	e[evMargin], e[evGap] = float64(top), float64(gap)
 	e[evSoftmax], e[evEntropy] = float64(s.softmax[r.best]), entropy
-	e[evNearest], e[evOwn] = float64(overall), float64(same)
-	if row >= 0 && h.labels[row] == r.best {
+	e[evNearest], e[evOwn] = float64(like.value), float64(same)
+	if like.row >= 0 && h.labels[like.row] == r.best {
 		e[evAgree] = 1
 	}
 	e[evUnseen], e[evLength] = float64(unseen), math.Log(float64(units+1))
@@ -89,7 +89,10 @@ func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ra
 // cosine with one class, and the highest with any other.
 func (h *head) centroid(s *scratch, class int32) (own, other float32) {
 	s.cosines = append(s.cosines[:0], make([]float32, h.classes)...)
-	addDense(s.cosines, h.centroids, s.values[len(s.values)-len(h.mean):])
+	for d := len(s.dims); d < len(h.mean); d++ {
+		s.dims = append(s.dims, int32(d)) //nolint:gosec // the lexicon's dimension
+	}
+	h.centroids.add(s.cosines, s.dims[:len(h.mean)], s.values[len(s.values)-len(h.mean):], &s.adder)
 	for k, v := range s.cosines {
 		if int32(k) == class {
 			own = v

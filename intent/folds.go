@@ -111,9 +111,8 @@ func holdOut(ctx context.Context, c *corpus, train, test []int32, o headOptions)
 }
 
 func (h *head) holdOutOne(c *corpus, s *scratch, row int32) heldOut {
-	ex := &c.examples[row]
-	unseen := h.vectorize(s, ex)
-	r := h.rank(s, c.background, unseen, int(ex.units))
+	unseen := h.vectorize(s, &c.features[row])
+	r := h.rank(s, c.background, unseen, int(c.examples[row].units))
 	return heldOut{row: row, predicted: r.best, background: r.background, evidence: r.evidence}
 }
 

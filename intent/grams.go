@@ -5,7 +5,7 @@ import "unicode/utf8"
 // Sizes of the n-grams.
 const (
 	maxUnitGram = 4 // units of a run that holds characters of a script without spaces
-	maxWordGram = 2 // words
+	maxWordGram = 2 // words, beside pairs with one between them
 	minCharGram = 2 // characters inside a word, edges included
 	maxCharGram = 5
 )
@@ -13,20 +13,44 @@ const (
 // Seeds keep the families of features apart.
 const (
 	unitSeed   = 0x51ed270b0a1f39c1
+	apartSeed  = 0x71c9f0a35d2b8e47
 	charSeed   = 0x2127599bf4325c37
 	lengthSeed = 0x880355f21e6d1965
 )
+
+// Runs of units say more than what else there is, of which there is far more, so each
+// counts for several. The last bit of a hash tells which they are.
+const (
+	runBit   = 1
+	runCount = 2
+)
+
+// times says how often a feature counts.
+func times(h uint64) int { return 1 + int(h&runBit)*(runCount-1) }
 
 // grams appends the hashes of the n-grams of t. Order does not matter;
 // repetitions stand for counts.
 func (t *tokens) grams(out []uint64) []uint64 {
 	out = t.unitGrams(out)
+	runs := len(out)
 	for i := range t.list {
-		if k := &t.list[i]; k.kind == tokenWord {
-			out = charGrams(out, t.letters[k.start:k.end])
+		k := &t.list[i]
+		if k.kind != tokenWord {
+			continue
 		}
+		if i >= 2 && t.list[i-2].kind == tokenWord {
+			out = append(out, mix(mix(apartSeed, t.list[i-2].hash), k.hash))
+		}
+		out = charGrams(out, t.letters[k.start:k.end])
 	}
-	return append(out, mix(lengthSeed, t.lengthBucket()))
+	out = append(out, mix(lengthSeed, t.lengthBucket()))
+	for i := range out[:runs] {
+		out[i] |= runBit
+	}
+	for i := range out[runs:] {
+		out[runs+i] &^= runBit
+	}
+	return out
 }
 
 // unitGrams appends runs of one to four units.

@@ -11,21 +11,21 @@ type head struct {
 	classes int
 	idf     []float32 // per feature; zero = not seen in training
 	places  []int32   // per feature, the dense ones last: its row of weights, or -1-i for singles[i]
-	weights []float32 // rows × classes
+	weights *grid
 	bias    []float32
-	singles []single
-	parts   [][]weighed // per row of near, the classes in whose solution it has a part, and how much
-	mean    []float32   // of the dense part
-	share   float32     // length of the dense part
+	singles []weighed // the row that has the feature, and its value there
+	parts   parts
+	mean    []float32 // of the dense part
+	share   float32   // length of the dense part
 	near    *nearest
 
-	centroids []float32 // dense × classes: the mean direction of each class's dense parts
-	labels    []int32   // per row of near, ascending
-	first     []int32   // per label its first row; one more for the end
+	centroids *grid   // of the dense part: the mean direction of each class
+	labels    []int32 // per row of near, ascending
+	first     []int32 // per label its first row; one more for the end
 }
 
 // trainerVersion changes when the same packs would give another model.
-const trainerVersion = "colloquy intent 3"
+const trainerVersion = "colloquy intent 6"
 
 // headOptions are the settings of training.
 type headOptions struct {
@@ -46,7 +46,6 @@ func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, er
 	h := &head{classes: len(c.classes), idf: c.inverseFrequencies(rows), mean: c.denseMean(rows), share: o.dense}
 	x := h.matrix(c, rows)
 	h.bias = make([]float32, h.classes)
-	h.near = newNearest(c, rows, x, len(h.idf))
 	h.indexLabels(c, rows)
 	h.addCentroids(c, rows, x)
 	return h, newTraining(h, c, rows, x, o).run(ctx)
@@ -55,14 +54,15 @@ func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, er
 // addCentroids averages the dense parts of each class.
 func (h *head) addCentroids(c *corpus, rows []int32, x *sparse) {
 	means, _ := c.denseSums(rows, x, h.classes)
-	h.centroids = make([]float32, len(means))
+	centroids := make([]float32, len(means))
 	for k := range h.classes {
 		mean := means[k*c.dim:][:c.dim]
 		unitLength(mean)
 		for d, v := range mean {
-			h.centroids[d*h.classes+k] = v
+			centroids[d*h.classes+k] = v
 		}
 	}
+	h.centroids = newGrid(centroids, h.classes)
 }
 
 // denseSums adds up the dense parts of the questions of each class, and counts them.
@@ -83,6 +83,7 @@ func (c *corpus) denseSums(rows []int32, x *sparse, classes int) (sums []float32
 // order of their labels, and rows in the order of examples.
 func (h *head) indexLabels(c *corpus, rows []int32) {
 	h.first = make([]int32, h.classes+1)
+	h.labels = make([]int32, 0, len(rows))
 	for _, r := range rows {
 		label := c.examples[r].label
 		h.labels = append(h.labels, label)
@@ -93,43 +94,26 @@ func (h *head) indexLabels(c *corpus, rows []int32) {
 	}
 }
 
-// inverseFrequencies weighs the features by how few of the rows hold them.
-func (c *corpus) inverseFrequencies(rows []int32) []float32 {
-	df := make([]int32, c.vocab.n)
-	for _, r := range rows {
-		for _, id := range c.examples[r].ids {
-			df[id]++
-		}
-	}
-	idf := make([]float32, len(df))
-	for i, d := range df {
-		if d > 0 {
-			idf[i] = float32(math.Log(float64(1+len(rows))/float64(1+d))) + 1
-		}
-	}
-	return idf
-}
-
 // matrix weighs the rows and brings them to length one.
 func (h *head) matrix(c *corpus, rows []int32) *sparse {
 	entries := 0
 	for _, r := range rows {
-		entries += len(c.examples[r].ids)
+		entries += len(c.features[r].ids)
 	}
 	x := &sparse{
 		start: make([]int32, 1, len(rows)+1), index: make([]int32, 0, entries), value: make([]float32, 0, entries),
 		dim: c.dim, dense: make([]float32, 0, len(rows)*c.dim), square: make([]float32, len(rows)),
 	}
 	for i, r := range rows {
-		ex := &c.examples[r]
-		x.index = append(x.index, ex.ids...)
+		f := &c.features[r]
+		x.index = append(x.index, f.ids...)
 		begin := len(x.value)
-		for k, id := range ex.ids {
-			x.value = append(x.value, ex.counts[k]*h.idf[id])
+		for k, id := range f.ids {
+			x.value = append(x.value, f.counts[k]*h.idf[id])
 		}
 		unitLength(x.value[begin:])
 		begin = len(x.dense)
-		x.dense = append(x.dense, ex.dense...)
+		x.dense = append(x.dense, f.dense...)
 		center(x.dense[begin:], h.mean, h.share)
 		x.start = append(x.start, int32(len(x.index))) //nolint:gosec // maxQuestions × maxTokens × 4
 		x.square[i] = 2 + h.share*h.share
@@ -152,10 +136,10 @@ func unitLength(v []float32) {
 	}
 }
 
-// vectorize fills the ids and values of s from example counts, leaving out
-// features that training has not seen, and gives the share of those.
-func (h *head) vectorize(s *scratch, ex *example) (unseen float32) {
-	ids, counts := ex.ids, ex.counts
+// vectorize fills the ids and values of s from a question's features, leaving out
+// those that training has not seen, and gives their share.
+func (h *head) vectorize(s *scratch, x *features) (unseen float32) {
+	ids, counts := x.ids, x.counts
 	s.ids, s.values = s.ids[:0], s.values[:0]
 	for i, id := range ids {
 		if w := h.idf[id]; w > 0 {
@@ -165,7 +149,7 @@ func (h *head) vectorize(s *scratch, ex *example) (unseen float32) {
 	}
 	seen := len(s.ids)
 	unitLength(s.values)
-	h.appendDense(s, ex.dense)
+	h.appendDense(s, x.dense)
 	if len(ids) == 0 {
 		return 1
 	}
@@ -187,7 +171,7 @@ func (c *corpus) denseMean(rows []int32) []float32 {
 	mean := make([]float32, c.dim)
 	n := 0
 	for _, r := range rows {
-		v := append([]float32(nil), c.examples[r].dense...)
+		v := append([]float32(nil), c.features[r].dense...)
 		unitLength(v)
 		n++
 		for d, x := range v {
@@ -200,64 +184,22 @@ func (c *corpus) denseMean(rows []int32) []float32 {
 	return mean
 }
 
-// score fills the margins of s.
+// score fills the margins of s, and its rows and singles.
 func (h *head) score(s *scratch) {
-	s.margins = append(s.margins[:0], h.bias...)
-	s.rows, s.weighed = s.rows[:0], s.weighed[:0]
+	s.rows, s.weighed, s.singles = s.rows[:0], s.weighed[:0], s.singles[:0]
 	for i, id := range s.ids {
-		place := h.places[id]
-		if place >= 0 {
+		if place := h.places[id]; place >= 0 {
 			s.rows, s.weighed = append(s.rows, place), append(s.weighed, s.values[i])
-			continue
-		}
-		only := &h.singles[-1-place]
-		for _, p := range h.parts[only.row] {
-			s.margins[p.at] += s.values[i] * only.value * p.value
+		} else {
+			only := h.singles[-1-place]
+			s.singles = append(s.singles, weighed{only.at, only.value * s.values[i]})
 		}
 	}
-	addRows(s.margins, h.weights, s.rows, s.weighed)
-}
-
-// addRows adds the weights of some features, each times its value, to the margins
-// of all classes.
-func addRows(margins, weights []float32, ids []int32, values []float32) {
-	n := len(margins)
-	values = values[:len(ids)]
-	// Four at a time: what is slow is reading and writing the margins.
-	for ; len(ids) >= 4; ids, values = ids[4:], values[4:] {
-		a := weights[int(ids[0])*n:][:n]
-		b := weights[int(ids[1])*n:][:n]
-		c := weights[int(ids[2])*n:][:n]
-		d := weights[int(ids[3])*n:][:n]
-		va, vb, vc, vd := values[0], values[1], values[2], values[3]
-		for k := range margins {
-			margins[k] += va*a[k] + vb*b[k] + vc*c[k] + vd*d[k]
+	s.margins = append(s.margins[:0], h.bias...)
+	for _, only := range s.singles {
+		for _, p := range h.parts.of(only.at) {
+			s.margins[p.at] += only.value * p.value
 		}
 	}
-	for i, id := range ids {
-		a, va := weights[int(id)*n:][:n], values[i]
-		for k := range margins {
-			margins[k] += va * a[k]
-		}
-	}
-}
-
-// addDense does the same for the dense part, which has all features.
-func addDense(margins, w, dense []float32) {
-	n := len(margins)
-	w = w[:len(dense)*n]
-	d := 0
-	for ; d+4 <= len(dense); d += 4 {
-		a, b, c, e := w[d*n:][:n], w[(d+1)*n:][:n], w[(d+2)*n:][:n], w[(d+3)*n:][:n]
-		va, vb, vc, ve := dense[d], dense[d+1], dense[d+2], dense[d+3]
-		for k := range margins {
-			margins[k] += va*a[k] + vb*b[k] + vc*c[k] + ve*e[k]
-		}
-	}
-	for ; d < len(dense); d++ {
-		a, va := w[d*n:][:n], dense[d]
-		for k := range margins {
-			margins[k] += va * a[k]
-		}
-	}
+	h.weights.add(s.margins, s.rows, s.weighed, &s.adder)
 }

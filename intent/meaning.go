@@ -17,17 +17,18 @@ type meanings struct {
 const maxHanWord = 5
 
 func newMeanings() (*meanings, error) {
-	l, err := lexicon.Load()
+	words, l, err := lexicon.Load()
 	if err != nil {
 		return nil, err
 	}
-	m := &meanings{lexicon: l, words: newVocabulary(len(l.Words))}
-	for _, w := range l.Words {
+	m := &meanings{lexicon: l, words: newVocabulary(len(words))}
+	for _, w := range words {
 		m.words.add(wordHash(w))
 	}
-	if m.words.n != len(l.Words) {
+	if m.words.n != len(words) {
 		return nil, lexicon.ErrBroken
 	}
+	m.words.seal()
 	return m, nil
 }
 
@@ -172,7 +173,7 @@ func (m *meanings) add(out []float32, row int32) {
 	scale := m.lexicon.Scales[row]
 	v := m.lexicon.Rows[int(row)*m.lexicon.Dim:][:len(out)]
 	for i, x := range v {
-		out[i] += scale * float32(x)
+		out[i] += scale * float32(int8(x)) //nolint:gosec // the bytes are signed
 	}
 }
 

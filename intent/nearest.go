@@ -9,89 +9,105 @@ import (
 // their weighted n-grams. It is evidence for the calibrator and for agents,
 // never the decision.
 type nearest struct {
-	start []int32 // per feature
-	row   []int32
-	value []float32
-	rows  int
+	start   []int32  // per row of weights
+	entries []uint32 // the questions that have a feature: see entry
+	apart   []int32  // counterexamples: nothing is like them
+	rows    int
+}
+
+// An entry is a row and a value between 0 and 1 in whole steps. Rows beyond what it
+// can say, far more than a bundle may have, are like nothing.
+const (
+	entryRowBits = 17
+	entryRows    = 1 << entryRowBits
+	entrySteps   = 1<<(32-entryRowBits) - 1
+)
+
+func entry(row int, value float32) uint32 {
+	return uint32(value*entrySteps+0.5)<<entryRowBits | uint32(row) //nolint:gosec // both are bounded
 }
 
 // commonShare is the share of questions above which a feature is left out:
 // it says little and its list is long.
-const commonShare = 0.02
+const commonShare = 0.01
 
-func newNearest(c *corpus, rows []int32, x *sparse, features int) *nearest {
-	n := &nearest{start: make([]int32, features+1), rows: len(rows)}
+// newNearest indexes the rows of a matrix that has so many features, none of which
+// only one row has. Of counterexamples it keeps nothing.
+func newNearest(x *sparse, features int, counter func(row int) bool) *nearest {
+	n := &nearest{start: make([]int32, features+1), rows: len(x.start) - 1}
 	count := make([]int32, features)
 	for _, f := range x.index {
-		if int(f) < features {
-			count[f]++
-		}
+		count[f]++
 	}
-	limit := max(int32(float64(len(rows))*commonShare), 20)
+	limit := max(int32(float64(n.rows)*commonShare), 20)
 	for f, k := range count {
 		if k > limit {
 			k, count[f] = 0, -1
 		}
 		n.start[f+1] = n.start[f] + k
 	}
-	n.row = make([]int32, n.start[features])
-	n.value = make([]float32, n.start[features])
-	fill := append([]int32(nil), n.start...)
-	for i := range rows {
-		if c.examples[rows[i]].not {
+	n.entries = make([]uint32, n.start[features])
+	fill := slices.Clone(n.start)
+	for row := range min(n.rows, entryRows) {
+		if counter(row) {
+			n.apart = append(n.apart, int32(row))
 			continue
 		}
-		for k := x.start[i]; k < x.start[i+1]; k++ {
-			f := x.index[k]
-			if int(f) >= features || count[f] < 0 {
-				continue
+		index, value, _ := x.row(int32(row))
+		for k, f := range index {
+			if count[f] >= 0 {
+				n.entries[fill[f]] = entry(row, value[k])
+				fill[f]++
 			}
-			n.row[fill[f]], n.value[fill[f]] = int32(i), x.value[k]
-			fill[f]++
 		}
 	}
 	return n
 }
 
-// compare fills the similarities of s with every row.
-func (n *nearest) compare(s *scratch) {
+// compare fills the similarities of s with every row, and gives the most similar one:
+// the first of several, or row -1 if none is similar at all. Similarities only grow
+// while they are added up, so that the highest one is seen on the way.
+func (n *nearest) compare(s *scratch) (best likeness) {
 	if cap(s.similar) < n.rows {
 		s.similar = make([]float32, n.rows)
 	}
 	s.similar = s.similar[:n.rows]
 	clear(s.similar)
-	for i, id := range s.ids {
-		if int(id)+1 >= len(n.start) {
+	best.row = -1
+	for i, f := range s.rows {
+		if int(f)+1 >= len(n.start) {
 			break // the dense part
 		}
-		v := s.values[i]
-		from, to := n.start[id], n.start[id+1]
-		value := n.value[from:to]
-		for k, r := range n.row[from:to] {
-			s.similar[r] += v * value[k]
+		v := s.weighed[i] / entrySteps
+		for _, e := range n.entries[n.start[f]:n.start[f+1]] {
+			row := int(e % entryRows)
+			sum := s.similar[row] + v*float32(int32(e>>entryRowBits))
+			s.similar[row] = sum
+			if sum >= best.value {
+				best.see(row, sum)
+			}
 		}
 	}
-}
-
-// best finds the most similar row overall, the first of several, and the highest
-// similarity among the rows from one to before another, which are those of one
-// label.
-func (n *nearest) best(s *scratch, from, to int32) (row int, overall, same float32) {
-	row = -1
-	at := 0
-	for i := 0; i < len(s.similar); i += similarBlock {
-		if top := highest(s.similar[i:min(i+similarBlock, len(s.similar))]); top > overall {
-			overall, at = top, i
+	for _, only := range s.singles {
+		if _, found := slices.BinarySearch(n.apart, only.at); !found {
+			s.similar[only.at] += only.value
+			best.see(int(only.at), s.similar[only.at])
 		}
 	}
-	if overall > 0 {
-		row = at + slices.Index(s.similar[at:], overall)
-	}
-	return row, overall, highest(s.similar[from:to])
+	return best
 }
 
-// similarBlock is how many similarities are looked at before the best is.
-const similarBlock = 256
+// likeness is a row and how similar it is.
+type likeness struct {
+	row   int
+	value float32
+}
+
+func (l *likeness) see(row int, value float32) {
+	if value > l.value || value == l.value && row < l.row {
+		l.row, l.value = row, value
+	}
+}
 
 // highest gives the largest of some similarities, or zero. They are not negative,
 // so that their bits are in their order, and integers need no branches.

@@ -112,7 +112,7 @@ func (m *model) settle(r *ranking, k *calibrator, shift float64) float32 {
 // training has not seen.
 func (m *model) weigh(s *scratch) (unseen float32) {
 	if len(s.touched) < m.corpus.vocab.n {
-		s.touched = make([]float32, m.corpus.vocab.n)
+		s.touched = make([]uint16, m.corpus.vocab.n)
 	}
 	s.ids = s.ids[:0]
 	missed := 0
@@ -125,7 +125,7 @@ func (m *model) weigh(s *scratch) (unseen float32) {
 		if s.touched[id] == 0 {
 			s.ids = append(s.ids, id)
 		}
-		s.touched[id]++
+		s.touched[id] += uint16(times(g)) //nolint:gosec // small
 	}
 	s.values = s.values[:0]
 	for _, id := range s.ids {

@@ -106,7 +106,7 @@ func bundleOf(lines []labelled, background ...string) *bundle {
 				id: l.label, background: slices.Contains(background, l.label), thresholds: thresholds{auto: defaultAuto, suggest: defaultSuggest},
 			})
 		}
-		b.topics[i].ask = append(b.topics[i].ask, question{text: l.text, lang: "en"})
+		b.topics[i].ask = append(b.topics[i].ask, question{line: &line{text: l.text}, lang: "en"})
 	}
 	return b
 }
@@ -359,14 +359,14 @@ func TestMultiDoGO(t *testing.T) {
 			m := trained(t, bundleOf(fewOf(readDialogues(t, dir, domain, "train"), each), smallTalk...))
 			dev := replay(m, readDialogues(t, dir, domain, "dev"))
 			best, most := float32(2), 0.0
-			for at := float32(0.02); at < 1; at += 0.005 {
+			for at := float32(0.02); at < 1; at += 0.001 {
 				if auto, wrong := outcomes(dev, at); wrong <= 0.05 && auto > most {
 					best, most = at, auto
 				}
 			}
 			test := replay(m, readDialogues(t, dir, domain, "test"))
 			auto, wrong := outcomes(test, best)
-			t.Logf("%s, %d each: threshold %.2f, of %d conversations resolved %.1f, wrong %.1f, handed over %.1f",
+			t.Logf("%s, %d each: threshold %.3f, of %d conversations resolved %.1f, wrong %.1f, handed over %.1f",
 				domain, each, best, len(test), 100*auto, 100*wrong, 100*(1-auto-wrong))
 			sum += auto
 		}

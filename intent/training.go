@@ -38,21 +38,6 @@ type training struct {
 	singles []single
 }
 
-// single is a feature that only one row has. Its weights are what the row weighs in
-// the solution of each class, times its value there; most rows weigh nothing for most
-// classes.
-type single struct {
-	row, feature int32
-	value        float32
-}
-
-// weighed is a class or a row with a number: what it weighs in a solution, or its
-// margin.
-type weighed struct {
-	at    int32
-	value float32
-}
-
 func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *training {
 	t := &training{head: h, corpus: c, rows: rows, options: o, parties: make([]party, h.classes), others: make([]int32, h.classes)}
 	t.narrow(x)
@@ -93,7 +78,7 @@ func (t *training) narrow(x *sparse) {
 		index, value, _ := x.row(row)
 		for k, f := range index {
 			if count[f] == 1 {
-				t.singles = append(t.singles, single{row, f, value[k]})
+				t.singles = append(t.singles, single{f, weighed{row, value[k]}})
 				y.lone[i] += value[k] * value[k]
 				continue
 			}
@@ -262,38 +247,6 @@ func (t *training) blocks(ctx context.Context, f func(row int, margins []float32
 			}
 		}
 	})
-}
-
-// finish hands the weights to the head, and for the features that only one row
-// has what that row weighs.
-func (t *training) finish() {
-	h := t.head
-	h.weights = t.weights
-	h.places = make([]int32, len(h.idf)+t.corpus.dim)
-	for i, f := range t.own {
-		h.places[f] = int32(i)
-	}
-	for d := range t.corpus.dim {
-		h.places[len(h.idf)+d] = int32(len(t.own) + d) //nolint:gosec // bounded by maxQuestions × maxTokens
-	}
-	h.singles, h.parts = t.singles, t.parts()
-	for i, s := range t.singles {
-		h.places[s.feature] = int32(-1 - i)
-	}
-}
-
-// parts lists by row the classes in whose solution it has a part, and how much.
-func (t *training) parts() [][]weighed {
-	out := make([][]weighed, len(t.rows))
-	for k := range t.parties {
-		p := &t.parties[k]
-		for i, row := range p.rows {
-			if p.alpha[i] != 0 {
-				out[row] = append(out[row], weighed{int32(k), p.signs[i] * p.alpha[i]})
-			}
-		}
-	}
-	return out
 }
 
 // join adds rows to a party, the worst first, up to as many as it has. Rows that

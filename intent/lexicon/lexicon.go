@@ -17,7 +17,7 @@ import (
 )
 
 //go:embed words.txt
-var words string
+var list string
 
 //go:embed vectors.bin
 var vectors []byte
@@ -25,38 +25,34 @@ var vectors []byte
 // ErrBroken means that the two files do not fit together.
 var ErrBroken = errors.New("lexicon: words and vectors do not fit together")
 
-// Lexicon is the list of words with their vectors. It is read only.
+// Lexicon is what is known of words, by their numbers. It is read only.
 type Lexicon struct {
-	Words  []string
 	LogP   []float32 // logarithm of how often the word is used
 	Dim    int
-	Rows   []int8    // len(Words) × Dim
+	Rows   []byte    // words × Dim, signed: int8 of each
 	Scales []float32 // what a row is multiplied by; rare words weigh more
 }
 
-// Load reads the embedded lexicon.
-func Load() (*Lexicon, error) {
-	l := &Lexicon{}
-	for line := range strings.Lines(words) {
+// Load reads the embedded lexicon, and gives the words in the order of their numbers.
+func Load() (words []string, l *Lexicon, err error) {
+	n := strings.Count(list, "\n")
+	words, l = make([]string, 0, n), &Lexicon{LogP: make([]float32, 0, n), Scales: make([]float32, 0, n)}
+	for line := range strings.Lines(list) {
 		word, p, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		f, err := strconv.ParseFloat(p, 32)
 		if !ok || err != nil || word == "" {
-			return nil, ErrBroken
+			return nil, nil, ErrBroken
 		}
-		l.Words = append(l.Words, word)
+		words = append(words, word)
 		l.LogP = append(l.LogP, float32(f))
 	}
-	n := len(l.Words)
-	if n == 0 || len(vectors)%n != 0 || len(vectors)/n <= 4 {
-		return nil, ErrBroken
+	if n = len(words); n == 0 || len(vectors)%n != 0 || len(vectors)/n <= 4 {
+		return nil, nil, ErrBroken
 	}
 	l.Dim = len(vectors)/n - 4
-	l.Rows = make([]int8, n*l.Dim)
-	for i := range l.Rows {
-		l.Rows[i] = int8(vectors[i]) //nolint:gosec // the bytes are signed
-	}
+	l.Rows = vectors[:n*l.Dim]
 	for i := range n {
 		l.Scales = append(l.Scales, math.Float32frombits(binary.LittleEndian.Uint32(vectors[n*l.Dim+4*i:])))
 	}
-	return l, nil
+	return words, l, nil
 }
