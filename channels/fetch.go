@@ -56,7 +56,7 @@ var errNoFetch = errors.New("the driver cannot fetch")
 // spoolFiles remembers the files of a message that are still to be fetched. It
 // runs before the delivery is acknowledged, so that a crash loses none; a
 // repeated delivery remembers them once more, which does no harm.
-func (c *Channel) spoolFiles(ctx context.Context, in *conversation.Inbound, e *Event, r conversation.Receipt) error {
+func (c *Channel) spoolFiles(ctx context.Context, in *conversation.Inbound, files []File, r conversation.Receipt) error {
 	waits := false
 	for i := range in.Attachments {
 		if in.Attachments[i].State != conversation.AttachmentPending {
@@ -65,7 +65,7 @@ func (c *Channel) spoolFiles(ctx context.Context, in *conversation.Inbound, e *E
 		waits = true
 		err := c.shared.spool.PutFetch(ctx, Fetch{
 			Attachment: in.Attachments[i], Kind: c.Kind(), Inbox: in.Inbox, Contact: in.Contact, Conversation: r.Conversation, Message: r.Seq,
-			Source: e.Files[i].Source, First: time.Now().UTC(),
+			Source: files[i].Source, First: time.Now().UTC(),
 		})
 		if err != nil {
 			return fmt.Errorf("remember file %d of a message: %w", i+1, err)
