@@ -59,6 +59,8 @@ func (s *State) Apply(e Entry) {
 		s.applyAttachment(ev)
 	case AnomalyFound:
 		s.applyAnomaly(ev, e.At)
+	case ConversationErased:
+		s.applyErased(ev, e)
 	}
 }
 

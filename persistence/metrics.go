@@ -20,6 +20,7 @@ type metrics struct {
 	overloaded    prometheus.Counter
 	applied       prometheus.Gauge
 	sweeps        prometheus.Counter
+	scrubs        prometheus.Counter
 	diskFree      prometheus.Gauge
 	diskUsed      prometheus.Gauge
 	fsyncP99      prometheus.Gauge
@@ -64,6 +65,9 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 		applied: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "colloquy_journal_applied_index", Help: "Index of the last raft entry that was applied.",
 		}),
+		scrubs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "colloquy_journal_scrubs_total", Help: "Passes that wrote files of the journal anew behind an erasure.",
+		}),
 		sweeps: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "colloquy_journal_ref_sweeps_total", Help: "Sweeps that dropped senders' message ids after their time.",
 		}),
@@ -97,7 +101,7 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 		Name: "colloquy_journal_files", Help: "Attachments that are stored here; equal ones count once.",
 	}, func() float64 { return float64(s.blobs.count.Load()) })
 	m.collectors = []prometheus.Collector{
-		m.appendSeconds, m.entryOps, m.overloaded, m.applied, m.sweeps, m.diskFree, m.diskUsed, m.fsyncP99, appends, waiting,
+		m.appendSeconds, m.entryOps, m.overloaded, m.applied, m.sweeps, m.scrubs, m.diskFree, m.diskUsed, m.fsyncP99, appends, waiting,
 		fileBytes, fileCount,
 		m.leaderChanges, m.forwarded, m.forwardedIn, m.installs, m.voters, m.votersLive, m.lag, m.underReplicated,
 	}

@@ -62,6 +62,8 @@ type Options struct {
 	Now func() time.Time
 
 	sabotage sabotage
+	scrub    scrubPace // zero = the usual pace
+	files    *recycler // FS, as the database has it; made by withDefaults
 }
 
 // sabotage leaves out what keeps messages. It is for the tests that prove that
@@ -102,6 +104,8 @@ func withDefaults(o Options) Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.files = &recycler{FS: o.FS}
+	o.scrub.soon, o.scrub.later = orDefault(o.scrub.soon, scrubSoon), orDefault(o.scrub.later, scrubLater)
 	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
 	o.MemTableBytes = orDefault(o.MemTableBytes, DefaultMemTableBytes)
 	o.SnapshotEvery = orDefault(o.SnapshotEvery, DefaultSnapshotEvery)
@@ -134,7 +138,7 @@ func orDefault[T ~int | ~int64](v, def T) T {
 func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 	logger := pebbleLogger{logger: o.Logger, halt: h}
 	p := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          o.files,
 		FormatMajorVersion:          formatVersion,
 		MemTableSize:                uint64(o.MemTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
@@ -144,7 +148,10 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		// one in use and of the one that is flushed or kept for the next.
 		CacheSize:       o.CacheBytes + 2*o.MemTableBytes,
 		WALBytesPerSync: 512 << 10,
-		Logger:          logger,
+		// The list of files is begun anew when as much has changed as it holds, and
+		// not only when it is large: it names keys, and some were erased.
+		MaxManifestFileSize: 1 << 10,
+		Logger:              logger,
 	}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 32 << 10
