@@ -32,15 +32,8 @@ type Erased struct {
 // nothing is erased then, unless the hold came in between.
 func (s *Store) ErasePerson(ctx context.Context, p *Person, by conversation.AgentID) (Erased, error) {
 	out := Erased{Contacts: len(p.Contacts)}
-	for _, c := range p.Contacts {
-		if s.directory.held(conversation.ConversationID{}, c) {
-			return Erased{}, errHeld()
-		}
-	}
-	for _, id := range p.Conversations {
-		if s.directory.held(id, conversation.ContactID{}) {
-			return Erased{}, errHeld()
-		}
+	if s.Held(p) {
+		return Erased{}, errHeld()
 	}
 	var err error
 	if out.Letters, err = s.dropLetters(ctx, p); err != nil {

@@ -18,7 +18,9 @@ import (
 const canary = "kanarienvogel-7f3a"
 
 // scrubbing has passes come at once.
-func scrubbing(o *Options) { o.scrub = scrubPace{soon: time.Millisecond, later: time.Millisecond} }
+func scrubbing(o *Options) {
+	o.scrub = scrubPace{soon: 20 * time.Millisecond, later: time.Millisecond, daily: time.Millisecond}
+}
 
 // confide makes a contact whose every row has the canary in it, with two
 // conversations, and gives its id.

@@ -45,6 +45,21 @@ func (d *directory) held(id conversation.ConversationID, contact conversation.Co
 	return false
 }
 
+// Held reports whether a hold stands on anything of a person.
+func (s *Store) Held(p *Person) bool {
+	for _, c := range p.Contacts {
+		if s.directory.held(conversation.ConversationID{}, c) {
+			return true
+		}
+	}
+	for _, id := range p.Conversations {
+		if s.directory.held(id, conversation.ContactID{}) {
+			return true
+		}
+	}
+	return false
+}
+
 // Hold gives the hold that stands on a contact or a conversation by itself, by its
 // id as it is written.
 func (s *Store) Hold(id string) (conversation.Hold, bool) {

@@ -46,6 +46,7 @@ type machine struct {
 	burst   uint64 // number of the batch
 	docs    uint64 // the last batch with a document
 	cleared bool   // the batch drops everything
+	erased  bool   // the batch drops what must not stay on the disk
 	commits []*conversation.Commit
 	landed  []landing // what this process proposed of the burst
 	key     []byte    // scratch
@@ -294,6 +295,10 @@ func (m *machine) flush() {
 	m.burst++
 	m.cleared = false
 	m.moved(m.next)
+	if m.erased {
+		m.erased = false
+		m.scrubber.wake()
+	}
 	if len(m.commits) > 0 {
 		m.watchers.publish(m.commits)
 		clear(m.commits)

@@ -21,7 +21,7 @@ func (m *machine) applyErase(r *reader, req *request) (result, error) {
 	m.flush() // what goes is looked for in the database
 	whole := *r
 	c, err := decodeCommit(r)
-	if err != nil || len(c.Entries) != 1 {
+	if err != nil || len(c.Entries) != 1 || !erases(&c.Entries[0]) {
 		return result{}, errors.Join(ErrCorrupt, err)
 	}
 	r.b = nil // the rest of an append, which is empty
@@ -56,8 +56,12 @@ func (m *machine) applyErase(r *reader, req *request) (result, error) {
 	if err := m.leaveErased(whole, have); err != nil {
 		return result{}, err
 	}
-	m.scrubber.conversation(c.ID, contact)
-	m.batch.set(scrubKey(), appendHeader(nil, tagRaft))
+	if ev, ok := c.Entries[0].Event.(conversation.ConversationErased); ok {
+		m.metrics.erased(ev.Reason)
+		m.scrubber.conversation(c.ID, contact)
+		m.scrubber.due(ev.Reason)
+	}
+	m.scrubLater()
 	return result{n: uint64(len(files))}, m.announce(c.ID, req, whole)
 }
 
@@ -151,8 +155,14 @@ func (m *machine) applyForget(r *reader) (result, error) {
 		dropped++
 	}
 	m.scrubber.documents()
-	m.batch.set(scrubKey(), appendHeader(nil, tagRaft))
+	m.scrubLater()
 	return result{n: dropped}, nil
+}
+
+// scrubLater has this node scrub once the batch is written.
+func (m *machine) scrubLater() {
+	m.batch.set(scrubKey(), appendHeader(nil, tagRaft))
+	m.erased = true
 }
 
 // handedInBy reports whether a file was handed in by one of some contacts.

@@ -57,8 +57,8 @@ type Options struct {
 	// are not what was written. It must not return; nil ends the process with
 	// status 70. Where it does return, the store refuses everything after.
 	Fatal func(reason string)
-	// Now is the clock; nil = [time.Now]. It decides when refs expire and
-	// nothing else.
+	// Now is the clock; nil = [time.Now]. It decides when refs expire,
+	// and conversations whose inbox keeps them for so long; nothing else.
 	Now func() time.Time
 
 	sabotage sabotage
@@ -105,7 +105,9 @@ func withDefaults(o Options) Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.files = &recycler{FS: o.FS}
-	o.scrub.soon, o.scrub.later = orDefault(o.scrub.soon, scrubSoon), orDefault(o.scrub.later, scrubLater)
+	o.scrub = scrubPace{
+		soon: orDefault(o.scrub.soon, scrubSoon), later: orDefault(o.scrub.later, scrubLater), daily: orDefault(o.scrub.daily, scrubDaily),
+	}
 	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
 	o.MemTableBytes = orDefault(o.MemTableBytes, DefaultMemTableBytes)
 	o.SnapshotEvery = orDefault(o.SnapshotEvery, DefaultSnapshotEvery)

@@ -25,9 +25,13 @@ import (
 // have written meanwhile that still had something in it, such as a book of what
 // conversations taught, or an append that was refused because of the erasure.
 
+// What goes because its time is over goes every day, and has been read for long:
+// there one pass a day is enough.
+
 // The pace of scrubbing.
 const (
 	scrubSoon  = 2 * time.Second
+	scrubDaily = 24 * time.Hour
 	scrubLater = 3 * time.Minute
 	scrubRetry = 10 * time.Second
 	scrubTime  = 30 * time.Minute // for a pass
@@ -36,7 +40,7 @@ const (
 )
 
 // scrubPace is when passes come. The zero value is the pace above.
-type scrubPace struct{ soon, later time.Duration }
+type scrubPace struct{ soon, later, daily time.Duration }
 
 // span is a stretch of keys: from, and up to the key before to.
 type span struct{ from, to []byte }
@@ -44,14 +48,18 @@ type span struct{ from, to []byte }
 // scrubber knows where erased rows lay.
 type scrubber struct {
 	kick chan struct{} // room for one
+	slow chan struct{} // the same, for what has time
 	mu   struct {
 		sync.Mutex
 		spans []span
 		whole bool // too many to remember, or of an earlier run
+		soon  bool // somebody wants it soon, once the rows are gone
 	}
 }
 
-func newScrubber() *scrubber { return &scrubber{kick: make(chan struct{}, 1)} }
+func newScrubber() *scrubber {
+	return &scrubber{kick: make(chan struct{}, 1), slow: make(chan struct{}, 1)}
+}
 
 // load takes up what an earlier run has left undone.
 func (s *scrubber) load(db *pebble.DB) error {
@@ -73,12 +81,13 @@ func (s *scrubber) everything() {
 	s.mu.Lock()
 	s.mu.whole, s.mu.spans = true, nil
 	s.mu.Unlock()
-	s.nudge()
+	wake(s.kick)
 }
 
-func (s *scrubber) nudge() {
+// wake tells who listens; one word is enough.
+func wake(c chan struct{}) {
 	select {
-	case s.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -105,13 +114,31 @@ func (s *scrubber) conversation(id conversation.ConversationID, c conversation.C
 	}
 	key := appendContactKey(nil, c)
 	s.wants(key, after(key))
-	s.nudge()
+}
+
+// due says that a conversation is erased, and why.
+func (s *scrubber) due(reason conversation.ErasureReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.soon = s.mu.soon || reason != conversation.ErasedRetention
+}
+
+// wake says that rows are gone.
+func (s *scrubber) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.soon {
+		s.mu.soon = false
+		wake(s.kick)
+		return
+	}
+	wake(s.slow)
 }
 
 // documents adds all documents: there are few, and they are small.
 func (s *scrubber) documents() {
 	s.wants(tagPrefix(tagDocument), endOf(tagDocument))
-	s.nudge()
+	s.due(conversation.ErasedContact)
 }
 
 // file adds the rows and bytes of a file.
@@ -149,7 +176,7 @@ func (s *scrubber) work() []span {
 func (s *scrubber) done(db *pebble.DB) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.kick) > 0 {
+	if len(s.kick)+len(s.slow) > 0 {
 		return nil
 	}
 	s.mu.spans, s.mu.whole = nil, false
@@ -167,7 +194,7 @@ func (s *Store) scrubs() {
 		case <-ctx.Done():
 		}
 	}()
-	passes := 0
+	passes := 0 // that are to come
 	next := time.NewTimer(time.Hour)
 	defer next.Stop()
 	for {
@@ -177,36 +204,51 @@ func (s *Store) scrubs() {
 		case <-s.scrubber.kick:
 			passes = 2
 			next.Reset(s.options.scrub.soon)
-			continue
-		case <-next.C:
-		}
-		if passes == 0 {
-			next.Reset(time.Hour)
-			continue
-		}
-		if err := s.scrub(ctx); err != nil {
-			if ctx.Err() == nil {
-				s.logger.Warn("bytes of what was erased are still in the files", "err", err)
+		case <-s.scrubber.slow:
+			if passes == 0 {
+				passes = 1
+				next.Reset(s.options.scrub.daily)
 			}
-			next.Reset(scrubRetry)
-			continue
-		}
-		if passes--; passes > 0 {
-			next.Reset(s.options.scrub.later)
-			continue
-		}
-		if err := s.scrubber.done(s.db); err != nil {
-			s.logger.Warn("scrubbing not written down; it is done again at the next start", "err", err)
+		case <-next.C:
+			var wait time.Duration
+			passes, wait = s.pass(ctx, passes)
+			next.Reset(wait)
 		}
 	}
+}
+
+// pass makes one of the passes that are to come, and says how many are left and
+// when the next one is due.
+func (s *Store) pass(ctx context.Context, passes int) (left int, wait time.Duration) {
+	if passes == 0 {
+		return 0, time.Hour
+	}
+	if err := s.scrub(ctx); err != nil {
+		if ctx.Err() == nil {
+			s.logger.Warn("bytes of what was erased are still in the files", "err", err)
+		}
+		return passes, scrubRetry
+	}
+	if passes > 1 {
+		return passes - 1, s.options.scrub.later
+	}
+	if err := s.scrubber.done(s.db); err != nil {
+		s.logger.Warn("scrubbing not written down; it is done again at the next start", "err", err)
+	}
+	return 0, time.Hour
 }
 
 // scrub makes one pass.
 func (s *Store) scrub(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, scrubTime)
 	defer cancel()
-	began := time.Now()
-	if err := s.cutBehind(ctx); err != nil {
+	applied, began := s.machine.position().index, time.Now()
+	// The other nodes get these entries from the log of whoever leads: one that
+	// has not got them when they are cut has to get the whole state.
+	if err := pause(ctx, s.options.scrub.soon, nil); err != nil {
+		return err
+	}
+	if err := s.cutBehind(ctx, applied); err != nil {
 		return fmt.Errorf("cut the log: %w", err)
 	}
 	if err := s.rewrite(ctx); err != nil {
@@ -217,9 +259,8 @@ func (s *Store) scrub(ctx context.Context) error {
 	return nil
 }
 
-// cutBehind drops all entries from the log that are applied now.
-func (s *Store) cutBehind(ctx context.Context) error {
-	applied := s.machine.position().index
+// cutBehind drops all entries up to an applied one from the log.
+func (s *Store) cutBehind(ctx context.Context, applied uint64) error {
 	for range 2 {
 		// Something new, or there would be nothing to take a snapshot of.
 		if err := s.Barrier(ctx); err != nil {

@@ -303,8 +303,8 @@ func (s *Store) truncateLog(tail uint64) error {
 // Identity says which node this is.
 func (s *Store) Identity() Identity { return s.identity }
 
-// Run does the work that comes with time: it drops expired refs, looks at the
-// disk and, where this node leads a cluster, after the voters. It returns nil
+// Run does the work that comes with time: it drops expired refs, and the
+// conversations that their inboxes keep no longer, looks at the disk and, where this node leads a cluster, after the voters. It returns nil
 // when ctx ends; the store stays open. It ends by itself when the disk failed,
 // and with [ErrRemoved] or [ErrOldDisk] when this node must not take part any
 // more.
@@ -326,6 +326,9 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		if err := s.sweepFiles(ctx); err != nil && ctx.Err() == nil {
 			s.logger.Warn("sweep of files that nobody sent", "err", err)
+		}
+		if err := s.sweepOverdue(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Warn("sweep of conversations whose time is over", "err", err)
 		}
 		s.observe(ctx)
 		select {
