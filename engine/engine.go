@@ -271,7 +271,7 @@ func (e *Engine) openGateway() error {
 		Conversations: e.actors, Journal: archive{e.store}, Contacts: e.store, Inboxes: e.store, Agents: e.store,
 		Credentials: credentials{e.store}, Secrets: e.store, Presence: e.actors, Packs: packs{e.library}, Shelf: shelf{e.library, e.store},
 		Relay: e.relayer(), Cluster: operator{e}, Drafts: e.drafts, Shadows: e.shadows, Learning: e.learning, Costs: e.actors, Meters: e.meters, Accounts: e.accounts, Letters: e.letters, Book: e.store,
-		Attachments: e.files, Linked: linked{e.channels},
+		Attachments: e.files, Linked: linked{e.channels}, Privacy: privacy{e.store},
 		Logger: e.opts.Logger, Registerer: e.registry, Pages: e.opts.Pages, Channels: e.serveChannels(),
 		Epoch: e.store.Identity().Cluster, InsecureIngress: conversation.InboxID(e.config.Gateway.InsecureIngress),
 		TrustedProxies: mustPrefixes(e.config.Gateway.TrustedProxies), Loops: e.config.Gateway.Loops,

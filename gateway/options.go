@@ -43,6 +43,7 @@ type Options struct {
 	Linked      Linked        // nil = messages of the unified entrance carry no files
 	Letters     DeadLetters   // nil = the routes of dead letters answer 503
 	Traces      traces.Source // nil = the routes of traces answer 503
+	Privacy     Privacy       // nil = nothing is erased: those routes answer 503
 	Book        ContactBook   // nil = the routes of contacts answer 503
 
 	Logger     *slog.Logger          // nil = silent

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func (s *Store) ErasePerson(ctx context.Context, p *Person, by conversation.Agen
 		out.Files += files
 	}
 	for _, c := range p.Contacts {
-		if err := s.forgetRecord(ctx, c, by); err != nil {
+		if err := s.forgetRecord(ctx, c, p.inboxes[c], by); err != nil {
 			return out, err
 		}
 	}
@@ -61,14 +62,14 @@ func (s *Store) ErasePerson(ctx context.Context, p *Person, by conversation.Agen
 }
 
 // forgetRecord leaves of what is known of a contact that it was erased.
-func (s *Store) forgetRecord(ctx context.Context, id conversation.ContactID, by conversation.AgentID) error {
+func (s *Store) forgetRecord(ctx context.Context, id conversation.ContactID, in conversation.InboxID, by conversation.AgentID) error {
 	var err error
 	for range eraseTries {
 		r := s.ContactRecord(id)
 		if n := len(r.History); n == 1 && r.History[0].Action == conversation.ContactErased && len(r.Claims) == 0 && r.Into.IsZero() {
 			return nil
 		}
-		r.Claims, r.History, r.Into = nil, nil, conversation.ContactID{}
+		r.Claims, r.History, r.Into, r.Inbox = nil, nil, conversation.ContactID{}, cmp.Or(r.Inbox, in)
 		r.Note(conversation.ContactChange{At: s.options.Now().UTC(), By: by, Action: conversation.ContactErased})
 		if _, err = s.PutContactRecord(ctx, r); err == nil || !errors.Is(err, ErrConflict) {
 			break

@@ -15,6 +15,8 @@ type Person struct {
 	Contacts      []conversation.ContactID // those that were merged, the one that stands for all first
 	Conversations []conversation.ConversationID
 	Names         []PersonName
+
+	inboxes map[conversation.ContactID]conversation.InboxID // in which each contact is one
 }
 
 // PersonName is what a provider calls a person.
@@ -27,11 +29,12 @@ type PersonName struct {
 // Person gathers what there is of a contact and of all whom it was merged with.
 // What was erased before is not in it.
 func (s *Store) Person(ctx context.Context, id conversation.ContactID) (*Person, error) {
-	p := &Person{Contacts: s.MergedContacts(id)}
+	p := &Person{Contacts: s.MergedContacts(id), inboxes: make(map[conversation.ContactID]conversation.InboxID)}
 	for _, c := range p.Contacts {
 		for _, in := range s.Inboxes() {
 			current, err := s.Current(ctx, conversation.ContactKey{Inbox: in.ID, Contact: c})
-			if err == nil {
+			if err == nil && !current.IsZero() {
+				p.inboxes[c] = in.ID
 				err = s.addTalks(ctx, p, current)
 			}
 			if err != nil {

@@ -310,22 +310,32 @@ func (s *Store) freshLogs() error {
 	return s.options.files.remove(s.options.Dir, old)
 }
 
-// freshList has the database begin a new list of its files: the old one names the
-// first and last key of each that ever was, and a sender's id may be one. It does
-// so when enough has changed; where that takes too long, it will come by itself,
-// at the latest with the next start.
+// freshList has the database begin a new list of its files, and removes those
+// before: they name the first and last key of each file that ever was, and a
+// sender's id may be one. It does so when enough has changed; where that takes too
+// long, a new list comes by itself, at the latest with the next start.
 func (s *Store) freshList(before []string) error {
 	for range maxNudges {
 		now, err := s.options.files.lists(s.options.Dir)
-		if err != nil || !slices.Equal(now, before) {
+		if err != nil {
 			return err
 		}
-		if err := s.db.Set(scrubKey(), appendHeader(nil, tagRaft), pebble.NoSync); err != nil {
+		// One more edit, in any case: when it is written the list before it is
+		// complete, and is the one that the database would open.
+		if err := s.nudge(); err != nil {
 			return err
 		}
-		if err := s.db.Flush(); err != nil {
-			return err
+		if len(before) > 0 && len(now) > 0 && now[len(now)-1] > before[len(before)-1] {
+			return s.options.files.remove(s.options.Dir, before)
 		}
 	}
 	return nil
+}
+
+// nudge has the database change its list of files.
+func (s *Store) nudge() error {
+	if err := s.db.Set(scrubKey(), appendHeader(nil, tagRaft), pebble.NoSync); err != nil {
+		return err
+	}
+	return s.db.Flush()
 }
