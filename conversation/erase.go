@@ -1,6 +1,10 @@
 package conversation
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // ErasureReason says why a conversation was erased.
 type ErasureReason string
@@ -55,13 +59,56 @@ const MaxHoldReason = 500
 // Retention says how long an inbox keeps conversations that are done. The zero
 // value keeps them for ever.
 type Retention struct {
-	ResolvedAfter time.Duration `json:"resolved_after,omitempty"` // since the last activity of a resolved or closed conversation; zero = for ever
+	ResolvedAfter Span `json:"resolved_after,omitempty"` // since the last activity of a resolved or closed conversation; zero = for ever
+}
+
+// Span is a stretch of time that people write down: in JSON days ("180d") where
+// it is whole ones, else as in "36h30m". Nanoseconds are read as well.
+type Span time.Duration
+
+const spanDay = Span(24 * time.Hour)
+
+// String implements fmt.Stringer.
+func (s Span) String() string {
+	if s != 0 && s%spanDay == 0 {
+		return strconv.FormatInt(int64(s/spanDay), 10) + "d"
+	}
+	return time.Duration(s).String()
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalJSON implements [encoding/json.Unmarshaler]. Errors: class [ErrInvalid].
+func (s *Span) UnmarshalJSON(b []byte) error {
+	if nanos, err := strconv.ParseInt(string(b), 10, 64); err == nil {
+		*s = Span(nanos)
+		return nil
+	}
+	text, err := strconv.Unquote(string(b))
+	if err != nil {
+		return Refuse(CodeInvalid, "a stretch of time is text such as \"180d\" or \"36h\"")
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseInt(days, 10, 32)
+		if err != nil || n > int64(MaxRetention/spanDay) || n < 0 {
+			return Refuse(CodeInvalid, "a number of days is whole, such as \"180d\", and at most 100 years")
+		}
+		*s = Span(n) * spanDay
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return Refuse(CodeInvalid, "a stretch of time is text such as \"180d\" or \"36h\"")
+	}
+	*s = Span(d)
+	return nil
 }
 
 // Limits of [Retention.ResolvedAfter].
 const (
-	MinRetention = 24 * time.Hour
-	MaxRetention = 100 * 365 * 24 * time.Hour
+	MinRetention = spanDay
+	MaxRetention = 100 * 365 * spanDay
 )
 
 // Validate refuses what is no time that an inbox can keep conversations for. The
@@ -74,7 +121,7 @@ func (r Retention) Validate(reopen time.Duration) error {
 	if reopen <= 0 {
 		reopen = DefaultReopenWindow
 	}
-	if least := max(MinRetention, reopen); r.ResolvedAfter < least || r.ResolvedAfter > MaxRetention {
+	if least := max(MinRetention, Span(reopen)); r.ResolvedAfter < least || r.ResolvedAfter > MaxRetention {
 		return Refusef(CodeInvalid, "retention.resolved_after is %v to %v, because a resolved conversation may come back until then, or 0 for ever", least, MaxRetention)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -54,24 +55,48 @@ func TestErasedConversation(t *testing.T) {
 
 func TestRetentionBounds(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
+	const day = spanDay
 	for _, tc := range []struct {
-		after, reopen time.Duration
-		ok            bool
+		after  Span
+		reopen time.Duration
+		ok     bool
 	}{
 		{0, 0, true},
 		{180 * day, 0, true},
-		{DefaultReopenWindow, 0, true},
-		{DefaultReopenWindow - 1, 0, false},
+		{Span(DefaultReopenWindow), 0, true},
+		{Span(DefaultReopenWindow) - 1, 0, false},
 		{day, time.Hour, true},
 		{day - 1, time.Hour, false},
-		{30 * day, 31 * day, false},
+		{30 * day, 31 * 24 * time.Hour, false},
 		{MaxRetention, 0, true},
 		{MaxRetention + 1, 0, false},
 		{-day, 0, false},
 	} {
 		if err := (Retention{ResolvedAfter: tc.after}).Validate(tc.reopen); (err == nil) != tc.ok {
 			t.Errorf("%v with a reopen window of %v: %v", tc.after, tc.reopen, err)
+		}
+	}
+}
+
+func TestSpansInJSON(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Span{
+		`"180d"`: 180 * spanDay, `"36h"`: Span(36 * time.Hour), `86400000000000`: spanDay, `"0d"`: 0, `0`: 0, `"1h30m"`: Span(90 * time.Minute),
+	} {
+		var r Retention
+		if err := json.Unmarshal([]byte(`{"resolved_after":`+text+`}`), &r); err != nil || r.ResolvedAfter != want {
+			t.Errorf("%s = %v, %v, want %v", text, r.ResolvedAfter, err, want)
+		}
+		b, err := json.Marshal(r)
+		var back Retention
+		if err != nil || json.Unmarshal(b, &back) != nil || back != r {
+			t.Errorf("%s comes back as %s, %v", text, b, err)
+		}
+	}
+	for _, text := range []string{`"180"`, `"d"`, `"1.5d"`, `"-3d"`, `"99999999d"`, `"99999999999999999999d"`, `true`, `{}`, `"`, `"six months"`} {
+		var r Retention
+		if err := json.Unmarshal([]byte(`{"resolved_after":`+text+`}`), &r); err == nil {
+			t.Errorf("%s = %v", text, r.ResolvedAfter)
 		}
 	}
 }

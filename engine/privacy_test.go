@@ -159,10 +159,10 @@ func TestRetentionByTheAPI(t *testing.T) {
 	t.Parallel()
 	e, api := withAccounts(t, io.Discard)
 	path := "/v1/inboxes/house"
-	for _, bad := range []any{-1, int64(time.Hour), int64(200 * 365 * 24 * time.Hour), "180d"} {
+	for _, bad := range []any{-1, int64(time.Hour), int64(200 * 365 * 24 * time.Hour), "2h", "six months", "180"} {
 		api.want(http.StatusBadRequest, call{method: "PATCH", path: path, body: map[string]any{"retention": map[string]any{"resolved_after": bad}}}, nil)
 	}
-	api.want(http.StatusOK, call{method: "PATCH", path: path, body: map[string]any{"retention": map[string]any{"resolved_after": int64(180 * 24 * time.Hour)}}}, nil)
+	api.want(http.StatusOK, call{method: "PATCH", path: path, body: map[string]any{"retention": map[string]any{"resolved_after": "180d"}}}, nil)
 	old := conversation.Head{ID: conversation.ConversationID{1}, Inbox: "house", Channel: conversation.ChannelSMS, Contact: conversation.ContactID{1}}
 	at := time.Now().UTC().Add(-181 * 24 * time.Hour).Truncate(time.Millisecond)
 	state := &conversation.State{ID: old.ID}

@@ -54,7 +54,7 @@ func (s *Store) Overdue(ctx context.Context) ([]Overdue, error) {
 // keptSince is when the last activity of a conversation must have been for it to
 // be kept.
 func (s *Store) keptSince(in *conversation.Inbox) time.Time {
-	return s.options.Now().UTC().Add(-in.Retention.ResolvedAfter)
+	return s.options.Now().UTC().Add(-time.Duration(in.Retention.ResolvedAfter))
 }
 
 // SweepOverdue erases conversations whose time is over, and gives how many. It

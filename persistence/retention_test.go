@@ -28,7 +28,7 @@ func aged(t testing.TB, s *Store, n int, inbox conversation.InboxID, status conv
 func keeps(t testing.TB, s *Store, inbox conversation.InboxID, after time.Duration) {
 	t.Helper()
 	in, _ := s.Inbox(inbox) // zero makes a new one
-	in.ID, in.Name, in.Retention.ResolvedAfter = inbox, "x", after
+	in.ID, in.Name, in.Retention.ResolvedAfter = inbox, "x", conversation.Span(after)
 	if _, err := s.PutInbox(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
