@@ -47,8 +47,7 @@ func (s *State) Apply(e Entry) {
 	case MessageSent:
 		s.applySent(e, ev)
 	case TimerStarted:
-		s.dropTimer(ev.ID)
-		s.Timers = append(s.Timers, ev.Timer)
+		s.startTimer(ev.Timer)
 	case TimerEnded:
 		s.dropTimer(ev.ID)
 	case MoodChanged:
@@ -212,6 +211,11 @@ func (s *State) applyTags(ev TagsChanged) {
 	tags = append(tags, ev.Added...)
 	slices.Sort(tags)
 	s.Tags = slices.Compact(tags)
+}
+
+func (s *State) startTimer(t Timer) {
+	s.dropTimer(t.ID)
+	s.Timers = append(s.Timers, t)
 }
 
 func (s *State) dropTimer(id string) {

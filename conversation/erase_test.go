@@ -44,8 +44,12 @@ func TestErasedConversation(t *testing.T) {
 		t.Errorf("a message, even one that was stored: %v, want %s", err, CodeConversationClosed)
 	}
 	for _, cmd := range []Command{
-		AddNote{Agent: "mei", Text: "x"}, Claim{}, Reopen{By: "mei"}, RecordDelivery{Message: 2, Result: DeliverySent},
-		RecordAttachment{Message: 2, Attachment: Attachment{ID: AttachmentID{2}, Name: "anna.png", State: AttachmentUnavailable}}, MarkDelivered{UpTo: 2},
+		AddNote{Agent: "mei", Text: "x"},
+		Claim{},
+		Reopen{By: "mei"},
+		RecordDelivery{Message: 2, Result: DeliverySent},
+		RecordAttachment{Message: 2, Attachment: Attachment{ID: AttachmentID{2}, Name: "anna.png", State: AttachmentUnavailable}},
+		MarkDelivered{UpTo: 2},
 	} {
 		if _, err := Decide(&s, cmd, left.At); CodeOf(err) != CodeNotFound {
 			t.Errorf("%T: %v, want %s", cmd, err, CodeNotFound)

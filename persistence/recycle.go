@@ -38,7 +38,7 @@ func (r *recycler) ReuseForWrite(oldname, newname string, category vfs.DiskWrite
 func (r *recycler) Unwrap() vfs.FS { return r.FS }
 
 // reuse says whether old logs may be written over.
-func (r *recycler) reuse(may bool) { r.fresh.Store(!may) } //nolint:revive // one switch
+func (r *recycler) reuse(may bool) { r.fresh.Store(!may) }
 
 // logs lists the write-ahead logs.
 func (r *recycler) logs(dir string) ([]string, error) {

@@ -9,19 +9,26 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-// aged stores a conversation of an inbox that had its last activity so long ago.
-func aged(t testing.TB, s *Store, n int, inbox conversation.InboxID, status conversation.Status, ago time.Duration) {
+// age is a conversation that had its last activity so long ago.
+type age struct {
+	inbox  conversation.InboxID
+	status conversation.Status
+	ago    time.Duration
+}
+
+// aged stores a conversation.
+func aged(t testing.TB, s *Store, n int, is age) {
 	t.Helper()
-	at := s.options.Now().Add(-ago)
+	at := s.options.Now().Add(-is.ago)
 	a := step(conv(n), 0, 0)
 	a.Entries = []conversation.Entry{
 		{Seq: 1, At: at, Event: conversation.ConversationStarted{
-			Inbox: inbox, Channel: conversation.ChannelWeb, Contact: contact(n).Contact, Status: conversation.StatusOpen,
+			Inbox: is.inbox, Channel: conversation.ChannelWeb, Contact: contact(n).Contact, Status: conversation.StatusOpen,
 		}},
-		{Seq: 2, At: at, Event: conversation.StatusChanged{From: conversation.StatusOpen, To: status}},
+		{Seq: 2, At: at, Event: conversation.StatusChanged{From: conversation.StatusOpen, To: is.status}},
 	}
 	a.Head = fold(a).Head()
-	a.Contact = conversation.ContactKey{Inbox: inbox, Contact: contact(n).Contact}
+	a.Contact = conversation.ContactKey{Inbox: is.inbox, Contact: contact(n).Contact}
 	mustAppend(t, s, a)
 }
 
@@ -57,11 +64,7 @@ func TestConversationsGoWhenTheirTimeIsOver(t *testing.T) {
 	s := openTest(t, testOptions(vfs.NewMem()))
 	keeps(t, s, "sales", 180*day)
 	keeps(t, s, "legal", 0)
-	for n, c := range []struct {
-		inbox  conversation.InboxID
-		status conversation.Status
-		ago    time.Duration
-	}{
+	for n, c := range []age{
 		{"sales", conversation.StatusResolved, 181 * day},
 		{"sales", conversation.StatusClosed, 400 * day},
 		{"sales", conversation.StatusResolved, 180 * day}, // not over: to the moment
@@ -71,7 +74,7 @@ func TestConversationsGoWhenTheirTimeIsOver(t *testing.T) {
 		{"sales", conversation.StatusResolved, 300 * day}, // held
 		{"sales", conversation.StatusResolved, 300 * day}, // of a contact that is held
 	} {
-		aged(t, s, n, c.inbox, c.status, c.ago)
+		aged(t, s, n, c)
 	}
 	for _, on := range []string{conv(6).String(), contact(7).Contact.String()} {
 		if err := s.PutHold(t.Context(), on, conversation.Hold{By: "ada", At: testStart}); err != nil {
@@ -119,7 +122,7 @@ func TestTheLeaderSweepsWhatIsOverdue(t *testing.T) {
 	keeps(t, lead.store, "sales", 180*24*time.Hour)
 	const many = overdueAtOnce + 20
 	for n := range many {
-		aged(t, lead.store, n, "sales", conversation.StatusResolved, time.Duration(200+n)*24*time.Hour)
+		aged(t, lead.store, n, age{"sales", conversation.StatusResolved, time.Duration(200+n) * 24 * time.Hour})
 	}
 	c.agree()
 	if err := c.follower().store.sweepOverdue(t.Context()); err != nil {

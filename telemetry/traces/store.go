@@ -149,8 +149,8 @@ func (s *store) drop(i int, spare string) {
 func (s *store) forget(id conversation.ConversationID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := len(s.mu.kept) - 1; i >= 0; i-- {
-		if s.mu.kept[i].Conversation == id {
+	for i, k := range slices.Backward(s.mu.kept) {
+		if k.Conversation == id {
 			s.drop(i, "")
 		}
 	}
