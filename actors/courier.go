@@ -512,7 +512,7 @@ func (c *courier) record(ctx context.Context, id conversation.ConversationID, ro
 // may have sent the message: it is not tried again.
 func (c *courier) attempt(ctx context.Context, row conversation.Outbound, attempt int, first time.Time) (a Attempt) {
 	at, _ := c.e.o.Flights.Shown(row.Conversation, row.Message)
-	span := c.e.o.Flights.Below(flight.ChannelSend, at, time.Now())
+	span := c.e.o.Flights.Below(flight.ChannelSend, at, c.e.o.Flights.Now())
 	ctx = conversation.WithTrace(ctx, span.At())
 	defer func() { c.sent(&span, row, attempt, a) }()
 	defer func() {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
@@ -135,13 +134,13 @@ func (g *grain) append(ctx context.Context, a *conversation.Append) error {
 	// Before the entries can be seen: the flush to the visitor's socket may come
 	// before the append returns.
 	r.Stored(g.id, at, first, last, g.trail.via)
-	s := r.Start(flight.StoreAppend, at, time.Now())
+	s := r.Start(flight.StoreAppend, at, r.Now())
 	err := g.e.o.Journal.Append(ctx, a)
 	f := flight.Facts{Conversation: g.id, Seq: last, Value: int64(len(a.Entries))}
 	if err != nil {
 		f.Failed, f.Label = true, string(conversation.CodeOf(err))
 	}
-	r.End(&s, time.Now(), f)
+	r.End(&s, r.Now(), f)
 	return err
 }
 

@@ -40,7 +40,7 @@ func (g *grain) arrived(v *visit) *visit {
 	r := g.e.o.Flights
 	v.trail.via = v.deliver.via
 	v.trail.turn = r.Start(flight.Turn, v.deliver.in.Trace, v.came)
-	v.trail.step = r.Below(flight.Grain, v.trail.turn.At(), v.came)
+	v.trail.step = r.Step(flight.Grain, &v.trail.turn, v.came)
 	return v
 }
 
@@ -50,11 +50,11 @@ func (g *grain) step(tr *trail, next flight.Name, f flight.Facts) {
 	if tr == nil || tr.turn.IsZero() {
 		return
 	}
-	now := time.Now()
+	now := g.e.o.Flights.Now()
 	f.Conversation = g.id
 	g.e.o.Flights.End(&tr.step, now, f)
 	if next != 0 {
-		tr.step = g.e.o.Flights.Below(next, tr.turn.At(), now)
+		tr.step = g.e.o.Flights.Step(next, &tr.turn, now)
 	}
 }
 
@@ -89,7 +89,7 @@ func (g *grain) leave(tr *trail, at time.Time, f flight.Facts) flight.Reason {
 // given up.
 func (g *grain) dismiss(tr *trail, outcome string) {
 	if tr != nil && !tr.turn.IsZero() {
-		g.leave(tr, time.Now(), flight.Facts{Label: outcome})
+		g.leave(tr, g.e.o.Flights.Now(), flight.Facts{Label: outcome})
 	}
 }
 
@@ -119,7 +119,7 @@ func (g *grain) findStrange() {
 func (g *grain) turnAway(v *visit, err error) {
 	g.refuse(v.sender, err)
 	if !v.trail.turn.IsZero() {
-		g.leave(&v.trail, time.Now(), flight.Facts{Channel: v.deliver.in.Channel, Label: string(conversation.CodeOf(err)), Failed: isFault(err)})
+		g.leave(&v.trail, g.e.o.Flights.Now(), flight.Facts{Channel: v.deliver.in.Channel, Label: string(conversation.CodeOf(err)), Failed: isFault(err)})
 	}
 }
 
@@ -161,7 +161,7 @@ func (e *Engine) crosses(r *request, m *deliver) {
 		return
 	}
 	r.owner = string(owner.ID)
-	r.away = e.o.Flights.Start(flight.RemoteCall, r.root.At(), time.Now())
+	r.away = e.o.Flights.Step(flight.RemoteCall, &r.root, e.o.Flights.Now())
 	m.via, m.in.Trace = string(view.Self()), r.away.At()
 	e.o.Flights.Entered(r.id, r.root.At())
 }
@@ -169,7 +169,7 @@ func (e *Engine) crosses(r *request, m *deliver) {
 // back ends the span that crosses began.
 func (s *shards) back(r *request, err error) {
 	if !r.away.IsZero() {
-		s.flights.End(&r.away, time.Now(), flight.Facts{Conversation: r.id, Channel: r.in.Channel, Label: r.owner, Failed: err != nil && isFault(err)})
+		s.flights.End(&r.away, s.flights.Now(), flight.Facts{Conversation: r.id, Channel: r.in.Channel, Label: r.owner, Failed: err != nil && isFault(err)})
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *shards) exit(r *request, receipt conversation.Receipt, err error) {
 		return
 	}
 	f := flight.Facts{Conversation: r.id, Channel: r.in.Channel, Seq: receipt.Seq}
-	now := time.Now()
+	now := s.flights.Now()
 	if err == nil || !isFault(err) {
 		if err != nil {
 			f.Label = string(conversation.CodeOf(err))
@@ -198,7 +198,7 @@ func (c *courier) sent(s *flight.Span, row conversation.Outbound, attempt int, a
 	if s.IsZero() {
 		return
 	}
-	now, trace := time.Now(), s.At().ID
+	now, trace := c.e.o.Flights.Now(), s.At().ID
 	took := s.Took(now)
 	failed := a.Result != conversation.DeliverySent
 	c.e.o.Flights.End(s, now, flight.Facts{

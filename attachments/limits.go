@@ -23,11 +23,20 @@ type metered struct {
 // used up.
 func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.from.Read(p)
-	m.taken += int64(n)
-	if m.budget.Add(int64(n)) > m.limit {
-		return 0, conversation.Refuse(conversation.CodeOverloaded, "too many files at a time")
+	if err := m.hold(int64(n)); err != nil {
+		return 0, err
 	}
 	return n, err
+}
+
+// hold takes bytes out of the budget until release. Errors: class ErrOverloaded
+// when it is used up.
+func (m *metered) hold(n int64) error {
+	m.taken += n
+	if m.budget.Add(n) > m.limit {
+		return conversation.Refuse(conversation.CodeOverloaded, "too many files at a time")
+	}
+	return nil
 }
 
 func (m *metered) release() {

@@ -20,6 +20,7 @@ type Options struct {
 	MemoryBytes      int64    // of files that are coming in; zero = eight of the largest
 	WriteBytesPerSec int64    // that go into the journal; zero = 16 MiB
 	Types            []string // media types that are taken; empty = [DefaultTypes], one "*" = all
+	KeepMetadata     bool     // pictures keep what stands beside their pixels, such as where they were taken
 
 	Now        func() time.Time // nil = the clock
 	Registerer prometheus.Registerer

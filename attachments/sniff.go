@@ -21,7 +21,7 @@ import (
 // what people send to a help desk, and nothing that runs.
 func DefaultTypes() []string {
 	return []string{
-		"image/png", "image/jpeg", "image/gif", "image/webp", "image/heic",
+		typePNG, typeJPEG, "image/gif", typeWebP, "image/heic",
 		"audio/mpeg", "audio/ogg", "audio/mp4", "audio/wave", "audio/amr", "audio/silk",
 		"video/mp4", "video/webm", "video/quicktime", "video/ogg",
 		"application/pdf", "text/plain", "text/csv",
@@ -29,7 +29,7 @@ func DefaultTypes() []string {
 	}
 }
 
-// Office documents without macros.
+// Office documents without macros, and others that are named more than once.
 const (
 	typeWord       = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 	typeExcel      = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -39,6 +39,9 @@ const (
 	typeSlides     = "application/vnd.oasis.opendocument.presentation"
 	typeZip        = "application/zip"
 	typeUnknown    = "application/octet-stream"
+	typeJPEG       = "image/jpeg"
+	typePNG        = "image/png"
+	typeWebP       = "image/webp"
 )
 
 // Sniff says what bytes are: a media type without parameters. What the sender
@@ -150,7 +153,7 @@ const (
 // checkPicture refuses a picture that is none, or that is made to fill memory.
 func checkPicture(kind string, data []byte) error {
 	switch kind {
-	case "image/png", "image/jpeg", "image/gif":
+	case typePNG, typeJPEG, "image/gif":
 	default:
 		return nil
 	}
@@ -169,13 +172,13 @@ func checkPicture(kind string, data []byte) error {
 // are: people open files by it.
 func endings(kind string) []string {
 	switch kind {
-	case "image/png":
+	case typePNG:
 		return []string{".png"}
-	case "image/jpeg":
+	case typeJPEG:
 		return []string{".jpg", ".jpeg", ".jfif"}
 	case "image/gif":
 		return []string{".gif"}
-	case "image/webp":
+	case typeWebP:
 		return []string{".webp"}
 	case "image/heic":
 		return []string{".heic", ".heif"}

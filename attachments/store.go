@@ -97,16 +97,24 @@ func (s *Store) save(ctx context.Context, u conversation.Upload, body io.Reader)
 	if err != nil {
 		return conversation.Attachment{}, err
 	}
-	now := s.options.Now()
-	f, err := s.describe(u, data)
+	kind, err := s.kindOf(u, data)
 	if err != nil {
 		return conversation.Attachment{}, err
 	}
-	f.At = now
+	plain, err := withoutMetadata(in, kind, data)
+	if err != nil {
+		return conversation.Attachment{}, err
+	}
+	if old, ok := s.known(ctx, u.ID, data, plain); ok {
+		return old, nil
+	}
+	if !s.options.KeepMetadata {
+		data = plain
+	}
+	f := describe(u, kind, data)
+	f.At = s.options.Now()
 	if u.ID.IsZero() {
-		f.ID = conversation.NewAttachmentID(now)
-	} else if old, err := s.journal.File(ctx, u.ID); err == nil && old.Blob == f.Blob {
-		return old.Attachment, nil
+		f.ID = conversation.NewAttachmentID(f.At)
 	}
 	if err := s.admit(&f, int64(len(data))); err != nil {
 		return conversation.Attachment{}, err
@@ -134,25 +142,44 @@ func (s *Store) read(in io.Reader) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// describe says what the bytes are, and refuses kinds that are not taken.
-func (s *Store) describe(u conversation.Upload, data []byte) (conversation.File, error) {
+// kindOf says what the bytes are, and refuses kinds that are not taken.
+func (s *Store) kindOf(u conversation.Upload, data []byte) (string, error) {
 	kind := Sniff(data, u.Declared)
 	if s.types != nil && !s.types[kind] {
-		return conversation.File{}, &conversation.Error{
+		return "", &conversation.Error{
 			Code: conversation.CodeMediaType, Detail: "the file is " + kind, Hint: "what counts is the content of a file, not its name",
 		}
 	}
-	if err := checkPicture(kind, data); err != nil {
-		return conversation.File{}, err
+	return kind, checkPicture(kind, data)
+}
+
+// known gives the file that an id has already if its bytes are these or those: a
+// picture with what stands beside it or without, since whether that is kept may
+// have changed meanwhile.
+func (s *Store) known(ctx context.Context, id conversation.AttachmentID, these, those []byte) (conversation.Attachment, bool) {
+	if id.IsZero() {
+		return conversation.Attachment{}, false
 	}
+	old, err := s.journal.File(ctx, id)
+	if err != nil || old.Blob != blobOf(these) && old.Blob != blobOf(those) {
+		return conversation.Attachment{}, false
+	}
+	return old.Attachment, true
+}
+
+// blobOf names bytes.
+func blobOf(data []byte) string {
 	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func describe(u conversation.Upload, kind string, data []byte) conversation.File {
 	return conversation.File{
 		Attachment: conversation.Attachment{
-			ID: u.ID, Name: named(u.Name, kind), Type: kind, Size: int64(len(data)), Blob: hex.EncodeToString(sum[:]),
-			State: conversation.AttachmentStored,
+			ID: u.ID, Name: named(u.Name, kind), Type: kind, Size: int64(len(data)), Blob: blobOf(data), State: conversation.AttachmentStored,
 		},
 		Inbox: u.Inbox, Contact: u.Contact, Agent: u.Agent, Conversation: u.Conversation,
-	}, nil
+	}
 }
 
 // admit refuses what goes over a day's or the whole store's bytes.

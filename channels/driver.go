@@ -116,7 +116,9 @@ type Limits struct {
 	Buttons int     // that a message may have; more, or any when zero, are written into the text
 	Dialect Dialect // nil = texts are sent as they are written
 
-	Encloses bool // a text and the files that go with it are one call
+	// Encloses is how many bytes of files go with a text, as one call; what is beyond
+	// goes as links in the text. Zero means that each of them is a call of its own.
+	Encloses int64
 
 	Account Rate // of all sends of an account; zero = no limit
 	Peer    Rate // of sends to one peer; zero = no limit

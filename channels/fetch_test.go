@@ -355,7 +355,7 @@ func TestFilesGoBehindTheText(t *testing.T) {
 	s := &shelf{saved: map[conversation.AttachmentID]string{{1}: "one", {2}: "two"}}
 	c := channelOf(d, s)
 	o := outboundWith("hello", "a.txt", "b.txt")
-	if _, err := c.Send(t.Context(), o); ClassOf(err) != Retry {
+	if _, err := c.Send(t.Context(), o); ClassOf(err) != Retry || classified(err).Detail() != "retry: away (2 of 3 parts sent)" {
 		t.Fatalf("Send = %v", err)
 	}
 	fail = false

@@ -55,6 +55,7 @@ type Fetched struct {
 	Body io.ReadCloser
 	Name string // empty = as the event said
 	Type string // as the provider says
+	Said []byte // beside a status that is no success, what stood in the answer; there is no Body then
 }
 
 // OutFile is a file on its way to a provider.

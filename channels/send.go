@@ -37,7 +37,7 @@ func (c *Channel) Send(ctx context.Context, o conversation.Outbound) (string, er
 		if err != nil {
 			c.shared.metrics.sendErrors.WithLabelValues(string(c.Kind()), string(err.Class)).Inc()
 			c.progress.keep(key, done)
-			return "", err
+			return "", err.behind(done.parts, len(parts))
 		}
 		if i == 0 {
 			done.id = id
@@ -52,7 +52,13 @@ func (c *Channel) parts(o conversation.Outbound) ([]Part, *SendError) {
 	files := c.outFiles(o)
 	o.Attachments = nil
 	text := o.Text
-	if c.limits.Encloses {
+	if c.limits.Encloses > 0 {
+		files, beyond := fitting(files, c.limits.Encloses)
+		var err *SendError
+		if text, err = withLinks(text, beyond); err != nil {
+			err.Code = "files_too_large"
+			return nil, err
+		}
 		return enclosing(c.textParts(o, text), o, files), nil
 	}
 	if _, carries := c.driver.(Media); !carries && len(files) > 0 {
@@ -71,6 +77,19 @@ func (c *Channel) parts(o conversation.Outbound) ([]Part, *SendError) {
 		parts = append(parts, p)
 	}
 	return parts, nil
+}
+
+// fitting gives the files that have room in so many bytes, and those that have not.
+func fitting(files []OutFile, room int64) (fit, beyond []OutFile) {
+	for _, f := range files {
+		if f.Size > room {
+			beyond = append(beyond, f)
+			continue
+		}
+		room -= f.Size
+		fit = append(fit, f)
+	}
+	return fit, beyond
 }
 
 // enclosing puts the files into the last part, or into one that has no text.

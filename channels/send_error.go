@@ -2,6 +2,7 @@ package channels
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -42,6 +43,8 @@ type SendError struct {
 	After time.Duration // when the provider says to come back; zero means not stated
 	Once  bool          // the provider does not drop a repetition of this call, whatever Limits.Idempotent says
 	Idle  bool          // no call was made: it was not this message's turn
+	Sent  int           // parts of the message that had arrived before; zero = none of it
+	Parts int           // that the message has, where Sent is set
 	Err   error         // cause, optional
 }
 
@@ -57,12 +60,24 @@ func (e *SendError) Error() string {
 // Unwrap gives the cause.
 func (e *SendError) Unwrap() error { return e.Err }
 
-// Detail gives class and code, as they are kept with the message.
+// Detail gives class and code, and how much of the message arrived if that is not
+// nothing, as they are kept with the message.
 func (e *SendError) Detail() string {
-	if e.Code == "" {
-		return string(e.Class)
+	s := string(e.Class)
+	if e.Code != "" {
+		s += ": " + e.Code
 	}
-	return string(e.Class) + ": " + e.Code
+	if e.Sent > 0 {
+		s += fmt.Sprintf(" (%d of %d parts sent)", e.Sent, e.Parts)
+	}
+	return s
+}
+
+// behind says that parts of the message had arrived before this one failed.
+func (e *SendError) behind(sent, parts int) *SendError {
+	out := *e
+	out.Sent, out.Parts = sent, parts
+	return &out
 }
 
 // ClassOf gives the class of a failed call; empty for nil.

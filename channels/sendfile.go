@@ -75,3 +75,26 @@ func (c *Channel) carry(ctx context.Context, p Part) (string, error) {
 	p.Text, p.File = text, nil
 	return c.driver.Send(ctx, p)
 }
+
+// Unseen classes the failure of a step that the visitor does not see, such as an
+// upload: a second one does no harm, whatever became of the first.
+func Unseen(err error) error {
+	if failure := classified(err); failure != nil && failure.Class == Unknown {
+		return &SendError{Class: Retry, Scope: failure.Scope, Code: "upload", Err: err}
+	}
+	return err
+}
+
+// Spoken says how long a file in AMR, MP3 or Opus plays; zero when that cannot be said, so
+// that it is not sent as a voice message of unknown length. Errors: [*SendError]
+// when the bytes cannot be read now.
+func (f *OutFile) Spoken(ctx context.Context) (time.Duration, error) {
+	content, err := f.Open(ctx)
+	if err == nil {
+		var lasts time.Duration
+		if lasts, err = spokenOf(f.Type, content); err == nil {
+			return lasts, nil
+		}
+	}
+	return 0, &SendError{Class: Retry, Code: "file_unreadable", Err: err}
+}

@@ -113,7 +113,7 @@ func (s *State) applyReplied(ev AgentReplied, e Entry) {
 	})
 	if delivery == DeliveryPending {
 		s.Unsent = append(s.Unsent, e.Seq)
-		s.Outgoing++
+		s.Outgoing += messagesOf(ev.Text, ev.Attachments)
 	}
 	s.rememberRef(ev.Ref.of(ev.Agent), e.Seq)
 	s.ReadAgent = max(s.ReadAgent, s.LastVisitor)

@@ -204,7 +204,7 @@ func decideReply(s *State, c ReplyAsAgent, now time.Time) (Decision, error) {
 	if err := s.Status.guard(TriggerTakeOver); err != nil {
 		return Decision{}, err
 	}
-	if err := s.checkWindow(now); err != nil {
+	if err := s.checkWindow(now, c.Text, c.Attachments); err != nil {
 		return Decision{}, err
 	}
 	out := takeOver(s, c.Agent, c.Agent, true)

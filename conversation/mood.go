@@ -311,6 +311,9 @@ func (t Text) Gist() uint32 {
 // sameLetters compares letter by letter and stops at the first difference, which
 // with most texts is the first letter.
 func sameLetters(a, b Text) bool {
+	if a == b {
+		return true
+	}
 	a, b = cut(a, maxCompared), cut(b, maxCompared)
 	for {
 		var ofA, ofB rune

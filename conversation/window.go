@@ -56,30 +56,42 @@ func (s *State) ReplyWindow(now time.Time) *ReplyWindow {
 	return out
 }
 
+// messagesOf is how many messages of the provider's one of ours is: one for its
+// text and one for each file.
+func messagesOf(text Text, files []Attachment) int {
+	if text == "" && len(files) > 0 {
+		return len(files)
+	}
+	return 1 + len(files)
+}
+
 // apart is how many of the messages that wait may go out by themselves: one that
 // is on its way already, and one that carries all behind it.
 const apart = 2
 
 // spent is how many messages of the window are gone, or will be: those that wait
-// together are carried in one when few are left.
+// together are carried in one when few are left, unless they have files.
 func (s *State) spent() int {
 	waiting := 0
 	for _, seq := range s.Unsent {
-		if seq > s.LastVisitor {
+		if m, _ := s.MessageAt(seq); seq > s.LastVisitor && len(m.Attachments) == 0 {
 			waiting++
 		}
 	}
 	return s.Outgoing - max(min(waiting, s.Outgoing)-apart, 0)
 }
 
-// checkWindow refuses a reply that the provider would refuse, before anybody
-// takes it for sent.
-func (s *State) checkWindow(now time.Time) error {
+// checkWindow refuses a reply that the provider would refuse, or of which it would
+// take a part, before anybody takes it for sent.
+func (s *State) checkWindow(now time.Time, text Text, files []Attachment) error {
 	w := s.ReplyWindow(now)
-	if w == nil || w.CanReply {
+	need := messagesOf(text, files)
+	switch {
+	case w == nil, w.CanReply && (w.Remaining == nil || need <= *w.Remaining):
 		return nil
-	}
-	if !now.Before(w.Until) {
+	case w.CanReply:
+		return Refusef(CodeWindowClosed, "text and files are %d messages to the provider, which takes %d more until the visitor writes", need, *w.Remaining)
+	case !now.Before(w.Until):
 		return Refusef(CodeWindowClosed, "the visitor's last message is over %v old; the provider takes replies again when the visitor writes", s.Channel.Window().For)
 	}
 	return Refusef(CodeWindowClosed, "%d messages were sent since the visitor wrote last; the provider takes more when the visitor writes", s.spent())

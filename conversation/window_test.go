@@ -3,6 +3,7 @@ package conversation
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -67,6 +68,40 @@ func TestReplyWindowCountsWhatIsSent(t *testing.T) {
 	if w := old.ReplyWindow(time.Now()); w != nil {
 		t.Errorf("a state without the time of a message has the window %+v", w)
 	}
+}
+
+// A file is a message of its own to the provider, and a reply of which only a part
+// would be taken is refused whole.
+func TestReplyWindowCountsFiles(t *testing.T) {
+	t.Parallel()
+	files := func(n int) []Attachment {
+		out := make([]Attachment, n)
+		for i := range out {
+			out[i] = Attachment{ID: AttachmentID{byte(i + 1)}, Name: "a.png", Type: "image/png", Size: 1, Blob: strings.Repeat("a1", 32), State: AttachmentStored}
+		}
+		return out
+	}
+	h := pending(t, ChannelWeChat)
+	now := h.state.VisitorAt
+	for i, c := range []struct {
+		text  Text
+		files int
+		left  int // afterwards; -1 = refused
+	}{{"Look.", 1, 3}, {"Look.", 3, -1}, {"", 4, -1}, {"", 2, 1}, {"Look.", 1, -1}, {"Good bye.", 0, 0}} {
+		reply := ReplyAsAgent{Agent: "a1", Text: c.text, Attachments: files(c.files)}
+		if c.left < 0 {
+			if _, err := Decide(h.state, reply, now); CodeOf(err) != CodeWindowClosed {
+				t.Errorf("reply %d: %v, want it refused", i, err)
+			}
+			continue
+		}
+		h.mustRun(t, reply)
+		if w := h.state.ReplyWindow(now); *w.Remaining != c.left {
+			t.Errorf("reply %d: %d are left, want %d", i, *w.Remaining, c.left)
+		}
+	}
+	mail := pending(t, ChannelTelegram)
+	mail.mustRun(t, ReplyAsAgent{Agent: "a1", Text: "Look.", Attachments: files(9)})
 }
 
 // Messages that wait together cost less than one each, because they are carried

@@ -25,6 +25,8 @@ type AttachmentsConfig struct {
 	TotalBytes int64    `yaml:"total_bytes" help:"Of all files together; beyond it no more are taken. 0 = no limit but the disk's."`
 	WriteBytes int64    `yaml:"write_bytes_per_second" help:"Files go into the journal at this pace at most, so that messages do not wait for them."`
 	Types      []string `yaml:"types" help:"Media types that are taken, as the bytes of a file show them; empty = pictures, sound, films, PDF, text and office documents without macros; * = all."`
+
+	KeepMetadata bool `yaml:"keep_metadata" help:"JPEG, PNG and WebP pictures keep what stands beside their pixels, such as the place where they were taken."`
 }
 
 func defaultAttachments() AttachmentsConfig {
@@ -64,7 +66,7 @@ func (e *Engine) openAttachments() error {
 	c := &e.config.Attachments
 	store, err := attachments.New(attachments.Options{
 		Journal: blobs{e.store}, MaxBytes: c.MaxBytes, DayBytes: c.DayBytes, TotalBytes: c.TotalBytes, WriteBytesPerSec: c.WriteBytes,
-		Types: c.Types, Registerer: e.registry,
+		Types: c.Types, KeepMetadata: c.KeepMetadata, Registerer: e.registry,
 	})
 	if err != nil {
 		return err

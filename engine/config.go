@@ -104,6 +104,7 @@ type GatewayConfig struct {
 	HandshakesIP    float64  `yaml:"handshakes_per_ip" help:"New sockets one address may open in a second."`
 	SessionsIP      float64  `yaml:"sessions_per_minute" help:"New visitors one address may bring in a minute."`
 	VisitorFrames   float64  `yaml:"visitor_frames_per_second" help:"Frames a visitor may send in a second."`
+	QueuedBytes     int64    `yaml:"queued_bytes" help:"Bytes that may wait for the sockets of this node to take them; beyond, those that hold most are closed, and come back."`
 	Loops           int      `yaml:"loops" help:"Event loops that serve the sockets; 0 = one for each processor, -1 = none, every socket has goroutines of its own."`
 }
 
@@ -173,12 +174,15 @@ type HealthConfig struct {
 // maxLoops bounds gateway.loops: more would not find processors.
 const maxLoops = 1024
 
+// minQueuedBytes is what a handful of clients need that read history.
+const minQueuedBytes = 1 << 20
+
 // DefaultConfig gives the settings of a node that nobody has configured.
 func DefaultConfig() Config {
 	return Config{
 		DataDir: "data", Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", ShutdownGrace: 20 * time.Second,
 		Log:     LogConfig{Format: telemetry.LogJSON, Level: "info"},
-		Gateway: GatewayConfig{Connections: 100_000, ConnectionsIP: 256, HandshakesIP: 20, SessionsIP: 60, VisitorFrames: 20},
+		Gateway: GatewayConfig{Connections: 100_000, ConnectionsIP: 256, HandshakesIP: 20, SessionsIP: 60, VisitorFrames: 20, QueuedBytes: 256 << 20},
 		Intent: IntentConfig{Backend: BackendBuiltin, HTTP: IntentHTTPConfig{
 			Timeout: 300 * time.Millisecond, Batch: 16, InFlight: 4, Queue: 256, Foreign: string(remote.ForeignRefuse),
 		}},
@@ -237,6 +241,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Gateway.Connections < 1 || c.Gateway.ConnectionsIP < 1 || c.Gateway.HandshakesIP <= 0 || c.Gateway.SessionsIP <= 0 || c.Gateway.VisitorFrames <= 0 {
 		bad("gateway", "limits must be above zero")
+	}
+	if c.Gateway.QueuedBytes < minQueuedBytes {
+		bad("gateway.queued_bytes", "must be at least %d", minQueuedBytes)
 	}
 	if c.Gateway.Loops < -1 || c.Gateway.Loops > maxLoops {
 		bad("gateway.loops", "must be -1, 0 or at most %d", maxLoops)

@@ -279,7 +279,7 @@ func (e *Engine) openGateway() error {
 		Limits: gateway.Limits{
 			Connections: e.config.Gateway.Connections, ConnectionsPerIP: e.config.Gateway.ConnectionsIP,
 			HandshakesPerIP: e.config.Gateway.HandshakesIP, FramesPerSecond: e.config.Gateway.VisitorFrames,
-			SessionsPerMinute: e.config.Gateway.SessionsIP, DraftsPerMinute: e.config.Assist.PerMinute,
+			SessionsPerMinute: e.config.Gateway.SessionsIP, QueuedBytes: e.config.Gateway.QueuedBytes, DraftsPerMinute: e.config.Assist.PerMinute,
 		},
 	})
 	if err == nil {

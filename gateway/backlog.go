@@ -20,18 +20,21 @@ func (b *backlog) fixed() int {
 	return b.flying
 }
 
-// forget removes the waiting frame of a topic, if there is one.
-func (b *backlog) forget(t topic) {
+// forget removes the waiting frame of a topic, if there is one, and says how
+// many bytes it had.
+func (b *backlog) forget(t topic) int {
 	for i := b.fixed(); i < len(b.frames); i++ {
 		if b.frames[i].topic == t {
-			b.bytes -= len(b.frames[i].bytes)
+			n := len(b.frames[i].bytes)
+			b.bytes -= n
 			b.frames = append(b.frames[:i], b.frames[i+1:]...)
 			if i < b.flush.frames {
 				b.flush.frames--
 			}
-			return
+			return n
 		}
 	}
+	return 0
 }
 
 // advance takes n bytes off the front.

@@ -203,7 +203,7 @@ func (c *conn) Wrote(n int) {
 // Gone implements [loop.Handler].
 func (c *conn) Gone() {
 	c.closing.CompareAndSwap(0, uint32(wire.CloseGoingAway)|1<<16)
-	c.out.fail()
+	c.out.fail(&c.gw.outRules)
 	if !c.working.CompareAndSwap(workOn, workLast) {
 		c.gw.forget(c)
 	}

@@ -88,6 +88,17 @@ func (f *follow) startAfter(cursor conversation.Seq) bool {
 	return true
 }
 
+// startLive makes a new follow begin behind a version that the journal has
+// shown. The stream may still be on its way there, and what it brings until then
+// is not news.
+func (f *follow) startLive(version conversation.Seq) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.mu.catching && !f.mu.known {
+		f.mu.last, f.mu.known = version, true
+	}
+}
+
 // stop ends it; nothing is pushed afterwards.
 func (f *follow) stop() {
 	f.mu.Lock()

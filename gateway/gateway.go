@@ -98,10 +98,11 @@ func New(o Options) (*Gateway, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{opts: o, limits: o.Limits.withDefaults(), log: o.Logger.With("component", "gateway"), hashing: make(chan struct{}, maxHashes)}
-	g.metrics = newMetrics(o.Registerer)
+	g.metrics = newMetrics(o.Registerer, &g.outRules)
 	g.hub = newHub(g)
 	g.crew.gw = g
 	g.outRules.soft, g.outRules.hard, g.outRules.flights = g.limits.SoftQueueBytes, g.limits.HardQueueBytes, g.opts.Flights
+	g.outRules.budget = g.limits.QueuedBytes
 	g.group = loop.New(loop.Options{
 		Loops: o.Loops, Tick: g.limits.SweepInterval, Ledger: g.newLedger,
 		Panicked: func(v any, stack []byte) { g.panicked("event loop panicked", nil, v, stack) },

@@ -289,7 +289,12 @@ func (c *conn) watch(ctx context.Context, id conversation.ConversationID, after 
 	if err != nil {
 		return watched{}, err
 	}
-	w := watched{follow: f, behind: after != nil && f.startAfter(*after)}
+	w := watched{follow: f}
+	if after != nil {
+		w.behind = f.startAfter(*after)
+	} else {
+		f.startLive(head.Version)
+	}
 	c.gw.hub.watcherShard(id).add(id, f)
 	if w.head, err = c.gw.present(ctx, id); err != nil {
 		f.giveUp()

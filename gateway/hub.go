@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"hash/maphash"
+	"runtime"
 	"sync"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -29,6 +30,8 @@ type Hub struct {
 	watchers [hubShards]hubShard[conversation.ConversationID, *follow]
 	inboxes  hubShard[conversation.InboxID, *conn]
 	reading  chan struct{} // slots for reads of the journal
+
+	published uint // commits so far; of the goroutine that publishes
 }
 
 // hubShard maps keys to the set of who follows them. Its lock is a leaf but
@@ -91,6 +94,11 @@ func (h *Hub) watcherShard(id conversation.ConversationID) *hubShard[conversatio
 	return &h.watchers[maphash.Comparable(h.seed, id)%hubShards]
 }
 
+// publishedAtOnce is how many commits are given on before whoever waits for the
+// processor gets a turn. A goroutine may keep it for 10 ms otherwise, and when
+// much has happened at once, those are frames that wait to be read.
+const publishedAtOnce = 16
+
 // Publish gives a commit to every connection that follows it. It encodes each
 // entry once for visitors and once for agents, does not block, and must be
 // called in commit order from one goroutine.
@@ -105,6 +113,9 @@ func (h *Hub) Publish(c *conversation.Commit) {
 	})
 	h.watcherShard(c.ID).each(c.ID, func(f *follow) { f.live(&p, p.forAgents()) })
 	h.inboxes.each(c.Head.Inbox, func(a *conn) { a.event(p.forInbox()) })
+	if h.published++; h.published%publishedAtOnce == 0 {
+		runtime.Gosched()
+	}
 }
 
 // Lost says that commits may have been missed: every connection is asked to

@@ -42,7 +42,7 @@ type metrics struct {
 
 const resumeComplete = "complete"
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, queues *outRules) *metrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -95,7 +95,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"loop"}),
 		framesIn: map[string]prometheus.Counter{}, framesOut: map[string]prometheus.Counter{},
 	}
-	reg.MustRegister(m.connections, m.crewWaiting, m.loopConns, m.loopWaiting)
+	reg.MustRegister(m.connections, m.crewWaiting, m.loopConns, m.loopWaiting, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "colloquy", Subsystem: "gateway", Name: "queued_bytes", Help: "Bytes that wait for sockets to take them; what many wait for is counted for each.",
+	}, func() float64 { return float64(queues.queued.Load()) }))
 	m.eventsOut = m.frames.WithLabelValues("out", "event")
 	m.start()
 	return m

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -15,19 +16,28 @@ const (
 	maxRequestID    = 64
 )
 
+// securityHeaders are those of every answer, which share the values: each has no
+// room for a second one, so that whoever adds one makes a list of its own.
+func securityHeaders() http.Header {
+	h := http.Header{}
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	return h
+}
+
 // outermost is what every request passes: an id, security headers, a caught
 // panic, metrics.
 func (g *Gateway) outermost(next http.Handler) http.Handler {
+	always := securityHeaders()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		sw := &statusWriter{ResponseWriter: w, began: began}
 		h := w.Header()
-		h.Set(headerRequestID, requestID(r))
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h[headerRequestID] = []string{requestID(r)}
+		maps.Copy(h, always)
 		if g.isHTTPS(r) {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}

@@ -74,6 +74,7 @@ type Limits struct {
 	Linger            time.Duration // 2 s; between the close frame and the end of the connection
 	SoftQueueBytes    int           // 64 KiB; above, only the newest of each ephemeral kind is kept
 	HardQueueBytes    int           // 256 KiB; above, the connection is closed as slow
+	QueuedBytes       int64         // 256 MiB; of all connections together; above, those that hold most are closed as slow
 	SendBufferBytes   int           // 32 KiB; of the kernel, per connection
 	InFlight          int           // 32; commands of one connection that have no answer yet
 	Subscriptions     int           // 256; of one connection
@@ -109,6 +110,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Linger, 2*time.Second)
 	def(&l.SoftQueueBytes, 64<<10)
 	def(&l.HardQueueBytes, 256<<10)
+	def(&l.QueuedBytes, 256<<20)
 	def(&l.SendBufferBytes, 32<<10)
 	def(&l.InFlight, 32)
 	def(&l.Subscriptions, 256)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway/loop"
-	"github.com/colloquyhq/colloquy/telemetry/flight"
 )
 
 // batchBytes is how much one write carries when more than one frame waits.
@@ -48,13 +47,6 @@ const (
 	pushedClosed                // the connection is ending
 )
 
-// outRules are the same for all queues of a gateway.
-type outRules struct {
-	soft, hard int // bytes
-	pool       backlogPool
-	flights    *flight.Recorder // of replies on their way; nil = nobody records
-}
-
 // outQueue holds what a connection has not written yet. Its bounds are the
 // whole of what a client that does not read can cost in user memory; an empty
 // one costs nothing but itself.
@@ -87,9 +79,9 @@ func (q *outQueue) push(f outFrame, r *outRules) pushed {
 	}
 	b := q.open(r)
 	if b.bytes > r.soft && f.topic.kind != topicNone {
-		b.forget(f.topic)
+		r.less(b.forget(f.topic))
 	}
-	if b.bytes+len(f.bytes) > r.hard {
+	if !r.takes(b.bytes, len(f.bytes)) {
 		if f.topic.kind > topicUpdated {
 			return pushedDropped
 		}
@@ -109,6 +101,7 @@ func (q *outQueue) append(f outFrame, r *outRules) pushed {
 	b := q.open(r)
 	b.frames = append(b.frames, f)
 	b.bytes += len(f.bytes)
+	r.more(len(f.bytes))
 	if q.mu.told {
 		return pushedQueued
 	}
@@ -147,6 +140,7 @@ func (q *outQueue) dropThenClose(last outFrame, r *outRules) pushed {
 		keep := min(b.fixed(), len(b.frames))
 		for i := keep; i < len(b.frames); i++ {
 			b.bytes -= len(b.frames[i].bytes)
+			r.less(len(b.frames[i].bytes))
 		}
 		clear(b.frames[keep:])
 		b.frames = b.frames[:keep]
@@ -165,9 +159,12 @@ func (q *outQueue) end(last outFrame, r *outRules) pushed {
 }
 
 // fail gives up: nothing can be written any more.
-func (q *outQueue) fail() {
+func (q *outQueue) fail(r *outRules) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if b := q.mu.backlog; b != nil {
+		r.less(b.bytes)
+	}
 	q.mu.closed, q.mu.backlog = true, nil
 	q.finish()
 }
@@ -224,6 +221,7 @@ func (q *outQueue) wrote(n int, r *outRules) bool {
 		return false // given up meanwhile
 	}
 	b.advance(n)
+	r.less(n)
 	b.flushed(r)
 	room := b.bytes <= r.soft/2
 	if room {

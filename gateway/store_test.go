@@ -111,6 +111,15 @@ func (s *memoryStore) appendLocked(id conversation.ConversationID, events ...con
 	return h.Version
 }
 
+// publishAgain brings everything of a conversation, as a stream does that is late.
+func (s *memoryStore) publishAgain(id conversation.ConversationID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.logs[id] {
+		s.commits <- conversation.Commit{ID: id, Entries: []conversation.Entry{e}, Head: s.heads[id]}
+	}
+}
+
 // appendSilently stores events without publishing them: a lost commit.
 func (s *memoryStore) appendSilently(id conversation.ConversationID, e conversation.Event) {
 	s.mu.Lock()

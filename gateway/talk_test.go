@@ -397,6 +397,23 @@ func TestNewConversationRace(t *testing.T) {
 	}
 }
 
+// TestOldCommitsAreNoNews: what the journal has shown before an agent subscribes
+// without a cursor may still be on its way to the hub.
+func TestOldCommitsAreNoNews(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	id := h.store.start("shop", conversation.ContactID{1})
+	h.store.appendSilently(id, conversation.MessageAccepted{Text: "2"})
+	mei := h.agent("mei")
+	mei.say(`{"t":"subscribe","ref":"s","conversation_id":"` + id.String() + `"}`)
+	mei.expect("done")
+	h.store.publishAgain(id)
+	h.store.append(id, conversation.MessageAccepted{Text: "3"})
+	if m := mei.expect("event"); m.num("seq") != 3 {
+		t.Errorf("the first event has seq %d, want 3", m.num("seq"))
+	}
+}
+
 // TestLostCommitIsFetched: a hole in the stream is filled from the journal.
 func TestLostCommitIsFetched(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/telemetry/flight"
@@ -48,7 +47,7 @@ func (p *publication) startFlush() flushing {
 		return flushing{}
 	}
 	return flushing{
-		span:  r.Start(flight.SocketFlush, at, time.Now()),
+		span:  r.Start(flight.SocketFlush, at, r.Now()),
 		facts: flight.Facts{Conversation: p.commit.ID, Channel: conversation.ChannelWeb, Seq: p.last()},
 	}
 }
@@ -61,7 +60,7 @@ func (q *outQueue) follow(f flushing, r *outRules) {
 	switch {
 	case q.mu.closed:
 	case b == nil || len(b.frames) == 0:
-		r.flights.End(&f.span, time.Now(), f.facts)
+		r.flights.End(&f.span, r.flights.Now(), f.facts)
 	case b.flush.span.IsZero():
 		b.flush = f
 		b.flush.frames = len(b.frames)
@@ -71,6 +70,6 @@ func (q *outQueue) follow(f flushing, r *outRules) {
 // flushed ends the span that the backlog follows if its frames are gone.
 func (b *backlog) flushed(r *outRules) {
 	if !b.flush.span.IsZero() && b.flush.frames <= 0 {
-		r.flights.End(&b.flush.span, time.Now(), b.flush.facts)
+		r.flights.End(&b.flush.span, r.flights.Now(), b.flush.facts)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
@@ -122,12 +123,24 @@ func (c *clusterNode) listen() error {
 }
 
 func (c *clusterNode) newTransport(l net.Listener) *transport {
-	layer := newStreamLayer(l, c.dialer(protocolRaft), c.options.Address, c.judgeRaft)
-	inner := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: layer, MaxPool: 4, Timeout: c.options.Timing.patience(), Logger: newRaftLogger(c.store.logger),
-		MsgpackUseNewTimeFormat: true,
+	patience := c.options.Timing.patience()
+	layer := newStreamLayer(l, c.dialer(protocolRaft), c.options.Address, patience, c.judgeRaft)
+	return newTransport(networkTransport(layer, patience, newRaftLogger(c.store.logger)), c)
+}
+
+// restoredPerPatience is how much of a snapshot a peer must be able to take over
+// in the time that it has for anything else. Raft waits so much longer for the
+// answer to a larger one, and sends the peer nothing else meanwhile: its own
+// scale, of 256 KiB, would let a peer that lost its power before it could answer
+// wait for hours.
+const restoredPerPatience = 16 << 20
+
+func networkTransport(layer raft.StreamLayer, patience time.Duration, logger hclog.Logger) *raft.NetworkTransport {
+	t := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: layer, MaxPool: 4, Timeout: patience, Logger: logger, MsgpackUseNewTimeFormat: true,
 	})
-	return newTransport(inner, c)
+	t.TimeoutScale = restoredPerPatience
+	return t
 }
 
 // bring puts an entry into the log: here if this node leads, by way of the

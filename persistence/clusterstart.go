@@ -97,6 +97,7 @@ func (s *Store) startRaft() error {
 	if s.raft, err = raft.NewRaft(conf, s.machine, s.logs, s.logs, s.snapshots, s.cluster.transport); err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
+	s.cluster.transport.beats.of(s.raft)
 	s.leadership.watch(s.raft)
 	if only := s.configuration().Servers; len(only) == 1 && string(only[0].ID) == s.identity.Node {
 		// Alone, there is nobody to wait for.

@@ -62,7 +62,11 @@ func (c *conns) close() {
 type idleConn struct {
 	net.Conn
 
-	owner       *conns
+	owner *conns
+	// patience bounds the time without progress while something is sent. Raft's
+	// limit for a snapshot grows with its size, and a peer that takes nothing is
+	// gone, however much there is to take.
+	patience    time.Duration
 	mu          sync.Mutex
 	read, write time.Duration // zero = no limit
 }
@@ -84,6 +88,10 @@ func (c *idleConn) SetReadDeadline(t time.Time) error {
 func (c *idleConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	c.write = limitOf(t)
+	if c.write > c.patience {
+		c.write = c.patience
+		t = time.Now().Add(c.patience)
+	}
 	c.mu.Unlock()
 	return c.Conn.SetWriteDeadline(t)
 }
@@ -134,6 +142,7 @@ type streamLayer struct {
 	listener net.Listener
 	dialer   dialer
 	address  string
+	patience time.Duration
 	judge    func(*greeting) error
 	open     *conns
 	accepted chan net.Conn
@@ -142,9 +151,9 @@ type streamLayer struct {
 	wait     sync.WaitGroup
 }
 
-func newStreamLayer(l net.Listener, d dialer, address string, judge func(*greeting) error) *streamLayer {
+func newStreamLayer(l net.Listener, d dialer, address string, patience time.Duration, judge func(*greeting) error) *streamLayer {
 	s := &streamLayer{
-		listener: l, dialer: d, address: address, judge: judge, open: newConns(),
+		listener: l, dialer: d, address: address, patience: patience, judge: judge, open: newConns(),
 		accepted: make(chan net.Conn), ended: make(chan struct{}),
 	}
 	s.wait.Go(s.listen)
@@ -169,7 +178,7 @@ func (s *streamLayer) listen() {
 				return
 			}
 			select {
-			case s.accepted <- &idleConn{Conn: conn, owner: s.open}:
+			case s.accepted <- &idleConn{Conn: conn, owner: s.open, patience: s.patience}:
 			case <-s.ended:
 			}
 		})
@@ -213,7 +222,7 @@ func (s *streamLayer) Dial(target raft.ServerAddress, timeout time.Duration) (ne
 	if !s.open.add(conn) {
 		return nil, errors.Join(net.ErrClosed, conn.Close())
 	}
-	return &idleConn{Conn: conn, owner: s.open}, nil
+	return &idleConn{Conn: conn, owner: s.open, patience: s.patience}, nil
 }
 
 // linkAddr is an address of a link.

@@ -8,13 +8,15 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// transport is raft's network transport with five changes:
+// transport is raft's network transport with six changes:
 //
 //   - nodes are named by their identity, also where raft uses an address for
 //     it: a vote is for a node, not for an address;
 //   - a peer that cannot be reached is waited for. Raft would back off for up to
 //     ten seconds, and so let a node that is back wait that long for its log;
 //   - requests can come from this node itself, see [commitHints];
+//   - a heartbeat that would change term or role goes the way of all requests,
+//     see [heartbeats];
 //   - a peer that refuses entries cannot block replication, see [pipeline];
 //   - it remembers when each peer answered last.
 type transport struct {
@@ -31,6 +33,7 @@ type transport struct {
 	once      sync.Once
 	pump      sync.WaitGroup
 	peers     *contacts
+	beats     *heartbeats
 }
 
 func newTransport(inner *raft.NetworkTransport, c *clusterNode) *transport {
@@ -39,6 +42,7 @@ func newTransport(inner *raft.NetworkTransport, c *clusterNode) *transport {
 		stale: c.store.stale, mark: c.store.snapshots.newest.Load, logged: c.store.logs.holds,
 		rpcs: make(chan raft.RPC), ended: make(chan struct{}), peers: newContacts(),
 	}
+	t.beats = newHeartbeats(t.ended)
 	t.pump.Go(t.merge)
 	return t
 }
@@ -50,6 +54,7 @@ func (t *transport) merge() {
 		var rpc raft.RPC
 		select {
 		case rpc = <-inner:
+		case rpc = <-t.beats.passed:
 		case <-t.hints.ready:
 			var ok bool
 			if rpc, ok = t.hints.take(); !ok {

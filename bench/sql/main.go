@@ -1,13 +1,16 @@
 // Command sql measures messages a second that are durable before they are
-// answered, in two ways and one run: through POST /webhook of a node, and as
-// one row each by GORM's Create into a MariaDB of its own, which is how a
-// customer-service backend on a database stores them.
+// answered, in three ways and one run: as one row each by GORM's Create into a
+// MariaDB of its own, which is how a customer-service backend on a database
+// stores them; as one append each to the journal, which takes its place; and
+// through POST /webhook of a whole node.
 //
 //	go run . -colloquy ../../bin/colloquy
 //
-// The node answers HTTP, recognizes repetitions, leads the conversation and
-// orders it; the database only stores a row. Both have the same text, 16 and 64
-// writers, and a disk that has to confirm each commit.
+// Row and append are called from the same process; each is a message that is
+// known again by its sender's id, and moves its conversation to the top of a
+// list or index. The node does more: it answers HTTP and leads the conversation.
+// All have texts of the same length, 16 and 64 writers, and a disk that has to
+// confirm each commit.
 package main
 
 import (
@@ -46,8 +49,11 @@ type result struct {
 	Writers       int     `json:"writers"`
 	WebhookPS     float64 `json:"webhook_per_s"`
 	WebhookMicros float64 `json:"webhook_cpu_us"`
+	AppendPS      float64 `json:"append_per_s"`
+	AppendMicros  float64 `json:"append_cpu_us"`
 	InsertPS      float64 `json:"gorm_create_per_s"`
-	Ratio         float64 `json:"ratio"`
+	AppendRatio   float64 `json:"append_ratio"`  // appends to rows
+	WebhookRatio  float64 `json:"webhook_ratio"` // messages of the webhook to rows
 }
 
 // options are the flags.
@@ -97,14 +103,15 @@ func run(ctx context.Context, o *options, writers string, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(os.Stdout).Encode(results)
 	}
-	fmt.Println("writers  POST /webhook/s  CPU µs each  GORM Create/s  ratio")
+	fmt.Println("writers  GORM Create/s  append/s  CPU µs  ratio  POST /webhook/s  CPU µs  ratio")
 	for _, r := range results {
-		fmt.Printf("%7d  %15.0f  %11.1f  %13.0f  %5.1f\n", r.Writers, r.WebhookPS, r.WebhookMicros, r.InsertPS, r.Ratio)
+		fmt.Printf("%7d  %13.0f  %8.0f  %6.1f  %5.1f  %15.0f  %6.1f  %5.1f\n", r.Writers, r.InsertPS,
+			r.AppendPS, r.AppendMicros, r.AppendRatio, r.WebhookPS, r.WebhookMicros, r.WebhookRatio)
 	}
 	return nil
 }
 
-// measure takes the two in turn, so that what else the machine does meets both.
+// measure takes the three in turn, so that what else the machine does meets all.
 func (o *options) measure(ctx context.Context) (results []result, err error) {
 	dir, err := os.MkdirTemp("", "sql-")
 	if err != nil {
@@ -112,41 +119,58 @@ func (o *options) measure(ctx context.Context) (results []result, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	for _, n := range o.writers {
-		r, err := o.webhook(ctx, n)
-		if err != nil {
+		r := result{Writers: n}
+		if err := errors.Join(o.webhook(ctx, &r), o.journal(ctx, &r)); err != nil {
 			return nil, err
 		}
 		if r.InsertPS, err = o.insert(ctx, dir, n); err != nil {
 			return nil, err
 		}
-		r.Ratio = r.WebhookPS / r.InsertPS
+		r.AppendRatio, r.WebhookRatio = r.AppendPS/r.InsertPS, r.WebhookPS/r.InsertPS
 		results = append(results, r)
 	}
 	return results, nil
 }
 
-// webhook runs the program's own benchmark.
-func (o *options) webhook(ctx context.Context, writers int) (result, error) {
-	cmd := exec.CommandContext(ctx, o.colloquy, "bench", "webhook", "--json", "--together", "--connections", strconv.Itoa(writers),
-		"--people", strconv.Itoa(o.people), "--bytes", strconv.Itoa(o.bytes), "--duration", o.duration.String(), "--warmup", o.warmup.String())
+// bench runs one of the program's own benchmarks.
+func (o *options) bench(ctx context.Context, out any, name string, args ...string) error {
+	args = append([]string{"bench", name, "--json", "--bytes", strconv.Itoa(o.bytes), "--duration", o.duration.String(), "--warmup", o.warmup.String()}, args...)
+	cmd := exec.CommandContext(ctx, o.colloquy, args...)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	raw, err := cmd.Output()
 	if err != nil {
-		return result{}, fmt.Errorf("%s: %w", o.colloquy, err)
+		return fmt.Errorf("%s bench %s: %w", o.colloquy, name, err)
 	}
+	return json.Unmarshal(raw, out)
+}
+
+func (o *options) webhook(ctx context.Context, r *result) error {
 	var got struct {
 		PS     float64 `json:"deliveries_per_s"`
 		CPU    float64 `json:"cpu_us_per_delivery"`
 		Errors int64   `json:"errors"`
 		First  string  `json:"first_error"`
 	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		return result{}, err
+	err := o.bench(ctx, &got, "webhook", "--together", "--connections", strconv.Itoa(r.Writers), "--people", strconv.Itoa(o.people))
+	if err == nil && got.Errors > 0 {
+		err = fmt.Errorf("the node did not take %d messages: %s", got.Errors, got.First)
 	}
-	if got.Errors > 0 {
-		return result{}, fmt.Errorf("the node did not take %d messages: %s", got.Errors, got.First)
+	r.WebhookPS, r.WebhookMicros = got.PS, got.CPU
+	return err
+}
+
+func (o *options) journal(ctx context.Context, r *result) error {
+	var got struct {
+		PS     float64 `json:"appends_per_s"`
+		CPU    float64 `json:"cpu_us_per_append"`
+		Errors int64   `json:"errors"`
 	}
-	return result{Writers: writers, WebhookPS: got.PS, WebhookMicros: got.CPU}, nil
+	err := o.bench(ctx, &got, "appends", "--nodes", "1", "--writers", strconv.Itoa(r.Writers))
+	if err == nil && got.Errors > 0 {
+		err = fmt.Errorf("the journal did not take %d appends", got.Errors)
+	}
+	r.AppendPS, r.AppendMicros = got.PS, got.CPU
+	return err
 }
 
 // insert runs a server for one measurement.

@@ -42,7 +42,7 @@ const (
 	modeStream = "stream"
 )
 
-// Driver implements [channels.Driver], [channels.Puller] and
+// Driver implements [channels.Driver], [channels.Media], [channels.Puller] and
 // [channels.Configurable].
 type Driver struct {
 	*channels.Provider
@@ -85,6 +85,7 @@ type message struct {
 	Text     struct {
 		Content string `json:"content"`
 	} `json:"text"`
+	Content json.RawMessage `json:"content"` // of all other kinds
 }
 
 // Receive implements [channels.Driver]. The signature covers no body, so the
@@ -119,11 +120,17 @@ func eventsOf(body []byte) ([]channels.Event, error) {
 	if m.Name != "" {
 		e.Metadata = map[string]string{"name": m.Name}
 	}
-	if m.Type != "text" {
-		e.Keep(m.Type, body)
-		if m.Type == "" {
-			e.Unsupported = "unknown"
-		}
+	if m.Type == "text" {
+		return []channels.Event{e}, nil
+	}
+	text, files, ok := read(m.Type, m.Content)
+	if ok {
+		e.Text, e.Files = conversation.Text(text), files
+		return []channels.Event{e}, nil
+	}
+	e.Keep(m.Type, body)
+	if m.Type == "" {
+		e.Unsupported = "unknown"
 	}
 	return []channels.Event{e}, nil
 }
@@ -145,16 +152,21 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return d.say(ctx, a, p, "sampleText", map[string]string{"content": string(p.Text)})
+}
+
+// say sends a message of a kind and gives DingTalk's name for it.
+func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, kind string, what map[string]string) (string, error) {
 	token, err := d.token(ctx, a)
 	if err != nil {
 		return "", err
 	}
-	param, err := channels.EncodeJSON(map[string]string{"content": string(p.Text)})
+	param, err := channels.EncodeJSON(what)
 	if err != nil {
 		return "", &channels.SendError{Class: channels.Permanent, Code: "not_encodable"}
 	}
 	path, body := "/v1.0/robot/oToMessages/batchSend", map[string]any{
-		"robotCode": a.Or(settingRobot, a.Value(settingKey)), "msgKey": "sampleText", "msgParam": string(param),
+		"robotCode": robot(a), "msgKey": kind, "msgParam": string(param),
 	}
 	if chat, ok := strings.CutPrefix(p.Peer, groupPrefix); ok {
 		path, body["openConversationId"] = "/v1.0/robot/groupMessages/send", chat
@@ -168,15 +180,25 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	}
 	err = d.call(ctx, channels.Call{URL: address(a, path), JSON: body, Header: http.Header{headerToken: {token}}}, &sent)
 	switch {
-	case channels.ClassOf(err) == channels.Auth:
-		d.Refused(ctx, a, token)
+	case err != nil:
+		return "", d.refused(ctx, a, token, err)
 	case len(sent.Unknown) > 0:
 		return "", &channels.SendError{Class: channels.Gone, Code: "invalid_staff_id"}
 	case len(sent.Slow) > 0:
 		return "", &channels.SendError{Class: channels.Limited, Code: "flow_controlled"}
 	}
-	return sent.ID, err
+	return sent.ID, nil
 }
+
+// refused has the token renewed if it was that which was not taken.
+func (d *Driver) refused(ctx context.Context, a channels.Account, token string, err error) error {
+	if channels.ClassOf(err) == channels.Auth {
+		d.Refused(ctx, a, token)
+	}
+	return err
+}
+
+func robot(a channels.Account) string { return a.Or(settingRobot, a.Value(settingKey)) }
 
 // Check implements [channels.Configurable].
 func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string, error) {
@@ -188,7 +210,7 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 		return "", &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "bad_mode"}
 	}
 	_, err = d.token(ctx, a)
-	return a.Or(settingRobot, a.Value(settingKey)), err
+	return robot(a), err
 }
 
 // token gives the access token, which is the same for every node as long as it is

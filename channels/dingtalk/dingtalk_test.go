@@ -82,6 +82,7 @@ func suite() channeltest.Suite {
 		Sign: sign, SignatureHeaders: []string{"Timestamp", "Sign"},
 		Signed: func([]byte) (int, int) { return 0, 0 }, // it covers the time only
 		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"processQueryKey":"q1","invalidStaffIdList":[],"flowControlledStaffIdList":[]}`,
+		Media: media(),
 	}
 }
 

@@ -182,13 +182,12 @@ func TestFilesAreEnclosed(t *testing.T) {
 
 func TestFilesThatCannotBeSent(t *testing.T) {
 	d := newDriver(t, noDial, known{}, nil)
-	large, gone, kept := opened("x", "", "x"), opened("x", "", "x"), opened("x", "", "x")
-	large.Size = maxEnclosed + 1
+	gone, kept := opened("x", "", "x"), opened("x", "", "x")
 	gone.Open = func(context.Context) (io.ReadSeeker, error) {
 		return nil, conversation.Refuse(conversation.CodeNotFound, "it has expired")
 	}
 	kept.State = conversation.AttachmentUnavailable
-	for code, file := range map[string]channels.OutFile{"files_too_large": large, "file_gone": gone, "file_not_kept": kept} {
+	for code, file := range map[string]channels.OutFile{"file_gone": gone, "file_not_kept": kept} {
 		o, _ := answering(conversation.PartyAgent, "Hello", nil)
 		_, err := d.Send(t.Context(), channels.Part{Outbound: *o, Enclosed: []channels.OutFile{file}})
 		var e *channels.SendError

@@ -79,7 +79,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelEm
 // again.
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		Encloses: true, Account: channels.Rate{PerSec: 5, Burst: 20}, Peer: channels.Rate{PerSec: 1, Burst: 5},
+		Encloses: maxEnclosed, Account: channels.Rate{PerSec: 5, Burst: 20}, Peer: channels.Rate{PerSec: 1, Burst: 5},
 	}
 }
 

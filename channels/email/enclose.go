@@ -13,7 +13,7 @@ import (
 )
 
 // maxEnclosed bounds the files of one mail; most servers take 25 MiB, and the
-// encoding adds a third.
+// encoding adds a third. The files beyond go as links.
 const maxEnclosed = 18 << 20
 
 // enclosed is a file that is sent with a letter.
@@ -25,11 +25,7 @@ type enclosed struct {
 // enclose opens the files of a letter, before anything is said to the server.
 // Errors: [*channels.SendError].
 func (l *letter) enclose(ctx context.Context, files []channels.OutFile) error {
-	total := int64(0)
 	for _, f := range files {
-		if total += f.Size; total > maxEnclosed {
-			return &channels.SendError{Class: channels.Permanent, Code: "files_too_large"}
-		}
 		if f.Open == nil || f.State != conversation.AttachmentStored {
 			return &channels.SendError{Class: channels.Permanent, Code: "file_not_kept"}
 		}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +31,8 @@ const (
 	settingAPI    = "api_url"
 )
 
-// Driver implements [channels.Driver] and [channels.Configurable].
+// Driver implements [channels.Driver], [channels.Media] and
+// [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
 // New makes a driver.
@@ -70,11 +70,16 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return d.say(ctx, a, p, "text", map[string]string{"text": escape(string(p.Text))})
+}
+
+// say sends a message of a kind and gives Feishu's name for it.
+func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, kind string, what map[string]string) (string, error) {
 	token, err := d.token(ctx, a)
 	if err != nil {
 		return "", err
 	}
-	content, err := channels.EncodeJSON(map[string]string{"text": escape(string(p.Text))})
+	content, err := channels.EncodeJSON(what)
 	if err != nil {
 		return "", &channels.SendError{Class: channels.Permanent, Code: "not_encodable"}
 	}
@@ -84,13 +89,18 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 		} `json:"data"`
 	}
 	err = d.call(ctx, channels.Call{
-		URL: address(a, "/im/v1/messages?receive_id_type=chat_id"), Header: http.Header{"Authorization": {"Bearer " + token}},
-		JSON: map[string]string{"receive_id": p.Peer, "msg_type": "text", "content": string(content), "uuid": p.Key[:min(len(p.Key), maxKey)]},
+		URL: address(a, "/im/v1/messages?receive_id_type=chat_id"), Header: authorization(token),
+		JSON: map[string]string{"receive_id": p.Peer, "msg_type": kind, "content": string(content), "uuid": p.Key[:min(len(p.Key), maxKey)]},
 	}, &sent)
+	return sent.Data.ID, d.refused(ctx, a, token, err)
+}
+
+// refused has the token renewed if it was that which was not taken.
+func (d *Driver) refused(ctx context.Context, a channels.Account, token string, err error) error {
 	if channels.ClassOf(err) == channels.Auth {
 		d.Refused(ctx, a, token)
 	}
-	return sent.Data.ID, err
+	return err
 }
 
 // escape keeps what a visitor or agent wrote from mentioning everybody.
@@ -151,14 +161,19 @@ func (d *Driver) call(ctx context.Context, c channels.Call, result any) error {
 	return reply.JSON(result)
 }
 
+const (
+	codePrefix   = "code_"
+	noPermission = "99991672" // the app has not the scope that the call needs
+)
+
 // classify says what an error code means; one that is not known leaves the class
 // that the status has.
 //
 // Source: https://open.feishu.cn/document/server-docs/im-v1/message/create, error codes.
 func classify(e *channels.SendError, code int) {
-	e.Code = "code_" + strconv.Itoa(code)
+	e.Code = codePrefix + strconv.Itoa(code)
 	switch code {
-	case 99991661, 99991663, 99991664, 99991668, 99991671, 10003, 10014, 99991672:
+	case 99991661, 99991663, 99991664, 99991668, 99991671, 99991672, 10003, 10014, 234002:
 		e.Class, e.Scope = channels.Auth, channels.ScopeAccount
 	case 99991400, 11232:
 		e.Class, e.Scope = channels.Limited, channels.ScopeAccount

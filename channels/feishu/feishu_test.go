@@ -114,7 +114,7 @@ func suite() channeltest.Suite {
 			return sign(t, event(t, m[0], nil), at)
 		},
 		Sign: sign, SignatureHeaders: []string{"X-Lark-Signature", "X-Lark-Request-Timestamp", "X-Lark-Request-Nonce"},
-		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"code":0,"msg":"success","data":{"message_id":"om_1"}}`,
+		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"code":0,"msg":"success","data":{"message_id":"om_1"}}`, Media: media(),
 	}
 }
 

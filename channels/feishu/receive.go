@@ -121,10 +121,8 @@ func (d *delivery) events() []channels.Event {
 		return nil
 	}
 	e := channels.Event{Peer: m.Chat, Ref: conversation.Ref(m.ID), Metadata: map[string]string{"open_id": d.Event.Sender.ID.Open}}
-	var content struct {
-		Text string `json:"text"`
-	}
-	if m.Type != "text" || json.Unmarshal([]byte(m.Content), &content) != nil {
+	text, files, ok := m.read()
+	if !ok {
 		e.Keep(m.Type, d.Event.Message)
 		if m.Type == "" {
 			e.Unsupported = "unknown"
@@ -133,9 +131,25 @@ func (d *delivery) events() []channels.Event {
 	}
 	for _, mention := range m.Mentions {
 		if mention.Key != "" {
-			content.Text = strings.ReplaceAll(content.Text, mention.Key, "@"+mention.Name)
+			text = strings.ReplaceAll(text, mention.Key, "@"+mention.Name)
 		}
 	}
-	e.Text = conversation.Text(content.Text)
+	e.Text, e.Files = conversation.Text(text), files
 	return []channels.Event{e}
+}
+
+// read gives text and files of a message; false for a kind that has neither.
+func (m *message) read() (text string, files []channels.File, ok bool) {
+	if m.Type == typePost {
+		return readPost(m.Content, m.ID)
+	}
+	var content struct {
+		Text string `json:"text"`
+		enclosed
+	}
+	if json.Unmarshal([]byte(m.Content), &content) != nil {
+		return "", nil, false
+	}
+	files = content.files(m.ID, m.Type)
+	return content.Text, files, m.Type == "text" || len(files) > 0
 }

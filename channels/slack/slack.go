@@ -34,7 +34,8 @@ const (
 	settingAPI    = "api_url"
 )
 
-// Driver implements [channels.Driver] and [channels.Configurable].
+// Driver implements [channels.Driver], [channels.Media] and
+// [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
 // New makes a driver.
@@ -54,7 +55,7 @@ func (d *Driver) Limits() channels.Limits {
 // Settings implements [channels.Configurable].
 func (d *Driver) Settings() []channels.Setting {
 	return []channels.Setting{
-		{Name: settingToken, Secret: true, Required: true, Help: "the bot's token, xoxb-…, with the scope chat:write"},
+		{Name: settingToken, Secret: true, Required: true, Help: "the bot's token, xoxb-…, with the scopes chat:write, files:read and files:write"},
 		{Name: settingSecret, Secret: true, Required: true, Help: "signing secret of the app"},
 		{Name: settingAPI, Help: "address of the Web API; empty = " + defaultAPI},
 	}
@@ -64,18 +65,34 @@ type delivery struct {
 	Type      string          `json:"type"`
 	Challenge string          `json:"challenge"`
 	Event     json.RawMessage `json:"event"`
+	Heard     []struct {
+		User string `json:"user_id"`
+		Bot  bool   `json:"is_bot"`
+	} `json:"authorizations"` // through whom the app heard of it
+}
+
+// ownWork reports whether the app's bot did it. A file that it shares comes back
+// like a person's.
+func (d *delivery) ownWork(user string) bool {
+	for _, h := range d.Heard {
+		if h.Bot && h.User == user {
+			return true
+		}
+	}
+	return false
 }
 
 type event struct {
-	Type     string `json:"type"`
-	Subtype  string `json:"subtype"`
-	Channel  string `json:"channel"`
-	ChatType string `json:"channel_type"`
-	User     string `json:"user"`
-	Bot      string `json:"bot_id"`
-	Text     string `json:"text"`
-	At       string `json:"ts"`
-	Thread   string `json:"thread_ts"`
+	Type     string          `json:"type"`
+	Subtype  string          `json:"subtype"`
+	Channel  string          `json:"channel"`
+	ChatType string          `json:"channel_type"`
+	User     string          `json:"user"`
+	Bot      string          `json:"bot_id"`
+	Text     string          `json:"text"`
+	At       string          `json:"ts"`
+	Thread   string          `json:"thread_ts"`
+	Files    json.RawMessage `json:"files"`
 }
 
 // Receive implements [channels.Driver].
@@ -95,7 +112,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 		return nil, channels.Ack{Answer: channels.Answer{Type: "text/plain", Body: []byte(got.Challenge)}}, nil
 	}
 	var e event
-	if got.Type == "event_callback" && json.Unmarshal(got.Event, &e) == nil {
+	if got.Type == "event_callback" && json.Unmarshal(got.Event, &e) == nil && !got.ownWork(e.User) {
 		return e.events(got.Event), channels.Ack{}, nil
 	}
 	return nil, channels.Ack{}, nil // of interest to others
@@ -132,6 +149,9 @@ func (e *event) events(raw []byte) []channels.Event {
 	if len(out.Ref) > conversation.MaxRefBytes {
 		return nil
 	}
+	if out.Files = filesOf(e.Files); len(out.Files) > 0 {
+		return []channels.Event{out}
+	}
 	if e.Subtype != "" && e.Subtype != "thread_broadcast" && e.Subtype != "me_message" {
 		out.Keep(e.Subtype, raw)
 	}
@@ -161,9 +181,11 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if thread != "" {
 		body["thread_ts"] = thread
 	}
-	var at string
-	err = d.call(ctx, a, "chat.postMessage", body, &at)
-	return at, err
+	var posted struct {
+		At string `json:"ts"`
+	}
+	err = d.call(ctx, a, "chat.postMessage", channels.Call{JSON: body}, &posted)
+	return posted.At, err
 }
 
 // Check implements [channels.Configurable].
@@ -172,26 +194,28 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	if err != nil {
 		return "", err
 	}
-	var team string
-	err = d.call(ctx, a, "auth.test", map[string]any{}, &team)
-	return team, err
+	var who struct {
+		Team string `json:"team"`
+	}
+	err = d.call(ctx, a, "auth.test", channels.Call{JSON: map[string]any{}}, &who)
+	return who.Team, err
 }
 
-// call calls a method of the Web API. result gets the time of a message, or the
-// name of the team. Errors: [*channels.SendError].
-func (d *Driver) call(ctx context.Context, a channels.Account, method string, body any, result *string) error {
-	reply, err := d.Call(ctx, channels.Call{
-		URL: a.Address(settingAPI, defaultAPI) + "/" + method, JSON: body,
-		Header: http.Header{"Authorization": {"Bearer " + a.Value(settingToken)}},
-	})
+func authorization(a channels.Account) http.Header {
+	return http.Header{"Authorization": {"Bearer " + a.Value(settingToken)}}
+}
+
+// call calls a method of the Web API, with the rest of the call as c has it, and
+// reads the answer. Errors: [*channels.SendError].
+func (d *Driver) call(ctx context.Context, a channels.Account, method string, c channels.Call, result any) error {
+	c.URL, c.Header = a.Address(settingAPI, defaultAPI)+"/"+method, authorization(a)
+	reply, err := d.Call(ctx, c)
 	if err != nil {
 		return err
 	}
 	var answer struct {
 		OK    bool   `json:"ok"`
 		Error string `json:"error"`
-		At    string `json:"ts"`
-		Team  string `json:"team"`
 	}
 	if err := reply.JSON(&answer); err != nil {
 		return err
@@ -199,8 +223,7 @@ func (d *Driver) call(ctx context.Context, a channels.Account, method string, bo
 	if !answer.OK {
 		return failureOf(answer.Error)
 	}
-	*result = answer.At + answer.Team
-	return nil
+	return reply.JSON(result)
 }
 
 // failureOf classes the word that the Web API gives for a failure.
@@ -209,7 +232,7 @@ func failureOf(word string) *channels.SendError {
 	switch word {
 	case "ratelimited", "rate_limited":
 		e.Class, e.After = channels.Limited, time.Second
-	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "ekm_access_denied":
+	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", noScope, "ekm_access_denied":
 		e.Class, e.Scope = channels.Auth, channels.ScopeAccount
 	case "channel_not_found", "is_archived", "not_in_channel", "user_not_found":
 		e.Class = channels.Gone

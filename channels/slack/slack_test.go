@@ -83,7 +83,7 @@ func suite() channeltest.Suite {
 			return sign(t, event(t, direct(m[0])), at)
 		},
 		Sign: sign, SignatureHeaders: []string{"X-Slack-Request-Timestamp", "X-Slack-Signature"},
-		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"ok":true,"ts":"1503435956.000247"}`,
+		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"ok":true,"ts":"1503435956.000247"}`, Media: media(),
 	}
 }
 

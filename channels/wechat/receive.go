@@ -23,6 +23,9 @@ type message struct {
 	ID          string `xml:"MsgId"`
 	Content     string `xml:"Content"`
 	Recognition string `xml:"Recognition"` // of a voice message, if the account has it
+	Media       string `xml:"MediaId"`
+	Picture     string `xml:"PicUrl"`
+	Format      string `xml:"Format"` // of a voice message
 	Event       string `xml:"Event"`
 	EventKey    string `xml:"EventKey"`
 	Encrypt     string `xml:"Encrypt"`
@@ -96,7 +99,10 @@ func (m *message) events(raw []byte) []channels.Event {
 	case m.Type == "event":
 		return nil
 	default:
-		e.Text = conversation.Text(m.Recognition)
+		e.Text, e.Files = conversation.Text(m.Recognition), m.files()
+		if len(e.Files) > 0 {
+			break
+		}
 		e.Keep(m.Type, raw)
 		if m.Type == "" {
 			e.Unsupported = "unknown"

@@ -35,7 +35,8 @@ const (
 	off            = "off"
 )
 
-// Driver implements [channels.Driver] and [channels.Configurable].
+// Driver implements [channels.Driver], [channels.Media] and
+// [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
 // New makes a driver.
@@ -74,22 +75,29 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return "", d.say(ctx, a, p.Peer, "text", map[string]string{"content": string(p.Text)})
+}
+
+// say sends a message of a kind. Errors: [channels.ErrUseLink] when it is the file
+// that is not taken, else [*channels.SendError].
+func (d *Driver) say(ctx context.Context, a channels.Account, peer, kind string, what map[string]string) error {
 	token, err := d.token(ctx, a)
 	if err != nil {
-		return "", err
+		return err
 	}
-	body := map[string]any{"touser": p.Peer, "msgtype": "text", "text": map[string]string{"content": string(p.Text)}}
 	var answer result
-	if err := d.call(ctx, a, "/cgi-bin/message/custom/send?access_token="+url.QueryEscape(token), body, &answer); err != nil {
-		return "", err
+	path := "/cgi-bin/message/custom/send?access_token=" + url.QueryEscape(token)
+	if err := d.call(ctx, a, path, map[string]any{"touser": peer, "msgtype": kind, kind: what}, &answer); err != nil {
+		return err
 	}
-	if failure := answer.failure(); failure != nil {
-		if failure.Class == channels.Auth {
-			d.Refused(ctx, a, token)
-		}
-		return "", failure
+	switch failure := answer.failure(); {
+	case failure == nil:
+		return nil
+	case kind != "text" && answer.refusesFile():
+		return channels.ErrUseLink
+	default:
+		return d.refused(ctx, a, token, failure)
 	}
-	return "", nil
 }
 
 // Check implements [channels.Configurable].

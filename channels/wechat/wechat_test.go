@@ -143,7 +143,7 @@ func suite(values map[string]string, sign func(testing.TB, []byte, time.Time) ch
 			}
 			return from + len("<Encrypt><![CDATA["), to
 		},
-		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"errcode":0,"errmsg":"ok"}`,
+		Decode: decode, ClassOf: channels.StatusClass, Taken: `{"errcode":0,"errmsg":"ok"}`, Media: media(sign),
 	}
 }
 

@@ -2,6 +2,7 @@ package wecom
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
@@ -25,11 +26,13 @@ func read(reply channels.Reply, result any) error {
 	return nil
 }
 
+const codePrefix = "errcode_"
+
 // failureOf classes an error code; nil is success.
 //
 // Source: https://developer.work.weixin.qq.com/document/path/90313.
 func failureOf(code int) *channels.SendError {
-	e := &channels.SendError{Class: channels.Permanent, Code: "errcode_" + strconv.Itoa(code)}
+	e := &channels.SendError{Class: channels.Permanent, Code: codePrefix + strconv.Itoa(code)}
 	switch code {
 	case 0:
 		return nil
@@ -47,4 +50,19 @@ func failureOf(code int) *channels.SendError {
 		e.Scope = channels.ScopeAccount
 	}
 	return e
+}
+
+// orLink gives [channels.ErrUseLink] in place of a failure that says that the file
+// was not taken: its kind, its size, its length or its name at WeCom.
+func orLink(err error) error {
+	var failure *channels.SendError
+	if !errors.As(err, &failure) {
+		return err
+	}
+	switch failure.Code {
+	case codePrefix + "40004", codePrefix + "40005", codePrefix + "40006", codePrefix + "40007", codePrefix + "40009", codePrefix + "40010",
+		codePrefix + "40011", codePrefix + "45001", codePrefix + "45007":
+		return channels.ErrUseLink
+	}
+	return err
 }

@@ -42,7 +42,7 @@ const (
 	settingAPI    = "api_url"
 )
 
-// Driver implements [channels.Driver], [channels.Puller] and
+// Driver implements [channels.Driver], [channels.Media], [channels.Puller] and
 // [channels.Configurable].
 type Driver struct{ *channels.Provider }
 
@@ -172,32 +172,37 @@ func event(raw json.RawMessage, desk string) (channels.Event, bool) {
 		Text    struct {
 			Content string `json:"content"`
 		} `json:"text"`
+		enclosed
 	}
 	if json.Unmarshal(raw, &m) != nil || m.Origin != fromVisitor || m.Desk != desk || m.Visitor == "" || m.ID == "" {
 		return channels.Event{}, false
 	}
 	e := channels.Event{Peer: m.Visitor, Ref: conversation.Ref(m.ID), Text: conversation.Text(m.Text.Content)}
-	if m.Type != "text" {
+	if e.Files = m.files(m.Type); m.Type != "text" && len(e.Files) == 0 {
 		e.Keep(m.Type, raw)
 	}
 	return e, true
 }
 
-// Send implements [channels.Driver]. The id that we give a message is the same at
-// every attempt; whether WeCom drops a repetition by it is not documented, so
-// that is not relied upon.
+// Send implements [channels.Driver].
 func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	a, err := d.Sending(ctx, p.Inbox)
 	if err != nil {
 		return "", err
 	}
+	return d.say(ctx, a, p, "text", map[string]string{"content": string(p.Text)})
+}
+
+// say sends a message of a kind. The id that we give it is the same at every
+// attempt; whether WeCom drops a repetition by it is not documented, so that is not
+// relied upon.
+func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, kind string, what map[string]string) (string, error) {
 	sum := sha256.Sum256([]byte(p.Key))
 	var sent struct {
 		ID string `json:"msgid"`
 	}
-	err = d.call(ctx, a, "kf/send_msg", map[string]any{
-		"touser": p.Peer, "open_kfid": a.Value(settingDesk), "msgid": hex.EncodeToString(sum[:16]),
-		"msgtype": "text", "text": map[string]string{"content": string(p.Text)},
+	err := d.call(ctx, a, "kf/send_msg", map[string]any{
+		"touser": p.Peer, "open_kfid": a.Value(settingDesk), "msgid": hex.EncodeToString(sum[:16]), "msgtype": kind, kind: what,
 	}, &sent)
 	return sent.ID, err
 }
@@ -243,6 +248,11 @@ func (d *Driver) call(ctx context.Context, a channels.Account, method string, bo
 	if err == nil {
 		err = read(reply, result)
 	}
+	return d.refused(ctx, a, token, err)
+}
+
+// refused has the token renewed if it was that which was not taken.
+func (d *Driver) refused(ctx context.Context, a channels.Account, token string, err error) error {
 	if channels.ClassOf(err) == channels.Auth {
 		d.Refused(ctx, a, token)
 	}

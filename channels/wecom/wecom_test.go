@@ -92,12 +92,12 @@ func suite() channeltest.Suite {
 	return channeltest.Suite{
 		New: func(t testing.TB, rt http.RoundTripper) channels.Driver {
 			t.Helper()
-			return driver(t, &withTokens{t: t, RoundTripper: rt})
+			return driver(t, &withTokens{t: t, RoundTripper: withMessage{rt}})
 		},
 		Account: inbox, Peer: "wmxxxxxx",
 		// Deliveries carry no messages; what they announce is tested below.
 		Features: channeltest.Features{Outbound: true, Timeout: channels.Unknown},
-		Sign:     sign, Decode: decode, ClassOf: channels.StatusClass, Taken: `{"errcode":0,"errmsg":"ok","msgid":"m1"}`,
+		Sign:     sign, Decode: decode, ClassOf: channels.StatusClass, Taken: `{"errcode":0,"errmsg":"ok","msgid":"m1"}`, Media: media(),
 	}
 }
 
@@ -230,7 +230,7 @@ func TestNoticesHaveMessagesFetched(t *testing.T) {
 		message("m1", 3, `"msgtype":"text","text":{"content":"hello world"}`),
 		message("e1", 4, `"msgtype":"event","event":{"event_type":"enter_session"}`),
 		message("d1", 5, `"msgtype":"text","text":{"content":"from the desk"}`),
-		message("m2", 3, `"msgtype":"image","image":{"media_id":"2iSLeVyqzk4eX0IB5kTi9Ljfa2rt9dwfq5WKRQ4Nvvgw"}`),
+		message("m2", 3, `"msgtype":"location","location":{"latitude":23.106021881103516,"longitude":113.320503234863,"name":"广州国际媒体港"}`),
 		`{"msgid":"x","open_kfid":"wkother","external_userid":"wm","origin":3,"msgtype":"text","text":{"content":"to another desk"}}`,
 		message("m3", 3, `"msgtype":"text","text":{"content":"are you there"}`),
 	}
@@ -278,11 +278,11 @@ func TestNoticesHaveMessagesFetched(t *testing.T) {
 	for _, in := range stored {
 		texts = append(texts, string(in.Ref)+"="+string(in.Text))
 	}
-	if got := strings.Join(texts, " | "); got != "m1=hello world | m2=[image] | m3=are you there" {
+	if got := strings.Join(texts, " | "); got != "m1=hello world | m2=[location] | m3=are you there" {
 		t.Errorf("stored %s", got)
 	}
-	if stored[1].Metadata[channels.MetadataUnsupported] != "image" || !strings.Contains(stored[1].Metadata[channels.MetadataRaw], "2iSLeVyqzk4eX0IB5kTi9") {
-		t.Errorf("an image is kept as %v", stored[1].Metadata)
+	if stored[1].Metadata[channels.MetadataUnsupported] != "location" || !strings.Contains(stored[1].Metadata[channels.MetadataRaw], "23.106021881103516") {
+		t.Errorf("a place is kept as %v", stored[1].Metadata)
 	}
 	l.mu.Lock()
 	if l.mu.hints[0] != "ENCApHxnGDNAVNY4AaSJKj4Tb5mwsEMzxhFmHVGcra996NR" {

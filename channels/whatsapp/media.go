@@ -69,26 +69,17 @@ func (d *Driver) SendFile(ctx context.Context, p channels.Part) (string, error) 
 	}
 	reply, err := d.Call(ctx, channels.Call{URL: address(a) + "/media", Header: authorization(a), Form: form})
 	if err != nil {
-		return "", notSaid(classify(err, reply.Body))
+		return "", channels.Unseen(classify(err, reply.Body))
 	}
 	var uploaded media
 	if err := reply.JSON(&uploaded); err != nil {
-		return "", notSaid(err)
+		return "", channels.Unseen(err)
 	}
 	named := map[string]any{"id": uploaded.ID}
 	if kind == "document" {
 		named["filename"] = p.File.Name
 	}
 	return d.say(ctx, a, p, kind, named)
-}
-
-// notSaid classes the failure of an upload: a second one does no harm, since
-// nobody has seen the first.
-func notSaid(err error) error {
-	if channels.ClassOf(err) == channels.Unknown {
-		return &channels.SendError{Class: channels.Retry, Code: "upload", Err: err}
-	}
-	return err
 }
 
 // kindOf says as what kind of message a file goes; empty when WhatsApp does not

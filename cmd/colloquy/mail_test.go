@@ -5,8 +5,12 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http"
+	netmail "net/mail"
 	"net/textproto"
 	"os"
 	"os/exec"
@@ -208,12 +212,12 @@ func TestMailBounce(t *testing.T) {
 // that an agent sends stands in the visitor's mailbox.
 func TestMailFiles(t *testing.T) {
 	t.Parallel()
-	const drawing, contract = "%PDF-1.4 a drawing", "%PDF-1.4 a contract"
+	drawing, contract := "%PDF-1.4 a drawing\r\n.\r\n"+everyByte(50_000), "%PDF-1.4 a contract\n.\n"+everyByte(300_000)
 	m := setUpMailShop(t)
 	m.connect(t)
 	mail := strings.Replace(mailText("ann@visitor.test", "Drawing", "f1@visitor.test", "--B\n\nI need a human\n--B\nContent-Type: application/pdf\n"+
 		"Content-Disposition: attachment; filename*=utf-8''%E5%9B%BE.pdf\nContent-Transfer-Encoding: base64\n\n"+
-		base64.StdEncoding.EncodeToString([]byte(drawing))+"\n--B--"), "text/plain; charset=utf-8", "multipart/mixed; boundary=B", 1)
+		inLines(base64.StdEncoding.EncodeToString([]byte(drawing)))+"--B--"), "text/plain; charset=utf-8", "multipart/mixed; boundary=B", 1)
 	m.swaks(t, mail, "--from", "ann@visitor.test", "--to", "shop@shop.test")
 	var talks []talk
 	eventually(t, "the mail is a conversation", func() bool { talks = m.talks(t); return len(talks) == 1 })
@@ -223,7 +227,7 @@ func TestMailFiles(t *testing.T) {
 	}
 	got := m.do(t, "GET", "/v1/attachments/"+first.Attachments[0].ID, "").is(t, http.StatusOK)
 	if got.body != drawing || got.header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("the file holds %q", got.body)
+		t.Errorf("the file of %d bytes came as %d", len(drawing), len(got.body))
 	}
 
 	at := "/v1/conversations/" + talks[0].ID
@@ -232,14 +236,67 @@ func TestMailFiles(t *testing.T) {
 	send(t, "POST", m.addr+at+"/attachments?name=contract.pdf", contract, "Cookie", m.cookie, "X-Colloquy-CSRF", "1", "Origin", m.addr,
 		"Content-Type", "application/pdf").is(t, http.StatusCreated).into(t, &file)
 	m.do(t, "POST", at+"/messages", fmt.Sprintf(`{"text":"Here it is.","attachments":[%q]}`, file.ID)).is(t, http.StatusCreated)
-	eventually(t, "the agent's answer arrives with its file", func() bool {
-		for _, mail := range m.mails(t, "ann@visitor.test") {
-			if strings.Contains(mail, "Here it is.") && strings.Contains(mail, base64.StdEncoding.EncodeToString([]byte(contract))) {
-				return header(mail, "Auto-Submitted") == "" && header(mail, "In-Reply-To") == "<f1@visitor.test>"
-			}
+	var answer string
+	eventually(t, "the agent's answer arrives", func() bool {
+		mails := m.mails(t, "ann@visitor.test")
+		i := slices.IndexFunc(mails, func(mail string) bool { return strings.Contains(mail, "Here it is.") })
+		if i >= 0 {
+			answer = mails[i]
 		}
-		return false
+		return i >= 0
 	})
+	if header(answer, "Auto-Submitted") != "" || header(answer, "In-Reply-To") != "<f1@visitor.test>" {
+		t.Errorf("the answer is automatic or stands alone:\n%.500s", answer)
+	}
+	if name, content := enclosedIn(t, answer); name != "contract.pdf" || content != contract {
+		t.Errorf("the file of %d bytes arrived as %q with %d", len(contract), name, len(content))
+	}
+}
+
+// everyByte is a text of so many bytes in which all of them occur.
+func everyByte(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * i >> 3)
+	}
+	return string(b)
+}
+
+// inLines breaks base64 as mails have it.
+func inLines(s string) string {
+	var b strings.Builder
+	for line := range slices.Chunk([]byte(s), 76) {
+		_, _ = fmt.Fprintf(&b, "%s\n", line)
+	}
+	return b.String()
+}
+
+// enclosedIn gives the file that a mail has, as the standard library reads it.
+func enclosedIn(t *testing.T, mail string) (name, content string) {
+	t.Helper()
+	m, err := netmail.ReadMessage(strings.NewReader(mail))
+	if err != nil {
+		t.Fatalf("read the mail: %v", err)
+	}
+	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatalf("read the mail's type: %v", err)
+	}
+	parts := multipart.NewReader(m.Body, params["boundary"])
+	for {
+		part, err := parts.NextPart()
+		if err != nil {
+			t.Fatalf("no file in the mail: %v", err)
+		}
+		if part.FileName() == "" {
+			continue
+		}
+		b, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, part))
+		if err != nil {
+			t.Fatalf("read the file: %v", err)
+		}
+		return part.FileName(), string(b)
+	}
 }
 
 // Killing the node again and again while it fetches loses no mail and stores none

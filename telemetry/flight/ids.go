@@ -27,28 +27,41 @@ func (i *ids) start() {
 	i.next.Store(binary.LittleEndian.Uint64(seed[8:]))
 }
 
-// number is the mixing function of SplitMix64; different inputs give different
+func (i *ids) number() uint64 { return mix(i.next.Add(step)) }
+
+// mix is the mixing function of SplitMix64; different inputs give different
 // numbers.
-func (i *ids) number() uint64 {
-	z := i.next.Add(step)
+func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
 }
 
-func (i *ids) trace() (id conversation.TraceID) {
-	binary.BigEndian.PutUint64(id[:], i.number()|1) // a zero id would mean none
-	binary.BigEndian.PutUint64(id[8:], i.node)
+// traceNumbers are an id as two numbers. Bytes that are written as numbers and
+// read as a whole soon after make the processor wait, and a span does so often.
+type traceNumbers struct{ hi, lo uint64 }
+
+func (t traceNumbers) id() (id conversation.TraceID) {
+	binary.BigEndian.PutUint64(id[:], t.hi)
+	binary.BigEndian.PutUint64(id[8:], t.lo)
 	return id
 }
 
-func (i *ids) span() (id conversation.SpanID) {
-	binary.BigEndian.PutUint64(id[:], i.number()|1)
+func numbersOf(id *conversation.TraceID) traceNumbers {
+	return traceNumbers{hi: binary.BigEndian.Uint64(id[:]), lo: binary.BigEndian.Uint64(id[8:])}
+}
+
+func spanID(n uint64) (id conversation.SpanID) {
+	binary.BigEndian.PutUint64(id[:], n)
 	return id
 }
+
+func (i *ids) trace() traceNumbers {
+	return traceNumbers{hi: i.number() | 1, lo: i.node} // a zero id would mean none
+}
+
+func (i *ids) span() uint64 { return i.number() | 1 }
 
 // samples decides by the id, so that it is by chance and every node that knows
 // the ratio decides the same.
-func (r *Recorder) samples(id conversation.TraceID) bool {
-	return r.ratio > 0 && binary.BigEndian.Uint64(id[:])>>1 <= r.ratio
-}
+func (r *Recorder) samples(t traceNumbers) bool { return r.ratio > 0 && t.hi>>1 <= r.ratio }

@@ -56,7 +56,7 @@ func (r *Recorder) Judge(s *Span, at time.Time, f Facts, v Verdict) Reason {
 	if r == nil || s.IsZero() {
 		return ReasonNone
 	}
-	took, trace, began := s.Took(at), s.at, time.Unix(0, s.start).UTC()
+	took, trace, began, sampled := s.Took(at), s.trace, time.Unix(0, s.start).UTC(), s.sampled
 	slow := s.name == Turn && r.paces.slow(r.labels.of(string(f.Channel)), took)
 	f.Failed = f.Failed || v.Failed
 	r.End(s, at, f)
@@ -68,7 +68,7 @@ func (r *Recorder) Judge(s *Span, at time.Time, f Facts, v Verdict) Reason {
 		reason = ReasonAnomaly
 	case v.Watched:
 		reason = ReasonWatched
-	case trace.Sampled:
+	case sampled:
 		reason = ReasonSampled
 	case slow:
 		reason = ReasonSlow
@@ -76,7 +76,7 @@ func (r *Recorder) Judge(s *Span, at time.Time, f Facts, v Verdict) Reason {
 		return ReasonNone
 	}
 	w := Want{
-		Trace: trace.ID, Conversation: f.Conversation, Inbox: v.Inbox, Channel: f.Channel, Began: began, Took: took, Failed: f.Failed, Reason: reason,
+		Trace: trace.id(), Conversation: f.Conversation, Inbox: v.Inbox, Channel: f.Channel, Began: began, Took: took, Failed: f.Failed, Reason: reason,
 	}
 	if v.From != "" {
 		w.Nodes = []string{v.From}

@@ -2,6 +2,7 @@ package flight
 
 import (
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -11,7 +12,8 @@ import (
 //
 // bound: maxLabels words; one that comes later is shown as otherLabel.
 type labels struct {
-	known atomic.Pointer[map[string]uint16] // replaced, never changed
+	near  [nearLabels]atomic.Pointer[word] // of the words that share a place, the last one asked for
+	known atomic.Pointer[map[string]*word] // replaced, never changed
 
 	mu struct {
 		sync.Mutex
@@ -19,15 +21,21 @@ type labels struct {
 	}
 }
 
+type word struct {
+	text   string
+	number uint16
+}
+
 const (
 	maxLabels  = 4096
+	nearLabels = 256
 	otherLabel = "(other)"
 	noLabel    = 0 // the empty word
 	tooMany    = 1
 )
 
 func (l *labels) start() {
-	l.known.Store(&map[string]uint16{"": noLabel, otherLabel: tooMany})
+	l.known.Store(&map[string]*word{otherLabel: {text: otherLabel, number: tooMany}})
 	l.mu.texts.Store(&[]string{"", otherLabel})
 }
 
@@ -36,29 +44,45 @@ func (l *labels) of(s string) uint16 {
 	if s == "" {
 		return noLabel
 	}
-	if n, ok := (*l.known.Load())[s]; ok {
-		return n
+	near := &l.near[nearPlace(s)]
+	if w := near.Load(); w != nil && w.text == s {
+		return w.number
 	}
-	return l.learn(s)
+	w, ok := (*l.known.Load())[s]
+	if !ok {
+		if w = l.learn(s); w == nil {
+			return tooMany
+		}
+	}
+	near.Store(w)
+	return w.number
 }
 
-func (l *labels) learn(s string) uint16 {
+// nearPlace is a hash that costs less than to look at all of the word, which is
+// compared afterwards anyway.
+func nearPlace(s string) uint8 {
+	n := len(s)
+	return uint8(n)*31 ^ s[0]*7 ^ s[n/2]*13 ^ s[n-1] //nolint:gosec // bits
+}
+
+// learn gives a word its number; nil when there are too many.
+func (l *labels) learn(s string) *word {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known := *l.known.Load()
-	if n, ok := known[s]; ok {
-		return n
+	known, texts := *l.known.Load(), *l.mu.texts.Load()
+	if w := known[s]; w != nil {
+		return w
 	}
-	if len(known) >= maxLabels {
-		return tooMany
+	if len(texts) >= maxLabels {
+		return nil
 	}
-	n := uint16(len(known)) //nolint:gosec // below maxLabels
-	texts := append(append([]string{}, *l.mu.texts.Load()...), s)
+	w := &word{text: strings.Clone(s), number: uint16(len(texts))} //nolint:gosec // below maxLabels
+	texts = append(append([]string{}, texts...), w.text)
 	l.mu.texts.Store(&texts)
 	next := maps.Clone(known)
-	next[s] = n
+	next[w.text] = w
 	l.known.Store(&next)
-	return n
+	return w
 }
 
 func (l *labels) text(n uint16) string {

@@ -28,11 +28,9 @@ const (
 //
 // Concurrency: all methods may run together.
 type Recorder struct {
-	slots   []slot
-	mask    uint64
-	next    atomic.Uint64
-	lost    atomic.Uint64
+	ring    ring
 	ids     ids
+	clock   clock
 	labels  labels
 	ongoing ongoing
 	paces   paces
@@ -40,30 +38,6 @@ type Recorder struct {
 	ratio   uint64 // traces whose first eight bytes are below are sampled
 	wants   chan Want
 	refused atomic.Uint64
-}
-
-// slot is a place in the ring. Whoever writes or reads it makes turn odd first,
-// and goes elsewhere if it is odd already: nobody waits, and nobody sees half a
-// record. A record that finds its place taken is lost and counted, which takes a
-// reader at that very place, or a writer that slept through a whole turn of the
-// ring.
-type slot struct {
-	turn atomic.Uint64
-	record
-}
-
-// record is a span as it is stored: 88 bytes, without pointers.
-type record struct {
-	trace        conversation.TraceID
-	span, parent conversation.SpanID
-	conversation conversation.ConversationID
-	start, took  int64 // Unix ns, ns
-	seq          uint64
-	value        int64
-	label        uint16
-	channel      uint16
-	name         Name
-	failed       bool
 }
 
 // New makes a recorder. Negative Spans mean none: it gives nil, which records
@@ -78,39 +52,13 @@ func New(o Options) *Recorder {
 	if o.PerSecond == 0 {
 		o.PerSecond = defaultPerSecond
 	}
-	n := uint64(1)
-	for n < uint64(o.Spans) {
-		n <<= 1
-	}
-	r := &Recorder{slots: make([]slot, n), mask: n - 1, wants: make(chan Want, queuedWants)}
+	r := &Recorder{wants: make(chan Want, queuedWants)}
+	r.ring.start(o.Spans)
 	r.ratio = uint64(min(max(o.Ratio, 0), 1) * float64(math.MaxUint64>>1)) // compared with 63 bits
 	r.ids.start()
 	r.labels.start()
 	r.allowed.start(o.PerSecond)
 	return r
-}
-
-func (r *Recorder) put(rec *record) {
-	i := r.next.Add(1) - 1
-	s := &r.slots[i&r.mask]
-	turn := s.turn.Load()
-	if turn&1 != 0 || !s.turn.CompareAndSwap(turn, turn|1) {
-		r.lost.Add(1)
-		return
-	}
-	s.record = *rec
-	s.turn.Store(2 * (i + 1))
-}
-
-// read copies a slot; false when it is empty or taken.
-func (s *slot) read(into *record) bool {
-	turn := s.turn.Load()
-	if turn == 0 || turn&1 != 0 || !s.turn.CompareAndSwap(turn, turn|1) {
-		return false
-	}
-	*into = s.record
-	s.turn.Store(turn)
-	return true
 }
 
 // Record is a span that has ended.
@@ -142,19 +90,17 @@ func (r *Recorder) Find(of map[conversation.TraceID]bool) []Record {
 	if r == nil || len(of) == 0 {
 		return nil
 	}
+	found := r.ring.find(newWanted(of))
 	var out []Record
-	var rec record
-	for i := range r.slots {
-		if r.slots[i].read(&rec) && of[rec.trace] {
-			out = append(out, r.shown(&rec))
-		}
+	for i := range found {
+		out = append(out, r.shown(&found[i]))
 	}
 	return out
 }
 
 func (r *Recorder) shown(rec *record) Record {
 	return Record{
-		Trace: rec.trace, Span: rec.span, Parent: rec.parent, Name: rec.name.String(), Start: time.Unix(0, rec.start).UTC(),
+		Trace: rec.trace.id(), Span: spanID(rec.span), Parent: spanID(rec.parent), Name: rec.name.String(), Start: time.Unix(0, rec.start).UTC(),
 		Took: time.Duration(rec.took), Failed: rec.failed, Conversation: rec.conversation, Channel: r.labels.text(rec.channel),
 		Seq: conversation.Seq(rec.seq), Value: rec.value, Label: r.labels.text(rec.label),
 	}
@@ -163,7 +109,7 @@ func (r *Recorder) shown(rec *record) Record {
 // Counts are what the recorder has done so far.
 type Counts struct {
 	Recorded, Evicted uint64 // spans; evicted ones made room for newer ones
-	Lost              uint64 // spans that found their place taken
+	Lost              uint64 // spans that found every place taken
 	Refused           uint64 // wanted traces beyond Options.PerSecond, or that nobody fetched
 }
 
@@ -172,6 +118,6 @@ func (r *Recorder) Counts() Counts {
 	if r == nil {
 		return Counts{}
 	}
-	n := r.next.Load()
-	return Counts{Recorded: n, Evicted: n - min(n, uint64(len(r.slots))), Lost: r.lost.Load(), Refused: r.refused.Load()}
+	recorded, evicted := r.ring.counts()
+	return Counts{Recorded: recorded, Evicted: evicted, Lost: r.ring.lost.Load(), Refused: r.refused.Load()}
 }

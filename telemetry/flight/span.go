@@ -1,6 +1,7 @@
 package flight
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -42,14 +43,18 @@ func (n Name) String() string {
 //
 // Concurrency: it belongs to whoever holds it.
 type Span struct {
-	at     conversation.Trace
-	parent conversation.SpanID
-	start  int64 // Unix ns
-	name   Name
+	trace        traceNumbers
+	span, parent uint64
+	start        int64  // Unix ns
+	steps        uint32 // that were begun below it by [Recorder.Step]
+	name         Name
+	sampled      bool
 }
 
 // At gives the place in the trace that work below this span belongs to.
-func (s *Span) At() conversation.Trace { return s.at }
+func (s *Span) At() conversation.Trace {
+	return conversation.Trace{ID: s.trace.id(), Span: spanID(s.span), Sampled: s.sampled}
+}
 
 // IsZero reports whether the span records nothing, or has ended.
 func (s *Span) IsZero() bool { return s.name == 0 }
@@ -62,13 +67,14 @@ func (r *Recorder) Start(n Name, parent conversation.Trace, at time.Time) Span {
 	if r == nil {
 		return Span{}
 	}
-	s := Span{at: parent, parent: parent.Span, start: at.UnixNano(), name: n}
-	if s.at.IsZero() {
-		s.at.ID = r.ids.trace()
-		s.at.Sampled = r.samples(s.at.ID)
+	if parent.IsZero() {
+		t := r.ids.trace()
+		return Span{trace: t, span: r.ids.span(), start: at.UnixNano(), name: n, sampled: r.samples(t)}
 	}
-	s.at.Span = r.ids.span()
-	return s
+	return Span{
+		trace: numbersOf(&parent.ID), span: r.ids.span(), parent: binary.BigEndian.Uint64(parent.Span[:]),
+		start: at.UnixNano(), name: n, sampled: parent.Sampled,
+	}
 }
 
 // Below begins a span if there is one to be below of: work that belongs to no
@@ -78,6 +84,19 @@ func (r *Recorder) Below(n Name, parent conversation.Trace, at time.Time) Span {
 		return Span{}
 	}
 	return r.Start(n, parent, at)
+}
+
+// Step is Below for whoever holds the span above. Its id comes from that one and
+// asks no counter which all processors share.
+func (r *Recorder) Step(n Name, above *Span, at time.Time) Span {
+	if r == nil || above.name == 0 {
+		return Span{}
+	}
+	above.steps++
+	return Span{
+		trace: above.trace, span: mix(above.span+uint64(above.steps)*step) | 1, parent: above.span,
+		start: at.UnixNano(), name: n, sampled: above.sampled,
+	}
 }
 
 // Facts are what a span says besides its times. What Value and Label mean
@@ -96,8 +115,8 @@ func (r *Recorder) End(s *Span, at time.Time, f Facts) {
 	if r == nil || s.name == 0 {
 		return
 	}
-	r.put(&record{
-		trace: s.at.ID, span: s.at.Span, parent: s.parent, conversation: f.Conversation, start: s.start, took: at.UnixNano() - s.start,
+	r.ring.put(&record{
+		trace: s.trace, span: s.span, parent: s.parent, conversation: f.Conversation, start: s.start, took: max(at.UnixNano()-s.start, 0),
 		seq: uint64(f.Seq), value: f.Value, label: r.labels.of(f.Label), channel: r.labels.of(string(f.Channel)), name: s.name, failed: f.Failed,
 	})
 	s.name = 0

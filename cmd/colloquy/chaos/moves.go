@@ -56,7 +56,7 @@ type MovesResult struct {
 	Led           bool    `json:"led"`           // it led the journal as well
 	FirstMS       int64   `json:"first_ms"`      // until the first of them answered again
 	AllMS         int64   `json:"all_ms"`        // until all of them had
-	P50MS         float64 `json:"p50_ms"`        // of one command, from when it was posted
+	P50MS         float64 `json:"p50_ms"`        // of one command, from when it was sent
 	P99MS         float64 `json:"p99_ms"`
 	Repeats       int64   `json:"repeats"` // attempts that had to be repeated
 	TouchedPerS   float64 `json:"touched_per_s"`
@@ -96,6 +96,7 @@ type moves struct {
 	fleet   *fleet
 	say     func(format string, args ...any)
 	repeats atomic.Int64
+	desks   []*deskSocket
 	ids     []conversation.ConversationID // by the number of the person
 }
 
@@ -107,10 +108,14 @@ func (m *moves) do(ctx context.Context) (*MovesResult, error) {
 	for i := range everybody {
 		everybody[i] = i
 	}
+	m.desks = make([]*deskSocket, min(deskSockets, m.options.Clients))
+	for i := range m.desks {
+		m.desks[i] = newDeskSocket(m.fleet.roster, m.fleet.keys.Agents[0].Token, uint64(i)) //nolint:gosec // not negative
+	}
 	m.ids = make([]conversation.ConversationID, m.options.Conversations)
 	m.say("%d nodes are ready; beginning %d conversations", m.options.Nodes, len(everybody))
 	began := time.Now()
-	if _, err := m.post(ctx, everybody, 0); err != nil {
+	if _, err := m.all(ctx, everybody, m.begins); err != nil {
 		return nil, err
 	}
 	perSecond := float64(len(everybody)) / time.Since(began).Seconds()
@@ -128,7 +133,7 @@ func (m *moves) do(ctx context.Context) (*MovesResult, error) {
 	m.repeats.Store(0)
 	killed := time.Now()
 	lost.kill()
-	took, err := m.post(ctx, moved, 1)
+	took, err := m.all(ctx, moved, m.reads)
 	if err != nil {
 		return nil, err
 	}
@@ -178,23 +183,25 @@ type answered struct {
 	took time.Duration
 }
 
-// post has something posted to the conversations of some people, many at the
-// same time.
-func (m *moves) post(ctx context.Context, people []int, round int) ([]answered, error) {
+// deed does one thing to the conversation of a person, once.
+type deed func(ctx context.Context, person int) error
+
+// all has something done to the conversations of some people, by many clients
+// at the same time. deeds gives each client its way to do it, and what ends it.
+func (m *moves) all(ctx context.Context, people []int, deeds func(client int) (deed, func())) ([]answered, error) {
 	next := make(chan int)
 	results := make([][]answered, m.options.Clients)
 	errs := make([]error, m.options.Clients)
-	transport := &http.Transport{MaxIdleConnsPerHost: m.options.Clients, IdleConnTimeout: time.Minute}
-	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all sync.WaitGroup
 	for i := range m.options.Clients {
-		poster := &poster{moves: m, http: &http.Client{Transport: transport}, random: rand.New(rand.NewPCG(uint64(i), uint64(round)))} //nolint:gosec // which node to ask
+		do, end := deeds(i)
+		defer end()
 		all.Go(func() {
 			for person := range next {
 				began := time.Now()
-				if errs[i] = poster.deliver(ctx, person, round); errs[i] != nil {
+				if errs[i] = m.until(ctx, do, person); errs[i] != nil {
 					cancel()
 					return
 				}
@@ -213,7 +220,41 @@ func (m *moves) post(ctx context.Context, people []int, round int) ([]answered, 
 	return slices.Concat(results...), errors.Join(errs...)
 }
 
-// poster posts one thing after the other.
+// deliverTime bounds how long one thing may take, with all its repetitions.
+const deliverTime = time.Minute
+
+// until makes attempts until a node has taken one.
+func (m *moves) until(ctx context.Context, do deed, person int) error {
+	ctx, cancel := context.WithTimeout(ctx, deliverTime)
+	defer cancel()
+	for {
+		err := do(ctx, person)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("something was not taken within %v: %w", deliverTime, err)
+		}
+		m.repeats.Add(1)
+		pause(ctx, time.Duration(rand.Int64N(int64(firstBackoff)))) //nolint:gosec // how long to wait
+	}
+}
+
+// begins posts first messages.
+func (m *moves) begins(client int) (deed, func()) {
+	transport := &http.Transport{IdleConnTimeout: time.Minute}
+	p := &poster{moves: m, http: &http.Client{Transport: transport}, random: rand.New(rand.NewPCG(uint64(client), 0))} //nolint:gosec // which node to ask
+	return p.begin, transport.CloseIdleConnections
+}
+
+// reads says at a console that messages were read. It needs no bot, so that it
+// is the move that is measured.
+func (m *moves) reads(client int) (deed, func()) {
+	d := m.desks[client%len(m.desks)]
+	return func(ctx context.Context, person int) error { return d.read(ctx, m.ids[person]) }, d.close
+}
+
+// poster posts one message after the other.
 type poster struct {
 	moves  *moves
 	http   *http.Client
@@ -221,56 +262,32 @@ type poster struct {
 	at     string
 }
 
-// deliverTime bounds how long one post may take, with all its repetitions.
-const deliverTime = time.Minute
-
-// deliver posts something until a node has taken it.
-func (p *poster) deliver(ctx context.Context, person, round int) error {
-	ctx, cancel := context.WithTimeout(ctx, deliverTime)
+// begin posts the message that begins the conversation of a person.
+func (p *poster) begin(ctx context.Context, person int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if p.at == "" {
 		p.at = p.moves.fleet.roster.pick(p.random, "")
 	}
-	for {
-		err := p.once(ctx, person, round)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("something was not taken within %v: %w", deliverTime, err)
-		}
-		p.moves.repeats.Add(1)
-		p.at = p.moves.fleet.roster.pick(p.random, p.at)
-		pause(ctx, time.Duration(p.random.Int64N(int64(firstBackoff))))
-	}
-}
-
-// once makes one attempt: a message that begins the conversation in the first
-// round, and that an agent has read it in the second. The latter needs no bot,
-// so that it is the move that is measured.
-func (p *poster) once(ctx context.Context, person, round int) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if round > 0 {
-		_, err := p.call(ctx, "/v1/conversations/"+p.moves.ids[person].String()+"/read", p.moves.fleet.keys.Agents[0].Token, map[string]any{})
-		return err
-	}
-	raw, err := p.call(ctx, "/webhook?wait_ms=0", p.moves.fleet.keys.Ingress, map[string]any{
+	raw, err := p.post(ctx, "/webhook?wait_ms=0", map[string]any{
 		"user": fmt.Sprint("person-", person), "text": sayings()[person%len(sayings())], "id": fmt.Sprint(person),
 	})
-	if err != nil {
-		return err
-	}
 	var answer struct {
 		Conversation conversation.ConversationID `json:"conversation_id"`
 	}
-	err = json.Unmarshal(raw, &answer)
+	if err == nil {
+		err = json.Unmarshal(raw, &answer)
+	}
+	if err != nil {
+		p.at = p.moves.fleet.roster.pick(p.random, p.at)
+		return err
+	}
 	p.moves.ids[person] = answer.Conversation
-	return err
+	return nil
 }
 
-// call posts a body and gives the answer.
-func (p *poster) call(ctx context.Context, path, token string, body any) ([]byte, error) {
+// post posts a body and gives the answer.
+func (p *poster) post(ctx context.Context, path string, body any) ([]byte, error) {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -280,7 +297,7 @@ func (p *poster) call(ctx context.Context, path, token string, body any) ([]byte
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", "Bearer "+p.moves.fleet.keys.Ingress)
 	req.Header.Set("X-Channel-Type", string(conversation.ChannelWeb)) // the reply goes to whoever is connected, and nowhere else
 	res, err := p.http.Do(req)
 	if err != nil {
