@@ -33,6 +33,9 @@ type Spool interface {
 	DropFetch(ctx context.Context, id conversation.AttachmentID) error
 	// Fetches lists at most limit of them.
 	Fetches(ctx context.Context, limit int) ([]Fetch, error)
+	// Forget drops what was stored for a contact and is on no message: of one that
+	// was erased while a file was being fetched.
+	Forget(ctx context.Context, contact conversation.ContactID) error
 }
 
 const (
@@ -292,6 +295,9 @@ func (p *provided) Read(b []byte) (int, error) {
 // takes no news any more does not hold it up.
 func (f *fetcher) tell(ctx context.Context, one *Fetch, a conversation.Attachment) error {
 	err := f.r.shared.tell(ctx, one.Conversation, conversation.RecordAttachment{Message: one.Message, Attachment: a})
+	if errors.Is(err, conversation.ErrNotFound) {
+		err = f.r.shared.spool.Forget(ctx, one.Contact)
+	}
 	if err != nil && transient(err) {
 		return fmt.Errorf("record a file: %w", err)
 	}

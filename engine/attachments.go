@@ -118,6 +118,12 @@ func (s spool) DropFetch(ctx context.Context, id conversation.AttachmentID) erro
 	return err
 }
 
+// Forget implements [channels.Spool].
+func (s spool) Forget(ctx context.Context, contact conversation.ContactID) error {
+	_, err := s.store.Forget(ctx, contact)
+	return err
+}
+
 // Fetches implements [channels.Spool].
 func (s spool) Fetches(ctx context.Context, limit int) ([]channels.Fetch, error) {
 	docs, err := s.store.Docs(ctx, docFetch)

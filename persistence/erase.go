@@ -53,12 +53,25 @@ func (s *Store) ErasePerson(ctx context.Context, p *Person, by conversation.Agen
 			return out, err
 		}
 	}
-	unsent, err := s.queue.do(ctx, encodeForget(p.Contacts), nil)
-	if err != nil {
-		return out, fmt.Errorf("forget a contact: %w", err)
+	unsent, err := s.Forget(ctx, p.Contacts...)
+	out.Files += unsent
+	return out, err
+}
+
+// Forget drops the files that contacts handed in and never sent, gives how many,
+// and has every node scrub. It ends an erasure, and follows one for what came late.
+func (s *Store) Forget(ctx context.Context, contacts ...conversation.ContactID) (int, error) {
+	total := 0
+	for {
+		n, err := s.queue.do(ctx, encodeForget(contacts), nil)
+		if err != nil {
+			return total, fmt.Errorf("forget a contact: %w", err)
+		}
+		total += int(n) //nolint:gosec // at most dropsAtOnce
+		if n < dropsAtOnce {
+			return total, nil
+		}
 	}
-	out.Files += int(unsent) //nolint:gosec // at most dropsAtOnce
-	return out, nil
 }
 
 // forgetRecord leaves of what is known of a contact that it was erased.
