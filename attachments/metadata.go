@@ -6,7 +6,7 @@ import "bytes"
 // Errors: class ErrOverloaded.
 func withoutMetadata(in *metered, kind string, data []byte) ([]byte, error) {
 	switch kind {
-	case typeJPEG, typePNG, typeWebP:
+	case typeJPEG, typePNG, typeWebP, typeHEIC:
 		if err := in.hold(int64(len(data))); err != nil {
 			return nil, err
 		}
@@ -31,6 +31,8 @@ func bare(kind string, data []byte) []byte {
 		pieces = barePNG(data)
 	case typeWebP:
 		pieces = bareWebP(data)
+	case typeHEIC:
+		pieces = bareHEIC(data)
 	default:
 		return data
 	}

@@ -271,7 +271,11 @@ func FuzzBare(f *testing.F) {
 	f.Add(photo(f, segment(0xe1, "Exif\x00\x00"+exif)+segment(0xe2, icc), secret))
 	f.Add(drawing(f, chunk("eXIf", exif)+chunk("tEXt", secret), secret))
 	f.Add(webp(0x2c, riff("ICCP", "profile")+riff("VP8L", pixel)+riff("EXIF", exif)))
+	f.Add(heic(1, secret))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if got := bare(typeHEIC, data); len(got) != len(data) {
+			t.Errorf("%s: %d bytes have become %d", typeHEIC, len(data), len(got))
+		}
 		for _, kind := range []string{typeJPEG, typePNG, typeWebP} {
 			got := bare(kind, data)
 			if len(got) > len(data)+len(turnedExif(2)) { // which may stand for one that overlaps with itself

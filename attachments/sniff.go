@@ -21,7 +21,7 @@ import (
 // what people send to a help desk, and nothing that runs.
 func DefaultTypes() []string {
 	return []string{
-		typePNG, typeJPEG, "image/gif", typeWebP, "image/heic",
+		typePNG, typeJPEG, "image/gif", typeWebP, typeHEIC,
 		"audio/mpeg", "audio/ogg", "audio/mp4", "audio/wave", "audio/amr", "audio/silk",
 		"video/mp4", "video/webm", "video/quicktime", "video/ogg",
 		"application/pdf", "text/plain", "text/csv",
@@ -42,6 +42,7 @@ const (
 	typeJPEG       = "image/jpeg"
 	typePNG        = "image/png"
 	typeWebP       = "image/webp"
+	typeHEIC       = "image/heic"
 )
 
 // Sniff says what bytes are: a media type without parameters. What the sender
@@ -85,7 +86,7 @@ func magic(data []byte) string {
 	}
 	switch {
 	case brand == "heic" || brand == "heix" || brand == "mif1" || brand == "msf1":
-		return "image/heic"
+		return typeHEIC
 	case strings.HasPrefix(brand, "M4A"):
 		return "audio/mp4"
 	case brand == "qt  ":
@@ -180,7 +181,7 @@ func endings(kind string) []string {
 		return []string{".gif"}
 	case typeWebP:
 		return []string{".webp"}
-	case "image/heic":
+	case typeHEIC:
 		return []string{".heic", ".heif"}
 	case "audio/mpeg":
 		return []string{".mp3"}

@@ -26,7 +26,7 @@ type AttachmentsConfig struct {
 	WriteBytes int64    `yaml:"write_bytes_per_second" help:"Files go into the journal at this pace at most, so that messages do not wait for them."`
 	Types      []string `yaml:"types" help:"Media types that are taken, as the bytes of a file show them; empty = pictures, sound, films, PDF, text and office documents without macros; * = all."`
 
-	KeepMetadata bool `yaml:"keep_metadata" help:"JPEG, PNG and WebP pictures keep what stands beside their pixels, such as the place where they were taken."`
+	KeepMetadata bool `yaml:"keep_metadata" help:"JPEG, PNG, WebP and HEIC pictures keep what stands beside their pixels, such as the place where they were taken."`
 }
 
 func defaultAttachments() AttachmentsConfig {

@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -73,6 +74,34 @@ func TestHeartbeatThatChangesSomethingIsLeftToRaft(t *testing.T) {
 			t.Errorf("%s: raft does not hear of it", name)
 		}
 	}
+}
+
+// A leader learns by a heartbeat that there is another one, of a newer term, and
+// is asked to write in the same moment. Nothing of its own may get that term: the
+// new leader has another entry in the place, and raft would take them for equal.
+func TestDeposedLeaderStoresNothingInTheNewTerm(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t)
+	c.grow(3)
+	nothing := append(appendProposalHeader(nil, proposalID{nonce: 1}, 1), 1, byte(opNothing))
+	for range 20 {
+		lead, other := c.leader(), c.follower()
+		r, node := lead.store.raft, other.store.identity.Node
+		beat := &raft.AppendEntriesRequest{
+			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(node), Addr: []byte(node)},
+			Term:      r.CurrentTerm() + 1, Leader: []byte(node),
+		}
+		to := raft.ServerID(lead.store.identity.Node)
+		if err := other.store.cluster.transport.AppendEntries(to, joinAddress(string(to), lead.address), beat, new(raft.AppendEntriesResponse)); err != nil {
+			t.Fatalf("heartbeat: %v", err)
+		}
+		// Lost leadership is what raft says when it has stored the entry.
+		if err := r.Apply(nothing, 0).Error(); errors.Is(err, raft.ErrLeadershipLost) {
+			t.Fatalf("a leader that was told of term %d has stored an entry: %v", beat.Term, err)
+		}
+		appendMany(t, other.store, conv(1), 2)
+	}
+	c.agree()
 }
 
 // Before raft stands anywhere, and after everything has ended, nobody waits for

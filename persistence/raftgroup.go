@@ -92,7 +92,8 @@ func (s *Store) checkAlone() error {
 	return nil
 }
 
-// storedConfiguration reads who belongs to the group from what is on the disk.
+// storedConfiguration reads who belongs to the group from what is on the disk,
+// and has the log remember the entry that says so.
 func storedConfiguration(l *logStore, s *snapshots) (raft.Configuration, error) {
 	var conf raft.Configuration
 	first, _ := l.FirstIndex() // in memory
@@ -101,9 +102,10 @@ func storedConfiguration(l *logStore, s *snapshots) (raft.Configuration, error) 
 	if err != nil {
 		return conf, err
 	}
+	changed := uint64(0)
 	if mark != nil {
-		conf = mark.Configuration
-		first = max(first, mark.ConfigurationIndex+1)
+		conf, changed = mark.Configuration, mark.ConfigurationIndex
+		first = max(first, changed+1)
 	}
 	var entry raft.Log
 	for i := max(first, 1); i <= last; i++ {
@@ -111,9 +113,10 @@ func storedConfiguration(l *logStore, s *snapshots) (raft.Configuration, error) 
 			return conf, fmt.Errorf("read the configuration: %w", err)
 		}
 		if entry.Type == raft.LogConfiguration {
-			conf = raft.DecodeConfiguration(entry.Data)
+			conf, changed = raft.DecodeConfiguration(entry.Data), i
 		}
 	}
+	l.changed.Store(changed)
 	return conf, nil
 }
 

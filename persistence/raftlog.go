@@ -26,8 +26,11 @@ type logStore struct {
 	full  chan struct{}
 	// stored is told of the end of the log when it has changed; nil = nobody is.
 	stored func(last uint64)
-	recent *recentLogs // nil = entries are not kept in memory
-	sizes  logSizes
+	// changed is the newest entry that says who belongs to the group. Where such
+	// an entry was replaced it may be too high, until there is another one.
+	changed atomic.Uint64
+	recent  *recentLogs // nil = entries are not kept in memory
+	sizes   logSizes
 
 	mu struct {
 		sync.Mutex
@@ -50,6 +53,7 @@ func newLogStore(db *pebble.DB, h *halt, limit int64) (*logStore, error) {
 	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
 		return nil, fmt.Errorf("read raft log: %w", err)
 	}
+	l.sizes.start(l.mu.last)
 	return l, nil
 }
 
@@ -97,6 +101,9 @@ func (l *logStore) StoreLogs(logs []*raft.Log) error {
 	}
 	b := l.db.NewBatch()
 	for _, log := range logs {
+		if log.Type == raft.LogConfiguration {
+			l.changed.Store(log.Index)
+		}
 		op := b.SetDeferred(prefixBytes+8, logSize(log))
 		appendLogKey(op.Key[:0], log.Index)
 		n := len(appendLog(op.Value[:0], log))
@@ -119,7 +126,7 @@ func (l *logStore) StoreLogs(logs []*raft.Log) error {
 	l.mu.last = last
 	l.mu.Unlock()
 	l.recent.add(logs)
-	l.sizes.add(last, size)
+	l.sizes.add(logs[0].Index, last, size)
 	if l.stored != nil {
 		l.stored(last)
 	}

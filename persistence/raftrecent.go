@@ -96,10 +96,13 @@ func (c *recentLogs) drop(from, to uint64) {
 	}
 }
 
-// logSizes knows about how many bytes of log lie after an entry, by samples.
+// logSizes knows about how many bytes of log lie after an entry, by samples. It
+// knows nothing of what was written before this process began, or came within a
+// state.
 type logSizes struct {
 	mu struct {
 		sync.Mutex
+		first   uint64 // the entry before those that are known
 		last    uint64
 		total   int64
 		samples []sizeSample
@@ -117,9 +120,20 @@ const (
 	maxSamples  = 4096
 )
 
-func (z *logSizes) add(last uint64, size int64) {
+// start says where the log ends before anything is added.
+func (z *logSizes) start(last uint64) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	z.mu.first, z.mu.last = last, last
+}
+
+// add takes entries from first to last.
+func (z *logSizes) add(first, last uint64, size int64) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if first != z.mu.last+1 {
+		z.mu.first, z.mu.total, z.mu.samples = first-1, 0, nil
+	}
 	z.mu.last = last
 	z.mu.total += size
 	if n := len(z.mu.samples); n > 0 && z.mu.total-z.mu.samples[n-1].total < sampleBytes {
@@ -143,18 +157,19 @@ func (z *logSizes) cut(from uint64) {
 	}
 }
 
-// after gives about how many bytes lie after an entry.
-func (z *logSizes) after(index uint64) int64 {
+// after gives about how many bytes lie after an entry. Where known is false
+// there are more, and nobody knows how many.
+func (z *logSizes) after(index uint64) (bytes int64, known bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if index >= z.mu.last {
-		return 0
+		return 0, true
 	}
 	n := sort.Search(len(z.mu.samples), func(i int) bool { return z.mu.samples[i].index > index })
 	if n == 0 {
-		return z.mu.total
+		return z.mu.total, index >= z.mu.first
 	}
-	return z.mu.total - z.mu.samples[n-1].total
+	return z.mu.total - z.mu.samples[n-1].total, true
 }
 
 // within gives how many of the newest entries have so many bytes together.

@@ -200,18 +200,29 @@ func TestLogSizesAndRecentEntries(t *testing.T) {
 	var z logSizes
 	c := newRecentLogs()
 	for i := uint64(1); i <= 5000; i++ {
-		z.add(i, 1000)
+		z.add(i, i, 1000)
 		c.add([]*raft.Log{{Index: i, Term: 1, Data: bytes.Repeat([]byte{byte(i)}, 100)}})
 	}
-	if got := z.after(4000); got < 1_000_000 || got > 1_000_000+2*sampleBytes {
-		t.Errorf("after(4000) = %d, want about 1,000,000", got)
+	if got, known := z.after(4000); got < 1_000_000 || got > 1_000_000+2*sampleBytes || !known {
+		t.Errorf("after(4000) = %d, %v, want about 1,000,000", got, known)
 	}
 	if got := z.within(1_000_000); got > 1000 || got < 800 {
 		t.Errorf("within(1,000,000) = %d, want a little under 1000", got)
 	}
 	z.cut(4001)
-	if got := z.after(4000); got != 0 {
+	if got, known := z.after(4000); got != 0 || !known {
 		t.Errorf("after a cut %d bytes are left", got)
+	}
+	z.add(4001, 4001, 1000)
+	if got, known := z.after(4000); got < 1000 || !known {
+		t.Errorf("after(4000) = %d, %v, when the tail was replaced", got, known)
+	}
+	z.add(9001, 9001, 1000) // a state came in between
+	if _, known := z.after(4500); known {
+		t.Error("it is known what the entries have that came as a state")
+	}
+	if got, known := z.after(9000); got != 1000 || !known {
+		t.Errorf("after(9000) = %d, %v, want 1000", got, known)
 	}
 	var l raft.Log
 	if c.get(100, &l) || !c.get(5000, &l) || l.Data[0] != byte(5000%256) || c.get(5001, &l) {
@@ -318,4 +329,44 @@ func FuzzFrames(f *testing.F) {
 		_ = checkProposal(b)
 		_, _ = readHint(b)
 	})
+}
+
+// A leader that has just started does not know how much there was before, and a
+// node that has not heard of the others must not vote: it would let none of them
+// lead.
+func TestOnlyLevelNodesGetAVote(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t)
+	c.grow(3)
+	first := c.leader()
+	appendMany(t, first.store, conv(1), 50)
+	address := first.address
+	c.halt(first)
+	c.mustStart(address)
+	appendMany(t, c.follower().store, conv(1), 5)
+	lead := c.leader().store
+	last, _ := lead.logs.LastIndex()
+	changed := lead.logs.changed.Load()
+	if changed == 0 {
+		t.Fatal("a leader does not know when the cluster changed last")
+	}
+	for _, c := range []struct {
+		what       string
+		last, kept uint64
+		want       bool
+	}{
+		{"it has everything", last, last, true},
+		{"it has not heard that the others belong to it", last, changed - 1, false},
+		{"it has nothing yet", 0, 0, false},
+	} {
+		if got := lead.cluster.isLevel(c.last, c.kept, changed); got != c.want {
+			t.Errorf("%s: level is %v", c.what, got)
+		}
+	}
+	var z logSizes
+	z.start(1000)
+	z.add(1001, 1001, 10)
+	if _, known := z.after(3); known {
+		t.Error("a new process knows how large the log before it is")
+	}
 }

@@ -172,6 +172,16 @@ func (c *clusterNode) surveyBriefly(ctx context.Context) []Server {
 	return c.survey(ctx)
 }
 
+// isLevel reports whether a node with a log up to last, of which it knows that it
+// is committed up to kept, may vote: it lacks little, and has heard of everybody
+// who belonged to the cluster when it last changed. One that gets a vote before
+// that lets none of the others lead, and with a vote lost at the same time, nobody
+// could.
+func (c *clusterNode) isLevel(last, kept, changed uint64) bool {
+	lacks, known := c.store.logs.sizes.after(last)
+	return last > 0 && known && lacks <= levelBytes && kept >= changed
+}
+
 // seats puts together what is known of the nodes.
 func (c *clusterNode) seats() []seat {
 	live := c.addresses.live()
@@ -181,6 +191,7 @@ func (c *clusterNode) seats() []seat {
 	}
 	silence := c.options.Timing.silence()
 	var out []seat
+	changed := c.store.logs.changed.Load()
 	for _, v := range c.store.configuration().Servers {
 		node := string(v.ID)
 		_, address := splitAddress(v.Address)
@@ -193,7 +204,7 @@ func (c *clusterNode) seats() []seat {
 			s.silent = time.Since(seen)
 		}
 		s.live = s.self || s.silent < silence
-		s.level = s.self || last > 0 && c.store.logs.sizes.after(last) <= levelBytes
+		s.level = s.self || c.isLevel(last, c.books.keeps(node), changed)
 		_, announced := live[node]
 		other, hasOther := taken[address]
 		s.gone = c.store.roster.get(node).removed ||
@@ -305,7 +316,8 @@ func (c *clusterNode) underReplicated() int64 {
 	for _, v := range c.books.latest() {
 		if v.Voter {
 			_, last := c.books.of(v.Node)
-			most = max(most, c.store.logs.sizes.after(last))
+			lacks, _ := c.store.logs.sizes.after(last)
+			most = max(most, lacks)
 		}
 	}
 	return most

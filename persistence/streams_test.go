@@ -63,7 +63,7 @@ const spySnapshot = 1 << 20
 // leader waiting for as long as raft thinks that a snapshot of the size may take.
 func TestSilentPeerIsNotWaitedForByTheSizeOfItsSnapshot(t *testing.T) {
 	t.Parallel()
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	inner, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,9 @@ type ring struct {
 type lane struct {
 	sync.Mutex
 	next    uint64 // records so far
+	mask    uint64 // one less than the number of records, which is a power of two
 	records []record
-	_       [24]byte // to a cache line, so that lanes do not disturb each other
+	_       [16]byte // to a cache line, so that lanes do not disturb each other
 }
 
 const (
@@ -60,7 +61,7 @@ func (r *ring) start(spans int) {
 	}
 	r.lanes = make([]lane, lanes)
 	for i := range r.lanes {
-		r.lanes[i].records = make([]record, size)
+		r.lanes[i].records, r.lanes[i].mask = make([]record, size), uint64(size-1)
 	}
 }
 
@@ -75,7 +76,7 @@ func (r *ring) put(rec *record) {
 	for i := range ringTries {
 		l := &r.lanes[(at+i)&(len(r.lanes)-1)]
 		if l.TryLock() {
-			l.records[l.next&uint64(len(l.records)-1)] = *rec
+			l.records[l.next&l.mask] = *rec
 			l.next++
 			l.Unlock()
 			return

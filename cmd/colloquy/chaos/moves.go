@@ -110,7 +110,7 @@ func (m *moves) do(ctx context.Context) (*MovesResult, error) {
 	}
 	m.desks = make([]*deskSocket, min(deskSockets, m.options.Clients))
 	for i := range m.desks {
-		m.desks[i] = newDeskSocket(m.fleet.roster, m.fleet.keys.Agents[0].Token, uint64(i)) //nolint:gosec // not negative
+		m.desks[i] = newDeskSocket(m.fleet.roster, m.fleet.keys.Agents[0].Token, uint64(i))
 	}
 	m.ids = make([]conversation.ConversationID, m.options.Conversations)
 	m.say("%d nodes are ready; beginning %d conversations", m.options.Nodes, len(everybody))
