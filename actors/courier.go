@@ -276,6 +276,25 @@ func (c *courier) settled(id conversation.ConversationID, rows []conversation.Se
 	}
 }
 
+// erased takes all rows of a conversation out. What is being sent of them is on
+// its way, and nobody is told what became of it.
+func (c *courier) erased(id conversation.ConversationID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.mu.lines[id]
+	if l == nil {
+		return
+	}
+	if !l.busy {
+		c.drop(id, l)
+		return
+	}
+	c.mu.rows -= len(l.rows) - 1
+	clear(l.rows[1:])
+	l.rows, l.done = l.rows[:1], true
+	c.e.metrics.outbox.Set(float64(c.mu.rows))
+}
+
 func (c *courier) run(ctx context.Context) {
 	var sends sync.WaitGroup
 	defer sends.Wait()

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/colloquyhq/colloquy/cluster"
@@ -18,9 +19,27 @@ func (e *Engine) Committed(c *conversation.Commit) {
 	if len(c.Outbox) > 0 {
 		e.courier.offer(c.Outbox)
 	}
+	if erased(c.Entries) {
+		e.forget(c.ID)
+	}
 	if concernsQueue(c.Entries) && e.owns(queueID(c.Head.Inbox)) {
 		e.tellBooks(c.Head)
 	}
+}
+
+// erased reports whether entries are what is left of an erased conversation.
+func erased(entries []conversation.Entry) bool {
+	return slices.ContainsFunc(entries, func(e conversation.Entry) bool {
+		_, ok := e.Event.(conversation.ConversationErased)
+		return ok
+	})
+}
+
+// forget lets go of what this node has in memory of a conversation that was
+// erased. Its grain is fenced already; here it ends, with what it remembers.
+func (e *Engine) forget(id conversation.ConversationID) {
+	e.courier.erased(id)
+	e.gate.Passivate(conversationID(id))
 }
 
 // CommitsLost says that commits went by without [Engine.Committed]; what lives
@@ -43,7 +62,8 @@ func concernsQueue(entries []conversation.Entry) bool {
 			if ev.Status != conversation.StatusPending {
 				return true
 			}
-		case conversation.AgentAssigned, conversation.AgentUnassigned, conversation.StatusChanged, conversation.PriorityChanged:
+		case conversation.AgentAssigned, conversation.AgentUnassigned, conversation.StatusChanged, conversation.PriorityChanged,
+			conversation.ConversationErased:
 			return true
 		}
 	}

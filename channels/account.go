@@ -21,6 +21,22 @@ type Configurable interface {
 	Check(ctx context.Context, inbox conversation.InboxID) (name string, err error)
 }
 
+// Checked is a [Configurable] whose settings depend on each other.
+type Checked interface {
+	Configurable
+	// CheckValues says what is wrong with the settings of an account together.
+	// Errors: class [conversation.ErrInvalid]; they do not quote values.
+	CheckValues(values map[string]string) error
+}
+
+// Paced is a [Driver] with accounts that may send at different rates.
+type Paced interface {
+	Driver
+	// Pace gives the rate of an account's sends; false when it is that of Limits.
+	// It is asked before every send and must be fast.
+	Pace(ctx context.Context, inbox conversation.InboxID) (Rate, bool)
+}
+
 // Setting is one thing that an account consists of.
 type Setting struct {
 	Name     string `json:"name"`
@@ -91,6 +107,9 @@ func CheckSettings(d Configurable, values map[string]string) error {
 		if !known[name] {
 			return conversation.Refusef(conversation.CodeUnknownField, "an account of kind %s has no setting of that name", d.Kind())
 		}
+	}
+	if c, ok := d.(Checked); ok {
+		return c.CheckValues(values)
 	}
 	return nil
 }

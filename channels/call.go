@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -26,8 +27,9 @@ type Call struct {
 	Method string // empty = POST
 	URL    string
 	Header http.Header
-	JSON   any   // body; nil = none
-	Form   *Form // body instead, with a file; nil = none
+	JSON   any        // body; nil = none
+	Form   *Form      // body instead, with a file; nil = none
+	Values url.Values // body instead, as a form without files; nil = none
 }
 
 // Reply is what a provider answered.
@@ -97,6 +99,8 @@ func (c Call) request(ctx context.Context) (*http.Request, error) {
 		if body, kind, size, err = c.Form.body(); err != nil {
 			return nil, &SendError{Class: Permanent, Code: "not_encodable"}
 		}
+	case c.Values != nil:
+		body, kind = strings.NewReader(c.Values.Encode()), "application/x-www-form-urlencoded"
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.URL, body)
 	if err != nil || req.URL.Host == "" || req.URL.User != nil {

@@ -33,6 +33,9 @@ type Spool interface {
 	DropFetch(ctx context.Context, id conversation.AttachmentID) error
 	// Fetches lists at most limit of them.
 	Fetches(ctx context.Context, limit int) ([]Fetch, error)
+	// Forget drops what was stored for a contact and is on no message: of one that
+	// was erased while a file was being fetched.
+	Forget(ctx context.Context, contact conversation.ContactID) error
 }
 
 const (
@@ -56,7 +59,7 @@ var errNoFetch = errors.New("the driver cannot fetch")
 // spoolFiles remembers the files of a message that are still to be fetched. It
 // runs before the delivery is acknowledged, so that a crash loses none; a
 // repeated delivery remembers them once more, which does no harm.
-func (c *Channel) spoolFiles(ctx context.Context, in *conversation.Inbound, e *Event, r conversation.Receipt) error {
+func (c *Channel) spoolFiles(ctx context.Context, in *conversation.Inbound, files []File, r conversation.Receipt) error {
 	waits := false
 	for i := range in.Attachments {
 		if in.Attachments[i].State != conversation.AttachmentPending {
@@ -65,7 +68,7 @@ func (c *Channel) spoolFiles(ctx context.Context, in *conversation.Inbound, e *E
 		waits = true
 		err := c.shared.spool.PutFetch(ctx, Fetch{
 			Attachment: in.Attachments[i], Kind: c.Kind(), Inbox: in.Inbox, Contact: in.Contact, Conversation: r.Conversation, Message: r.Seq,
-			Source: e.Files[i].Source, First: time.Now().UTC(),
+			Source: files[i].Source, First: time.Now().UTC(),
 		})
 		if err != nil {
 			return fmt.Errorf("remember file %d of a message: %w", i+1, err)
@@ -292,6 +295,9 @@ func (p *provided) Read(b []byte) (int, error) {
 // takes no news any more does not hold it up.
 func (f *fetcher) tell(ctx context.Context, one *Fetch, a conversation.Attachment) error {
 	err := f.r.shared.tell(ctx, one.Conversation, conversation.RecordAttachment{Message: one.Message, Attachment: a})
+	if errors.Is(err, conversation.ErrNotFound) {
+		err = f.r.shared.spool.Forget(ctx, one.Contact)
+	}
 	if err != nil && transient(err) {
 		return fmt.Errorf("record a file: %w", err)
 	}

@@ -21,6 +21,15 @@ type tray struct {
 	mu   sync.Mutex
 	fail error
 	list []Fetch
+
+	forgotten []conversation.ContactID
+}
+
+func (s *tray) Forget(_ context.Context, contact conversation.ContactID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgotten = append(s.forgotten, contact)
+	return s.fail
 }
 
 func (s *tray) PutFetch(_ context.Context, f Fetch) error {
@@ -206,6 +215,26 @@ func TestFilesAreFetchedBehindTheAck(t *testing.T) {
 		}
 		if r.shelf.saved[files[0].ID] != "the bytes" {
 			t.Errorf("saved %q", r.shelf.saved)
+		}
+		cancel()
+	})
+}
+
+// A file that comes when its conversation has been erased goes with it.
+func TestFileOfAnErasedConversation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newFetchRig(t, &courierOf{fetch: given("the bytes")})
+		if err := r.handIn(t); err != nil {
+			t.Fatal(err)
+		}
+		r.told.fail = conversation.Refuse(conversation.CodeNotFound, "no such conversation")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go r.registry.FetchFiles(ctx, everything)
+		synctest.Wait()
+		if r.tray.len() != 0 || !slices.Equal(r.tray.forgotten, []conversation.ContactID{{6}}) {
+			t.Errorf("%d files are in the spool, %v are forgotten", r.tray.len(), r.tray.forgotten)
 		}
 		cancel()
 	})

@@ -92,10 +92,10 @@ const (
 	reasonNoFetch = "not_fetched" // the driver cannot fetch from this provider
 )
 
-// attach gives a message the files of its event. Bytes in hand are stored first.
+// attach gives a message its files. Bytes in hand are stored first.
 // Errors: only those that repeating the delivery can heal.
-func (c *Channel) attach(ctx context.Context, in *conversation.Inbound, e *Event) error {
-	files := e.Files
+func (c *Channel) attach(ctx context.Context, in *conversation.Inbound, all []File) error {
+	files := all
 	if len(files) > conversation.MaxAttachments {
 		files = files[:conversation.MaxAttachments-1]
 	}
@@ -106,7 +106,7 @@ func (c *Channel) attach(ctx context.Context, in *conversation.Inbound, e *Event
 		}
 		in.Attachments = append(in.Attachments, a)
 	}
-	if left := len(e.Files) - len(files); left > 0 {
+	if left := len(all) - len(files); left > 0 {
 		in.Attachments = append(in.Attachments, conversation.Attachment{
 			ID: fileID(c.Kind(), in, len(files)), Name: "+" + strconv.Itoa(left), State: conversation.AttachmentUnavailable, Reason: reasonTooMany,
 		})

@@ -63,7 +63,7 @@ func TestBytesInHandAreStoredOnce(t *testing.T) {
 	var first []conversation.Attachment
 	for range 2 {
 		in := conversation.Inbound{Inbox: "shop", Channel: conversation.ChannelEmail, Peer: "li@example.com", Ref: "m1"}
-		if err := c.attach(t.Context(), &in, e); err != nil {
+		if err := c.attach(t.Context(), &in, e.Files); err != nil {
 			t.Fatal(err)
 		}
 		if first == nil {
@@ -77,7 +77,7 @@ func TestBytesInHandAreStoredOnce(t *testing.T) {
 		t.Errorf("saved %v as %+v", s.saved, first)
 	}
 	other := conversation.Inbound{Inbox: "shop", Channel: conversation.ChannelEmail, Peer: "li@example.com", Ref: "m2"}
-	if err := c.attach(t.Context(), &other, e); err != nil || other.Attachments[0].ID == first[0].ID {
+	if err := c.attach(t.Context(), &other, e.Files); err != nil || other.Attachments[0].ID == first[0].ID {
 		t.Errorf("another message has %+v, %v", other.Attachments, err)
 	}
 }
@@ -99,7 +99,7 @@ func TestFilesThatCannotBeStored(t *testing.T) {
 		"the store is away":   {&shelf{err: conversation.Refuse(conversation.CodeUnavailable, "")}, file, "", true},
 	} {
 		in := conversation.Inbound{Inbox: "shop", Peer: "li", Ref: "m1"}
-		err := channelWith(tc.files).attach(t.Context(), &in, &Event{Files: tc.of})
+		err := channelWith(tc.files).attach(t.Context(), &in, tc.of)
 		if tc.fails {
 			if !errors.Is(err, conversation.ErrUnavailable) {
 				t.Errorf("%s: %v, want the delivery to be repeated", name, err)
@@ -123,7 +123,7 @@ func TestMoreFilesThanAMessageHolds(t *testing.T) {
 		e.Files = append(e.Files, File{Name: strconv.Itoa(i), Body: []byte("x")})
 	}
 	in := conversation.Inbound{Inbox: "shop", Peer: "li", Ref: "m1"}
-	if err := channelWith(&shelf{}).attach(t.Context(), &in, &e); err != nil {
+	if err := channelWith(&shelf{}).attach(t.Context(), &in, e.Files); err != nil {
 		t.Fatal(err)
 	}
 	last := in.Attachments[len(in.Attachments)-1]

@@ -42,21 +42,29 @@ func (r rule) advance(clock, now time.Time) time.Time {
 // pace holds the sends of one account to its rates, and remembers when the
 // provider asked to wait.
 type pace struct {
-	account rule
-	peer    rule
+	peer rule
 
 	mu struct {
 		sync.Mutex
 
-		clock time.Time
-		peers map[string]time.Time
+		account rule
+		clock   time.Time
+		peers   map[string]time.Time
 	}
 }
 
 func newPace(l Limits) *pace {
-	p := &pace{account: l.Account.rule(), peer: l.Peer.rule()}
+	p := &pace{peer: l.Peer.rule()}
+	p.mu.account = l.Account.rule()
 	p.mu.peers = make(map[string]time.Time)
 	return p
+}
+
+// set changes the rate of the account.
+func (p *pace) set(r Rate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.account = r.rule()
 }
 
 // take reserves a send to peer. If it would come too early it reserves nothing
@@ -64,7 +72,7 @@ func newPace(l Limits) *pace {
 func (p *pace) take(peer string, now time.Time) (time.Duration, Scope) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ofAccount, ofPeer := p.account.wait(p.mu.clock, now), p.peer.wait(p.mu.peers[peer], now)
+	ofAccount, ofPeer := p.mu.account.wait(p.mu.clock, now), p.peer.wait(p.mu.peers[peer], now)
 	switch {
 	case ofPeer > ofAccount:
 		return ofPeer, ScopePeer
@@ -77,7 +85,7 @@ func (p *pace) take(peer string, now time.Time) (time.Duration, Scope) {
 		}
 		p.mu.peers[peer] = p.peer.advance(p.mu.peers[peer], now)
 	}
-	p.mu.clock = p.account.advance(p.mu.clock, now)
+	p.mu.clock = p.mu.account.advance(p.mu.clock, now)
 	return 0, ScopePeer
 }
 
@@ -92,7 +100,7 @@ func (p *pace) hold(scope Scope, peer string, now time.Time, wait time.Duration)
 		}
 		return
 	}
-	if clock := until.Add(p.account.tolerance); clock.After(p.mu.clock) {
+	if clock := until.Add(p.mu.account.tolerance); clock.After(p.mu.clock) {
 		p.mu.clock = clock
 	}
 }

@@ -1,9 +1,14 @@
 package channels
 
 import (
+	"context"
+	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/colloquyhq/colloquy/conversation"
 )
 
 func TestPaceAccountAndPeer(t *testing.T) {
@@ -69,5 +74,40 @@ func TestPaceIsBounded(t *testing.T) {
 	}
 	if n := len(p.mu.peers); n != 1 {
 		t.Errorf("%d peers remembered, want 1", n)
+	}
+}
+
+// paced is a driver whose accounts have a rate of their own.
+type paced struct {
+	Driver
+
+	rate atomic.Pointer[Rate] // nil = the usual one
+}
+
+func (*paced) Kind() conversation.ChannelKind { return conversation.ChannelEmail }
+func (*paced) Limits() Limits                 { return Limits{} }
+
+// Pace implements [Paced].
+func (p *paced) Pace(context.Context, conversation.InboxID) (Rate, bool) {
+	if r := p.rate.Load(); r != nil {
+		return *r, true
+	}
+	return Rate{}, false
+}
+
+// The rate of an account is asked for before every send, so that a change is
+// effective at once.
+func TestPaceOfTheAccount(t *testing.T) {
+	d := &paced{}
+	c := newChannel(d, "shop", &shared{metrics: newMetrics(nil, nil)}, slog.New(slog.DiscardHandler))
+	if err := c.waitForPace(t.Context(), "a"); err != nil {
+		t.Fatalf("at the usual rate: %v", err)
+	}
+	d.rate.Store(&Rate{PerSec: 1.0 / 3600, Burst: 1})
+	if err := c.waitForPace(t.Context(), "b"); err != nil {
+		t.Fatalf("the first of the hour: %v", err)
+	}
+	if err := c.waitForPace(t.Context(), "c"); err == nil || err.Class != Limited || err.Scope != ScopeAccount || err.After < 50*time.Minute || !err.Idle {
+		t.Errorf("the second: %+v, want it to wait for about an hour", err)
 	}
 }

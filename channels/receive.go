@@ -200,13 +200,21 @@ func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (
 	if err != nil {
 		return conversation.Receipt{}, err
 	}
-	if err := c.attach(ctx, &in, e); err != nil {
+	in.Wait = wait
+	return c.HandIn(ctx, in, e.Files)
+}
+
+// HandIn hands in a message that came by another entrance than the channel's
+// own, with files that the channel's driver knows how to fetch. It returns when
+// the message, and what is to be fetched for it, is durable; the files come
+// behind it.
+func (c *Channel) HandIn(ctx context.Context, in conversation.Inbound, files []File) (conversation.Receipt, error) {
+	if err := c.attach(ctx, &in, files); err != nil {
 		return conversation.Receipt{}, err
 	}
-	in.Wait = wait
 	receipt, err := c.shared.deliver(ctx, in)
 	if err == nil {
-		err = c.spoolFiles(ctx, &in, e, receipt)
+		err = c.spoolFiles(ctx, &in, files, receipt)
 	}
 	return receipt, err
 }

@@ -252,6 +252,13 @@ func (c *Channel) waitForSlot(ctx context.Context) *SendError {
 
 // waitForPace waits until the rates allow a send, unless that takes too long.
 func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
+	if d, ok := c.driver.(Paced); ok {
+		rate, own := d.Pace(ctx, c.account)
+		if !own {
+			rate = c.limits.Account
+		}
+		c.pace.set(rate)
+	}
 	deadline := time.Now().Add(patience)
 	for {
 		now := time.Now()

@@ -66,7 +66,8 @@ type Head struct {
 	SnoozedUntil time.Time      `json:"snoozed_until,omitzero"`
 	Preview      Text           `json:"preview,omitempty"` // start of the newest public message
 	PreviewFrom  Party          `json:"preview_from,omitempty"`
-	Version      Seq            `json:"version"` // seq of the newest entry
+	Version      Seq            `json:"version"`          // seq of the newest entry
+	Erased       bool           `json:"erased,omitempty"` // what it held is gone; nobody is shown it any more
 }
 
 // QueueState says whether a conversation waits for an agent.

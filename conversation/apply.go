@@ -47,8 +47,7 @@ func (s *State) Apply(e Entry) {
 	case MessageSent:
 		s.applySent(e, ev)
 	case TimerStarted:
-		s.dropTimer(ev.ID)
-		s.Timers = append(s.Timers, ev.Timer)
+		s.startTimer(ev.Timer)
 	case TimerEnded:
 		s.dropTimer(ev.ID)
 	case MoodChanged:
@@ -59,6 +58,8 @@ func (s *State) Apply(e Entry) {
 		s.applyAttachment(ev)
 	case AnomalyFound:
 		s.applyAnomaly(ev, e.At)
+	case ConversationErased:
+		s.applyErased(ev, e)
 	}
 }
 
@@ -210,6 +211,11 @@ func (s *State) applyTags(ev TagsChanged) {
 	tags = append(tags, ev.Added...)
 	slices.Sort(tags)
 	s.Tags = slices.Compact(tags)
+}
+
+func (s *State) startTimer(t Timer) {
+	s.dropTimer(t.ID)
+	s.Timers = append(s.Timers, t)
 }
 
 func (s *State) dropTimer(id string) {

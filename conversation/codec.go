@@ -54,6 +54,8 @@ func DecodeEvent(kind string, data []byte) (Event, error) {
 		return decodeAs[AttachmentChanged](data)
 	case AnomalyFound{}.Kind():
 		return decodeAs[AnomalyFound](data)
+	case ConversationErased{}.Kind():
+		return decodeAs[ConversationErased](data)
 	}
 	return nil, Refusef(CodeInvalid, "event kind %q is not known to this version", kind)
 }
@@ -90,5 +92,6 @@ func EventKinds() []string {
 		AnswerJudged{}.Kind(),
 		AttachmentChanged{}.Kind(),
 		AnomalyFound{}.Kind(),
+		ConversationErased{}.Kind(),
 	}
 }

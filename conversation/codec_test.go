@@ -51,7 +51,10 @@ func sampleEvents() map[string]Event {
 		"TimerStarted":      TimerStarted{Timer{ID: "t", Due: at}},
 		"TimerEnded":        TimerEnded{ID: "t", Fired: true},
 		"MoodChanged":       MoodChanged{From: TemperCalm, To: TemperAngry, Reasons: []MoodReason{MoodThreat, MoodSudden}, Heat: 320},
-		"AnomalyFound":      AnomalyFound{Anomaly: AnomalyLoop, Measured: 3 * time.Second, Usual: time.Second, Count: 6, Same: 4, Score: 0.5, UsualScore: 0.25},
+		"ConversationErased": ConversationErased{
+			Inbox: "shop", Channel: ChannelWeb, Contact: ContactID{2}, Previous: ConversationID{3}, Reason: ErasedContact, By: "lead",
+		},
+		"AnomalyFound": AnomalyFound{Anomaly: AnomalyLoop, Measured: 3 * time.Second, Usual: time.Second, Count: 6, Same: 4, Score: 0.5, UsualScore: 0.25},
 		"AnswerJudged": AnswerJudged{
 			By: PartyAgent, Agent: "a1", Answer: 4, Turn: 2, Verdict: VerdictWrong, Intent: "y", Taken: "x", Confidence: 0.5, Raw: 0.75, Model: "m1",
 		},

@@ -32,6 +32,7 @@ const (
 	CodeConversationClosed Code = "conversation_closed"
 	CodeAlreadyClaimed     Code = "already_claimed"
 	CodeNotAssignee        Code = "not_assignee"
+	CodeHeld               Code = "on_hold"
 	CodeWindowClosed       Code = "window_closed"
 	CodeStaleTurn          Code = "stale_turn"
 	CodeVersionMismatch    Code = "version_mismatch"
@@ -86,6 +87,7 @@ func Codes() []CodeRow {
 		{CodeConversationClosed, ErrConflict, 409, false, "The conversation is closed for good; a new message opens its successor."},
 		{CodeAlreadyClaimed, ErrConflict, 409, false, "Another agent has the conversation."},
 		{CodeNotAssignee, ErrConflict, 409, false, "Only the assigned agent may do this."},
+		{CodeHeld, ErrConflict, 409, false, "A hold stands on it, so nothing of it is erased until an admin lifts that."},
 		{CodeWindowClosed, ErrConflict, 409, false, "The provider takes no more messages until the visitor writes again."},
 		{CodeStaleTurn, ErrConflict, 409, false, "The turn that this answers is over."},
 		{CodeVersionMismatch, ErrConflict, 409, true, "The conversation has moved on; read it again."},

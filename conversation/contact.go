@@ -43,14 +43,15 @@ type ContactClaim struct {
 type ContactChange struct {
 	At     time.Time `json:"at"`
 	By     AgentID   `json:"by"`
-	Action string    `json:"action"` // merged, split
-	Other  ContactID `json:"contact"`
+	Action string    `json:"action"` // merged, split, erased
+	Other  ContactID `json:"contact,omitzero"`
 }
 
 // What is done to contacts.
 const (
 	ContactMerged = "merged"
 	ContactSplit  = "split"
+	ContactErased = "erased"
 )
 
 // Limits of contacts.

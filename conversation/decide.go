@@ -25,7 +25,7 @@ func Decide(s *State, c Command, now time.Time) (Decision, error) {
 	if a, ok := c.(AcceptMessage); ok {
 		return decideAccept(s, a, now)
 	}
-	if !s.Started() {
+	if !s.Started() || s.Gone {
 		return Decision{}, Refuse(CodeNotFound, "no such conversation")
 	}
 	switch c := c.(type) { //nolint:gochecksumtype // AcceptMessage is above

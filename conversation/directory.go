@@ -55,6 +55,8 @@ type Inbox struct {
 	Origins         []string `json:"origins,omitempty"`          // exact origins of pages that may embed the widget; "self" = this server
 	VisitorFeedback bool     `json:"visitor_feedback,omitempty"` // the widget asks whether the bot's answers are right
 
+	Retention Retention `json:"retention,omitzero"` // how long conversations that are done are kept
+
 	CallbackURL string `json:"callback_url,omitempty"` // where the webhook channel posts replies that could not ride on a response
 
 	Version uint64 `json:"version"` // of the document, for If-Match

@@ -32,7 +32,7 @@ func Effects(s *State, before Head, entries []Entry) []Effect {
 			}
 		case ConversationStarted, NoteAdded, TurnCompleted, HandoverRequested, AgentAssigned, AgentUnassigned,
 			StatusChanged, MessagesRead, MessagesDelivered, TagsChanged, PriorityChanged, TimerStarted, MoodChanged, AnswerJudged,
-			AttachmentChanged, AnomalyFound:
+			AttachmentChanged, AnomalyFound, ConversationErased:
 		}
 	}
 	return append(out, queueEffects(s, before)...)

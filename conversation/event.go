@@ -256,6 +256,7 @@ func (MoodChanged) event()         {}
 func (AnswerJudged) event()        {}
 func (AttachmentChanged) event()   {}
 func (AnomalyFound) event()        {}
+func (ConversationErased) event()  {}
 
 // Kind implements [Event].
 func (ConversationStarted) Kind() string { return "conversation.started" }
@@ -319,3 +320,6 @@ func (AttachmentChanged) Kind() string { return "message.attachment_changed" }
 
 // Kind implements [Event].
 func (AnomalyFound) Kind() string { return "conversation.anomaly_found" }
+
+// Kind implements [Event].
+func (ConversationErased) Kind() string { return "conversation.erased" }

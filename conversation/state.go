@@ -62,6 +62,8 @@ type State struct {
 	Awaited  []Awaited `json:"awaited,omitempty"` // attachments that are still being fetched, oldest first
 
 	Anomalies []AnomalySeen `json:"anomalies,omitempty"` // one a kind; never changed in place
+
+	Gone bool `json:"erased,omitempty"` // it was erased: only its place is left
 }
 
 // Dialogue is what the bot remembers between turns.
@@ -173,6 +175,7 @@ func (s *State) Head() Head {
 		Handler: s.Handler, Queue: s.Queue, QueuedAt: s.QueuedAt, Assignee: s.Assignee, Priority: s.Priority,
 		Tags: s.Tags, Intent: s.Dialogue.Intent, CreatedAt: s.CreatedAt, LastActivity: s.LastActivity,
 		WaitingSince: s.WaitingSince, SnoozedUntil: s.SnoozedUntil, Version: s.Version,
+		Erased: s.Gone,
 	}
 	if s.Mood.Angry() {
 		h.Mood = TemperAngry

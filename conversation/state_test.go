@@ -145,7 +145,7 @@ func TestVisibility(t *testing.T) {
 	t.Parallel()
 	shown := []string{
 		"ConversationStarted", "MessageAccepted", "ReplyComposed", "AgentReplied", "HandoverRequested", "AgentAssigned", "StatusChanged",
-		"MessagesRead", "MessageSent", "AttachmentChanged",
+		"MessagesRead", "MessageSent", "AttachmentChanged", "ConversationErased",
 	}
 	for _, name := range declaredWith(t, "event.go", "event") {
 		if got := VisibleToVisitor(sampleEvents()[name]); got != slices.Contains(shown, name) {

@@ -6,7 +6,7 @@ package conversation
 func VisibleToVisitor(e Event) bool {
 	switch e.(type) {
 	case MessageAccepted, ReplyComposed, AgentReplied, StatusChanged, HandoverRequested, AgentAssigned,
-		MessagesRead, MessageSent, ConversationStarted, AttachmentChanged:
+		MessagesRead, MessageSent, ConversationStarted, AttachmentChanged, ConversationErased:
 		return true
 	case NoteAdded, TurnCompleted, AgentUnassigned, MessagesDelivered, TagsChanged, PriorityChanged,
 		TimerStarted, TimerEnded, MoodChanged, AnswerJudged, AnomalyFound:

@@ -171,6 +171,34 @@ func (a *accounts) Put(ctx context.Context, c gateway.AccountChange) (gateway.Ac
 	return a.view(&now), nil
 }
 
+// secretChange is a secret that a provider has replaced.
+type secretChange struct{ name, old, now string }
+
+// renew puts a secret that a provider has given into the place of the old one,
+// unless somebody has changed that meanwhile.
+func (a *accounts) renew(ctx context.Context, kind conversation.ChannelKind, inbox conversation.InboxID, c secretChange) error {
+	d, err := a.driver(kind)
+	if err != nil {
+		return err
+	}
+	stored, err := a.store.Account(kind, inbox)
+	if err != nil {
+		return err
+	}
+	values, err := a.values(&stored)
+	if err != nil || values[c.name] != c.old {
+		return err
+	}
+	key := values[pathKey]
+	delete(values, pathKey)
+	values[c.name] = c.now
+	if stored.Settings, stored.Sealed, err = a.part(d, &stored, values, key); err != nil {
+		return err
+	}
+	_, err = a.store.PutAccount(ctx, stored)
+	return err
+}
+
 // part divides values into what may be read and what is sealed.
 func (a *accounts) part(
 	d channels.Configurable, at *conversation.Account, values map[string]string, key string,

@@ -451,3 +451,37 @@ func TestAccountThatIsPaused(t *testing.T) {
 		})
 	})
 }
+
+// A secret that a provider replaces takes the place of the old one, sealed like it,
+// unless an admin has changed it meanwhile.
+func TestSecretsThatAProviderReplaces(t *testing.T) {
+	t.Parallel()
+	e, api := withAccounts(t, io.Discard)
+	settings := map[string]string{
+		"address": "shop@example.com", "imap": "127.0.0.1:1", "smtp": "127.0.0.1:1", "oauth_provider": "google", "oauth_client_id": "app", "oauth_refresh_token": "refresh-0",
+	}
+	path := "/v1/inboxes/house/channels/email"
+	api.want(http.StatusBadRequest, call{method: "PUT", path: path, body: map[string]any{"settings": map[string]string{"address": "shop@example.com", "imap": "h", "smtp": "h"}}}, nil)
+	api.want(http.StatusCreated, call{method: "PUT", path: path, body: map[string]any{"settings": settings}}, nil)
+	refresh := func() string {
+		stored, err := e.store.Account(conversation.ChannelEmail, "house")
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := e.accounts.values(&stored)
+		if err != nil || values["oauth_client_id"] != "app" || values[pathKey] == "" || strings.Contains(string(stored.Sealed), "refresh") || stored.Settings["oauth_refresh_token"] != "" {
+			t.Fatalf("the account holds %v, %v", stored.Settings, err)
+		}
+		return values["oauth_refresh_token"]
+	}
+	for _, step := range []struct{ old, now, want string }{
+		{"refresh-0", "refresh-1", "refresh-1"}, {"refresh-0", "refresh-2", "refresh-1"}, {"refresh-1", "refresh-3", "refresh-3"},
+	} {
+		if err := e.accounts.renew(t.Context(), conversation.ChannelEmail, "house", secretChange{"oauth_refresh_token", step.old, step.now}); err != nil {
+			t.Fatal(err)
+		}
+		if got := refresh(); got != step.want {
+			t.Errorf("%s in the place of %s leaves %s, want %s", step.now, step.old, got, step.want)
+		}
+	}
+}

@@ -11,8 +11,10 @@ import (
 
 	"github.com/colloquyhq/colloquy/attachments"
 	"github.com/colloquyhq/colloquy/channels"
+	"github.com/colloquyhq/colloquy/channels/webhook"
 	"github.com/colloquyhq/colloquy/cluster"
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/gateway"
 	"github.com/colloquyhq/colloquy/persistence"
 )
 
@@ -116,6 +118,12 @@ func (s spool) DropFetch(ctx context.Context, id conversation.AttachmentID) erro
 	return err
 }
 
+// Forget implements [channels.Spool].
+func (s spool) Forget(ctx context.Context, contact conversation.ContactID) error {
+	_, err := s.store.Forget(ctx, contact)
+	return err
+}
+
 // Fetches implements [channels.Spool].
 func (s spool) Fetches(ctx context.Context, limit int) ([]channels.Fetch, error) {
 	docs, err := s.store.Docs(ctx, docFetch)
@@ -131,6 +139,27 @@ func (s spool) Fetches(ctx context.Context, limit int) ([]channels.Fetch, error)
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// linked is the webhook's driver as [gateway.Linked]: what comes in at the
+// unified entrance takes the same road behind it as what a signed delivery brings.
+type linked struct{ registry *channels.Registry }
+
+// DeliverLinked implements [gateway.Linked].
+func (l linked) DeliverLinked(ctx context.Context, in conversation.Inbound, files []gateway.LinkedFile) (conversation.Receipt, error) {
+	links := make([]webhook.Link, len(files))
+	for i, f := range files {
+		links[i] = webhook.Link(f)
+	}
+	translated, err := webhook.Files(links)
+	if err != nil {
+		return conversation.Receipt{}, err
+	}
+	c, ok := l.registry.For(conversation.ChannelWebhook, in.Inbox)
+	if !ok {
+		return conversation.Receipt{}, conversation.Refuse(conversation.CodeNotFound, "there is no such inbox")
+	}
+	return c.HandIn(ctx, in, translated)
 }
 
 // fetches brings what visitors sent by providers that keep files: for the

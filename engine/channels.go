@@ -42,7 +42,10 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 		conversation.ChannelDingTalk: driver(dingtalk.New),
 		conversation.ChannelEmail: driver(func(o channels.ProviderOptions) (*email.Driver, error) {
 			return email.New(email.Options{
-				Accounts: o.Accounts, Dial: o.Dial, Load: e.store.Load,
+				Accounts: o.Accounts, Dial: o.Dial, Client: o.Client, Load: e.store.Load,
+				Renewed: func(ctx context.Context, inbox conversation.InboxID, setting, old, now string) error {
+					return e.accounts.renew(ctx, conversation.ChannelEmail, inbox, secretChange{setting, old, now})
+				},
 				Key: func(ctx context.Context) ([]byte, error) { return e.store.Secret(ctx, "mail", mailKeyBytes) },
 			})
 		}),

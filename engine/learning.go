@@ -78,3 +78,13 @@ func (b books) Doc(ctx context.Context, kind, id string) ([]byte, uint64, error)
 	}
 	return d.Data, d.Version, err
 }
+
+// Exists implements [learning.Journal]: of an erased conversation there is nothing
+// to learn.
+func (b books) Exists(ctx context.Context, id conversation.ConversationID) (bool, error) {
+	h, err := b.Head(ctx, id)
+	if errors.Is(err, conversation.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !h.Erased, err
+}

@@ -182,6 +182,9 @@ func (e *Engine) follow(ctx context.Context, sub *persistence.Subscription) bool
 			e.gateway.Hub().Publish(c)
 			e.actors.Committed(c)
 			e.learning.Committed(c)
+			if c.Head.Erased {
+				e.forget(c.ID)
+			}
 		}
 	}
 }

@@ -102,6 +102,18 @@ func (s *shadows) keep(row gateway.ShadowTurn) {
 	s.mu.next = (s.mu.next + 1) % shadowTurns
 }
 
+// forget drops the turns of a conversation that was erased.
+func (s *shadows) forget(id conversation.ConversationID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.mu.turns {
+		if s.mu.turns[i].Conversation == id {
+			// It keeps its place in the ring, and nothing else.
+			s.mu.turns[i] = gateway.ShadowTurn{At: s.mu.turns[i].At}
+		}
+	}
+}
+
 // Shadows implements [gateway.Shadows].
 func (s *shadows) Shadows(q gateway.ShadowQuery) ([]gateway.ShadowTurn, gateway.ShadowTotals) {
 	totals := gateway.ShadowTotals{Shadow: string(s.e.config.Intent.Shadow)}

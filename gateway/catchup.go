@@ -23,7 +23,7 @@ const catchUpTime = 3 * time.Second
 // when this node is still behind. A version that nobody has is no error: the
 // head is as new as there is.
 func (g *Gateway) head(ctx context.Context, id conversation.ConversationID, seen conversation.Seq) (conversation.Head, error) {
-	head, err := g.opts.Journal.Head(ctx, id)
+	head, err := g.present(ctx, id)
 	if g.opts.Relay == nil || err == nil && head.Version >= seen || err != nil && !errors.Is(err, conversation.ErrNotFound) {
 		return head, err
 	}
@@ -39,11 +39,21 @@ func (g *Gateway) head(ctx context.Context, id conversation.ConversationID, seen
 	if asked != nil {
 		return head, errBehind()
 	}
-	head, err = g.opts.Journal.Head(ctx, id)
+	head, err = g.present(ctx, id)
 	if err != nil || head.Version < min(seen, owner.Version) {
 		return head, errBehind()
 	}
 	return head, nil
+}
+
+// present gives the summary of a conversation, unless it was erased: what is left
+// of one is for nobody to see.
+func (g *Gateway) present(ctx context.Context, id conversation.ConversationID) (conversation.Head, error) {
+	head, err := g.opts.Journal.Head(ctx, id)
+	if err == nil && head.Erased {
+		return conversation.Head{}, errNoConversation()
+	}
+	return head, err
 }
 
 func errBehind() error {

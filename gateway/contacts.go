@@ -42,6 +42,8 @@ type contactView struct {
 	Conversations []wire.Summary                   `json:"conversations"` // newest activity first
 	Suggestions   []conversation.ContactSuggestion `json:"suggestions"`   // who may be the same person
 	History       []conversation.ContactChange     `json:"history"`
+	Hold          *conversation.Hold               `json:"hold,omitempty"` // of any of the identities: nothing of the contact is erased
+	Held          []conversation.ConversationID    `json:"held,omitempty"` // conversations with a hold of their own
 }
 
 // identityView is one way in which a contact came.
@@ -124,7 +126,22 @@ func (g *Gateway) contactView(ctx context.Context, id conversation.ContactID, wh
 	}
 	slices.SortStableFunc(v.Conversations, func(a, b wire.Summary) int { return b.LastActivity.Compare(a.LastActivity) })
 	slices.SortStableFunc(v.History, func(a, b conversation.ContactChange) int { return a.At.Compare(b.At) })
+	g.addHolds(v, all)
 	return v, g.suggest(ctx, v, all, who)
+}
+
+// addHolds says what of the contact must not be erased.
+func (g *Gateway) addHolds(v *contactView, all []conversation.ContactID) {
+	ids := make([]string, len(all))
+	for i, id := range all {
+		ids[i] = id.String()
+	}
+	v.Hold = g.hold(ids...)
+	for i := range v.Conversations {
+		if g.hold(v.Conversations[i].ID.String()) != nil {
+			v.Held = append(v.Held, v.Conversations[i].ID)
+		}
+	}
 }
 
 // addIdentity adds what is known of one way in which the contact came: who the
@@ -145,6 +162,10 @@ func (g *Gateway) addIdentity(ctx context.Context, v *contactView, key conversat
 		}
 		if !s.Started() {
 			break
+		}
+		if s.Gone {
+			id = s.Previous
+			continue
 		}
 		if identity.Channel == "" {
 			identity.Channel, identity.Peer = s.Channel, s.Peer

@@ -52,6 +52,7 @@ type conversationView struct {
 	ResolvedAt  string                      `json:"resolved_at,omitempty"`
 	Slots       map[string]string           `json:"slots,omitempty"`
 	ReplyWindow *conversation.ReplyWindow   `json:"reply_window,omitempty"` // of channels whose provider has one
+	Hold        *conversation.Hold          `json:"hold,omitempty"`         // on this conversation, or on its contact: it is not erased
 }
 
 func (g *Gateway) summary(h conversation.Head) wire.Summary {
@@ -101,7 +102,7 @@ func (g *Gateway) showConversation(w http.ResponseWriter, r *http.Request, who c
 	v := conversationView{
 		Summary: g.summary(head), Handover: s.Handover, Previous: s.Previous, ReadVisitor: s.ReadVisitor,
 		ReadAgent: s.ReadAgent, Delivered: s.Delivered, Slots: s.Dialogue.Slots,
-		ReplyWindow: s.ReplyWindow(time.Now()),
+		ReplyWindow: s.ReplyWindow(time.Now()), Hold: g.hold(head.ID.String(), head.Contact.String()),
 	}
 	if !s.ResolvedAt.IsZero() {
 		v.ResolvedAt = s.ResolvedAt.UTC().Format(timeFormat)

@@ -177,7 +177,7 @@ func (c *conn) currentHead(ctx context.Context, v *visitorID) (conversation.Head
 	if err != nil || id.IsZero() {
 		return conversation.Head{}, false
 	}
-	head, err := c.gw.opts.Journal.Head(ctx, id)
+	head, err := c.gw.present(ctx, id)
 	return head, err == nil
 }
 
@@ -296,7 +296,7 @@ func (c *conn) watch(ctx context.Context, id conversation.ConversationID, after 
 		f.startLive(head.Version)
 	}
 	c.gw.hub.watcherShard(id).add(id, f)
-	if w.head, err = c.gw.opts.Journal.Head(ctx, id); err != nil {
+	if w.head, err = c.gw.present(ctx, id); err != nil {
 		f.giveUp()
 	}
 	return w, err
@@ -327,7 +327,7 @@ func (c *conn) headOf(ctx context.Context, id conversation.ConversationID) (conv
 	if c.side == agentSide {
 		return c.headAt(ctx, id, 0)
 	}
-	head, err := c.gw.opts.Journal.Head(ctx, id)
+	head, err := c.gw.present(ctx, id)
 	return c.allowed(head, err)
 }
 

@@ -160,6 +160,9 @@ func (g *Gateway) checkInbox(in *conversation.Inbox) error {
 	if err := p.Anomalies.Validate(); err != nil {
 		return err
 	}
+	if err := in.Retention.Validate(in.ReopenWindow); err != nil {
+		return err
+	}
 	return checkInboxEdges(in)
 }
 

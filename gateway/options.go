@@ -40,8 +40,10 @@ type Options struct {
 	Relay       Relay         // nil = one node, and nobody else to ask
 	Cluster     Cluster       // nil = the cluster routes answer 503
 	Attachments Attachments   // nil = messages carry no files
+	Linked      Linked        // nil = messages of the unified entrance carry no files
 	Letters     DeadLetters   // nil = the routes of dead letters answer 503
 	Traces      traces.Source // nil = the routes of traces answer 503
+	Privacy     Privacy       // nil = nothing is erased: those routes answer 503
 	Book        ContactBook   // nil = the routes of contacts answer 503
 
 	Logger     *slog.Logger          // nil = silent

@@ -107,6 +107,14 @@ func table() []route { //nolint:funlen // a table, with nothing in it to take ap
 		{"POST", "/v1/contacts/{contact}/merge", accessAgent, withContacts((*Gateway).mergeContact), smallBody},
 		{"POST", "/v1/contacts/{contact}/split", accessAgent, withContacts((*Gateway).splitContact), smallBody},
 
+		{"POST", "/v1/contacts/{contact}/erase", accessAdmin, withPrivacy((*Gateway).eraseContact), smallBody},
+		{"PUT", "/v1/contacts/{contact}/hold", accessAdmin, withPrivacy((*Gateway).holdContact), smallBody},
+		{"DELETE", "/v1/contacts/{contact}/hold", accessAdmin, withPrivacy((*Gateway).releaseContact), 0},
+		{"PUT", "/v1/conversations/{id}/hold", accessAdmin, withPrivacy((*Gateway).holdConversation), smallBody},
+		{"DELETE", "/v1/conversations/{id}/hold", accessAdmin, withPrivacy((*Gateway).releaseConversation), 0},
+		{"GET", "/v1/retention", accessAdmin, withPrivacy((*Gateway).showOverdue), 0},
+		{"POST", "/v1/retention/sweep", accessAdmin, withPrivacy((*Gateway).sweepOverdue), smallBody},
+
 		{"GET", "/v1/inboxes", accessAgent, (*Gateway).listInboxes, 0},
 		{"POST", "/v1/inboxes", accessAdmin, (*Gateway).createInbox, 0},
 		{"GET", "/v1/inboxes/{inbox}", accessAgent, (*Gateway).showInbox, 0},

@@ -96,6 +96,8 @@ func (s *memoryStore) appendLocked(id conversation.ConversationID, events ...con
 			h.Assignee, h.Queue, h.Status = v.Agent, conversation.QueueAssigned, conversation.StatusOpen
 		case conversation.StatusChanged:
 			h.Status = v.To
+		case conversation.ConversationErased:
+			h.Status, h.Erased = conversation.StatusClosed, true
 		case conversation.TagsChanged:
 			h.Tags = append(slices.DeleteFunc(slices.Clone(h.Tags), func(t string) bool { return slices.Contains(v.Removed, t) }), v.Added...)
 		}

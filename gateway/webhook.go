@@ -30,11 +30,12 @@ const (
 
 // webhookBody is a message from any system that can post JSON.
 type webhookBody struct {
-	User      json.RawMessage            `json:"user"`
-	Text      *string                    `json:"text"`
-	Metadata  map[string]json.RawMessage `json:"metadata"`
-	ID        json.RawMessage            `json:"id"`
-	Timestamp json.RawMessage            `json:"timestamp"`
+	User        json.RawMessage            `json:"user"`
+	Text        *string                    `json:"text"`
+	Metadata    map[string]json.RawMessage `json:"metadata"`
+	ID          json.RawMessage            `json:"id"`
+	Timestamp   json.RawMessage            `json:"timestamp"`
+	Attachments []LinkedFile               `json:"attachments"` // fetched behind the answer; the text may be empty then
 }
 
 // webhookAnswer is built from what is stored only, so that a repeated message
@@ -56,7 +57,7 @@ type webhookReply struct {
 // webhook is the one entrance for every system: POST {user, text, metadata}
 // with the channel in a header.
 func (g *Gateway) webhook(w http.ResponseWriter, r *http.Request, who caller) error {
-	in, err := g.inboundOf(r, who)
+	in, files, err := g.inboundOf(r, who)
 	if err != nil {
 		g.metrics.webhooks.WithLabelValues("refused").Inc()
 		return err
@@ -65,7 +66,7 @@ func (g *Gateway) webhook(w http.ResponseWriter, r *http.Request, who caller) er
 		g.metrics.webhooks.WithLabelValues("refused").Inc()
 		return err
 	}
-	receipt, err := g.opts.Conversations.Deliver(r.Context(), in)
+	receipt, err := g.deliverLinked(r.Context(), in, files)
 	if err != nil {
 		g.metrics.webhooks.WithLabelValues("refused").Inc()
 		return err
@@ -92,49 +93,65 @@ func (g *Gateway) webhook(w http.ResponseWriter, r *http.Request, who caller) er
 }
 
 // inboundOf reads and checks the message.
-func (g *Gateway) inboundOf(r *http.Request, who caller) (conversation.Inbound, error) {
+func (g *Gateway) inboundOf(r *http.Request, who caller) (conversation.Inbound, []LinkedFile, error) {
 	var in conversation.Inbound
 	kind := conversation.ChannelKind(r.Header.Get(headerChannel))
 	if kind == "" {
 		kind = conversation.ChannelWebhook
 	}
 	if !kind.Known() || len(r.Header.Values(headerChannel)) > 1 {
-		return in, &conversation.Error{
+		return in, nil, &conversation.Error{
 			Code: conversation.CodeUnknownChannel, Detail: headerChannel + " names no channel that is known", Hint: knownChannels(),
 		}
 	}
 	if !who.inbox.Serves(kind) {
-		return in, conversation.Refusef(conversation.CodeUnknownChannel, "inbox %s does not serve channel %s", who.inbox.ID, kind)
+		return in, nil, conversation.Refusef(conversation.CodeUnknownChannel, "inbox %s does not serve channel %s", who.inbox.ID, kind)
 	}
 	var b webhookBody
 	if err := decodeLoose(who.body, &b); err != nil {
-		return in, err
+		return in, nil, err
 	}
 	user, err := idText("user", b.User, maxUserBytes)
 	if err != nil {
-		return in, err
+		return in, nil, err
 	}
 	if user == "" {
-		return in, conversation.Refuse(conversation.CodeInvalid, "user is missing: the provider's name of the visitor")
+		return in, nil, conversation.Refuse(conversation.CodeInvalid, "user is missing: the provider's name of the visitor")
 	}
-	if b.Text == nil {
-		return in, conversation.Refuse(conversation.CodeEmptyText, "text is missing")
-	}
-	if err := checkText(conversation.Text(*b.Text)); err != nil {
-		return in, err
+	text, err := b.words()
+	if err != nil {
+		return in, nil, err
 	}
 	ref, err := refOf(r, b.ID)
 	if err != nil {
-		return in, err
+		return in, nil, err
 	}
 	meta, err := metadataOf(b.Metadata, b.Timestamp)
 	if err != nil {
-		return in, err
+		return in, nil, err
 	}
 	return conversation.Inbound{
 		Inbox: who.inbox.ID, Channel: kind, Contact: g.contactOf(who.inbox.ID, kind, user), Peer: user,
-		Ref: ref, Text: conversation.Text(*b.Text), Metadata: meta,
-	}, nil
+		Ref: ref, Text: text, Metadata: meta,
+	}, b.Attachments, nil
+}
+
+// words gives the text, which only a message with files may lack.
+func (b *webhookBody) words() (conversation.Text, error) {
+	if n := len(b.Attachments); n > conversation.MaxAttachments {
+		return "", conversation.Refusef(conversation.CodeBadAttachment, "%d attachments, the limit is %d", n, conversation.MaxAttachments)
+	}
+	var text conversation.Text
+	if b.Text != nil {
+		text = conversation.Text(*b.Text)
+	}
+	if len(b.Attachments) > 0 && strings.TrimSpace(string(text)) == "" {
+		return "", nil
+	}
+	if b.Text == nil {
+		return "", conversation.Refuse(conversation.CodeEmptyText, "text is missing")
+	}
+	return text, checkText(text)
 }
 
 func knownChannels() string {
@@ -156,7 +173,7 @@ func decodeLoose(b []byte, v any) error {
 		return conversation.Refuse(conversation.CodeBadJSON, "the body is a JSON object")
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return conversation.Refuse(conversation.CodeBadJSON, "a field of the body has the wrong type: user and text are strings, metadata is an object")
+		return conversation.Refuse(conversation.CodeBadJSON, "a field of the body has the wrong type: user and text are strings, metadata is an object, attachments a list of objects")
 	}
 	return nil
 }

@@ -108,10 +108,10 @@ func (g *Gateway) ownConversation(r *http.Request, v *visitorID) (conversation.H
 		return conversation.Head{}, false, err
 	}
 	head, err := g.head(r.Context(), id, 0)
-	if err != nil {
-		return conversation.Head{}, false, hideReason(err)
+	if conversation.CodeOf(err) == conversation.CodeNotFound {
+		return conversation.Head{}, false, nil // it was erased
 	}
-	return head, true, nil
+	return head, err == nil, err
 }
 
 func (g *Gateway) widgetConversation(w http.ResponseWriter, r *http.Request, who caller) error {

@@ -87,6 +87,10 @@ func New(o Options) (*Keeper, error) {
 
 // Committed takes a commit of the node's apply stream. It does not block.
 func (k *Keeper) Committed(c *conversation.Commit) {
+	if c.Head.Erased {
+		k.Forget(c.ID)
+		return
+	}
 	now, later := concerns(c.Entries)
 	if !now && !later {
 		return
@@ -121,7 +125,7 @@ func (k *Keeper) Lost() {
 }
 
 // Forget takes out of the books what a conversation gave, for a conversation
-// that is deleted. Other nodes find out by themselves within a minute.
+// that is erased. Every node does so, and the stored book follows within a minute.
 func (k *Keeper) Forget(id conversation.ConversationID) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -117,12 +117,34 @@ func checkAppend(a *conversation.Append) error {
 	return nil
 }
 
+// fenced refuses, before anything is written down, what the state machine would
+// refuse: the state of a conversation that was erased must not even get into the
+// log.
+func (s *Store) fenced(ctx context.Context, id conversation.ConversationID, epoch uint64) error {
+	done, err := s.reading(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = lookup(s.db, appendHeadKey(nil, id), func(rec []byte) error {
+		r, _, err := decodeRow(rec)
+		if err == nil && epoch < r.epoch {
+			err = fmt.Errorf("epoch %d, the claim of epoch %d came later: %w", epoch, r.epoch, ErrFenced)
+		}
+		return err
+	})
+	return err
+}
+
 // SaveState stores a snapshot of a conversation as it is at its newest entry, so
 // that the next [Store.Load] has less to fold. A snapshot of another version is
 // a conflict; that is no loss.
 func (s *Store) SaveState(ctx context.Context, state *conversation.State, epoch uint64) error {
 	if state.ID.IsZero() || state.Version == 0 {
 		return conversation.Refuse(conversation.CodeInvalid, "the state of no conversation")
+	}
+	if err := s.fenced(ctx, state.ID, epoch); err != nil {
+		return fmt.Errorf("save state of %s: %w", state.ID, err)
 	}
 	op, err := s.enc.encodeSaveState(state, epoch)
 	if err != nil {

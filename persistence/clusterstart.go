@@ -51,6 +51,7 @@ func (s *Store) startCluster(ctx context.Context) error {
 	s.queue.start()
 	s.cluster.running.Store(true)
 	s.background.Go(s.truncate)
+	s.background.Go(s.scrubs)
 	return s.level(ctx)
 }
 

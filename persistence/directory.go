@@ -27,6 +27,7 @@ const (
 	docCursor     = "channel_cursor"
 	docLetter     = "dead_letter"
 	docContact    = "contact"
+	docHold       = "hold"
 )
 
 // directory keeps the configuration documents decoded, so that a read costs a
@@ -45,6 +46,7 @@ type directory struct {
 		accounts    map[string]conversation.Account
 		letters     map[string]struct{} // ids
 		people      people
+		holds       map[string]conversation.Hold // by the id of a contact or conversation
 	}
 }
 
@@ -66,6 +68,7 @@ func (d *directory) clear() {
 	d.mu.accounts = make(map[string]conversation.Account)
 	d.mu.letters = make(map[string]struct{})
 	d.mu.people = newPeople()
+	d.mu.holds = make(map[string]conversation.Hold)
 	d.tellPacks()
 }
 
@@ -120,6 +123,9 @@ func (d *directory) refuse(doc *document) error {
 		return err
 	case docAccount:
 		_, err := decodeDoc[conversation.Account](doc)
+		return err
+	case docHold:
+		_, err := decodeDoc[conversation.Hold](doc)
 		return err
 	case docContact:
 		r, err := decodeContactRecord(doc)
@@ -196,6 +202,8 @@ func (d *directory) put(doc *document) error {
 		return d.putContact(doc)
 	case docLetter:
 		d.putLetter(doc)
+	case docHold:
+		return d.putHold(doc)
 	}
 	return nil
 }
@@ -228,6 +236,8 @@ func (d *directory) forget(kind, id string) {
 		delete(d.mu.accounts, id)
 	case docLetter:
 		delete(d.mu.letters, id)
+	case docHold:
+		delete(d.mu.holds, id)
 	case docContact:
 		if contact, err := conversation.ParseContactID(id); err == nil {
 			d.mu.people.leave(contact)

@@ -227,8 +227,8 @@ func (x *exporter) conversations(ctx context.Context) error {
 func (x *exporter) conversation(id conversation.ConversationID, r *row, head []byte) error {
 	out := exportConversation{Type: lineConversation, NextDue: timeOf(r.due)}
 	var err error
-	if out.Head, err = decodeHead(head); err != nil {
-		return err
+	if out.Head, err = decodeHead(head); err != nil || out.Head.Erased {
+		return err // of an erased one there is nothing to bring anywhere
 	}
 	key := conversation.ContactKey{Inbox: out.Head.Inbox, Contact: out.Head.Contact}
 	_, err = value(x.snap, appendContactKey(nil, key), func(rec []byte) error {

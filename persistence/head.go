@@ -12,11 +12,15 @@ import (
 // A head is stored with every append, read for every row of a list and shown to
 // every watcher, so it has a form of its own instead of JSON:
 //
-//	headForm id16 contact16 version (string)* (time)* count (tag)* mood count (reason)* count (anomaly time)*
+//	headForm id16 contact16 version (string)* (time)* count (tag)* mood count (reason)* count (anomaly time)* erased
 //
 // A later form may add fields at the end; who does not know them passes them
-// over. Form 1 ends before the mood, form 2 before the anomalies.
-const headForm = 3
+// over. Form 1 ends before the mood, form 2 before the anomalies; only what is left of
+// an erased conversation is written in form 4, which says so.
+const (
+	headForm   = 3
+	erasedForm = 4
+)
 
 // headStrings are the strings of a head in the order in which they are stored.
 func headStrings(h *conversation.Head) [12]*string {
@@ -32,7 +36,11 @@ func headTimes(h *conversation.Head) [5]*time.Time {
 }
 
 func appendHead(b []byte, h *conversation.Head) []byte {
-	b = append(b, headForm)
+	form := byte(headForm)
+	if h.Erased {
+		form = erasedForm
+	}
+	b = append(b, form)
 	b = append(b, h.ID[:]...)
 	b = append(b, h.Contact[:]...)
 	b = binary.AppendUvarint(b, uint64(h.Version))
@@ -54,6 +62,9 @@ func appendHead(b []byte, h *conversation.Head) []byte {
 	b = binary.AppendUvarint(b, uint64(len(h.Anomalies)))
 	for _, a := range h.Anomalies {
 		b = appendTime(appendBytes(b, string(a.Kind)), a.At)
+	}
+	if h.Erased {
+		b = append(b, 1)
 	}
 	return b
 }
@@ -91,6 +102,9 @@ func decodeHead(b []byte) (conversation.Head, error) {
 		for range r.count() {
 			h.Anomalies = append(h.Anomalies, conversation.AnomalySeen{Kind: conversation.AnomalyKind(r.bytes()), At: r.time()})
 		}
+	}
+	if form >= erasedForm {
+		h.Erased = r.byte() != 0
 	}
 	if r.bad {
 		return h, fmt.Errorf("%w: head", ErrCorrupt)

@@ -33,6 +33,7 @@ func fullHead(t testing.TB) conversation.Head {
 			f.Set(reflect.ValueOf([]conversation.AnomalySeen{
 				{Kind: conversation.AnomalySlow, At: time.Date(2026, 2, 1, 0, 0, 0, 5, time.UTC)}, {Kind: conversation.AnomalyLoop, At: time.Date(2026, 2, 2, 0, 0, 0, 0, time.UTC)},
 			}))
+		case bool: // only of what was erased; see TestHeadOfWhatWasErased
 		default:
 			f.SetString(v.Type().Field(i).Name)
 		}
@@ -47,7 +48,7 @@ func TestHeadsComeBack(t *testing.T) {
 		"odd times": {CreatedAt: time.Date(9999, 12, 31, 0, 0, 0, 999_999_999, time.UTC), LastActivity: time.Unix(-1, 5).UTC()},
 	} {
 		rec := appendHead(nil, &want)
-		for form, b := range map[string][]byte{"as written": rec, "with a field of a later form": append(append([]byte{headForm + 1}, rec[1:]...), 7)} {
+		for form, b := range map[string][]byte{"as written": rec, "with a field of a later form": append(append([]byte{erasedForm + 1}, rec[1:]...), 0, 7)} {
 			got, err := decodeHead(b)
 			if d := cmp.Diff(want, got); err != nil || d != "" {
 				t.Errorf("%s, %s: error %v, difference (-want +got):\n%s", name, form, err, d)
@@ -74,6 +75,19 @@ func TestHeadsComeBack(t *testing.T) {
 		if got, err := decodeHead(asJSON); err != nil || !got.LastActivity.Equal(want.LastActivity) || got.Version != want.Version {
 			t.Errorf("%s, as JSON: %+v, error %v", name, got, err)
 		}
+	}
+}
+
+func TestHeadOfWhatWasErased(t *testing.T) {
+	t.Parallel()
+	want := fullHead(t)
+	want.Erased = true
+	rec := appendHead(nil, &want)
+	if got, err := decodeHead(rec); err != nil || !cmp.Equal(want, got) || rec[0] != erasedForm {
+		t.Errorf("form %d, error %v, difference:\n%s", rec[0], err, cmp.Diff(want, got))
+	}
+	if _, err := decodeHead(rec[:len(rec)-1]); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("cut: error %v, want %v", err, ErrCorrupt)
 	}
 }
 

@@ -32,11 +32,13 @@ func inspect(s *Store) (map[conversation.ConversationID]conversation.Seq, error)
 			return err == nil, err
 		}
 		versions[id] = r.version
-		wantList[string(appendListKey(nil, &r, id))] = true
+		h, err := readHead(s.db, id)
+		if !h.Erased {
+			wantList[string(appendListKey(nil, &r, id))] = true
+		}
 		if r.due != noDue {
 			wantDue[string(appendDueKey(nil, r.due, id))] = true
 		}
-		h, err := readHead(s.db, id)
 		if err == nil && (h.Version != r.version || h.ID != id || h.LastActivity.UnixMilli() != r.activity) {
 			err = fmt.Errorf("%s: head and row differ", id)
 		}
@@ -80,7 +82,9 @@ func inspectEntries(s *Store, versions map[conversation.ConversationID]conversat
 		if err != nil {
 			return false, err
 		}
-		counts[id]++
+		if counts[id]++; erases(&e) {
+			counts[id] += seq - 1 // nothing stands before it
+		}
 		if e.Seq != seq || counts[id] != seq {
 			return false, fmt.Errorf("%s: entry %d stands at %d, %d are before it", id, e.Seq, seq, counts[id]-1)
 		}

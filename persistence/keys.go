@@ -337,6 +337,10 @@ func snapshotKey() []byte { return append(tagPrefix(tagRaft), 'S') }
 // it stands, the state is not to be used.
 func replacingKey() []byte { return append(tagPrefix(tagRaft), 'R') }
 
+// scrubKey marks that something was erased whose bytes may still lie in the files
+// of this node.
+func scrubKey() []byte { return append(tagPrefix(tagRaft), 'E') }
+
 // sortable maps a signed number to an unsigned one of the same order.
 func sortable(v int64) uint64 { return uint64(v) ^ 1<<63 } //nolint:gosec // the bits are wanted as they are
 

@@ -34,6 +34,7 @@ type machine struct {
 	roster    *roster
 	blobs     *blobBook
 	snapshots *snapshots
+	scrubber  *scrubber
 	halt      *halt
 	metrics   *metrics
 
@@ -45,6 +46,7 @@ type machine struct {
 	burst   uint64 // number of the batch
 	docs    uint64 // the last batch with a document
 	cleared bool   // the batch drops everything
+	erased  bool   // the batch drops what must not stay on the disk
 	commits []*conversation.Commit
 	landed  []landing // what this process proposed of the burst
 	key     []byte    // scratch
@@ -233,6 +235,10 @@ func (m *machine) applyOp(r *reader, req *request) (result, error) {
 		return m.applyDropFiles(r)
 	case opSweepFiles:
 		return m.applySweepFiles(r)
+	case opErase:
+		return m.applyErase(r, req)
+	case opForget:
+		return m.applyForget(r)
 	default:
 		return result{}, fmt.Errorf("%w: operation %d", ErrNewerFormat, code)
 	}
@@ -289,6 +295,10 @@ func (m *machine) flush() {
 	m.burst++
 	m.cleared = false
 	m.moved(m.next)
+	if m.erased {
+		m.erased = false
+		m.scrubber.wake()
+	}
 	if len(m.commits) > 0 {
 		m.watchers.publish(m.commits)
 		clear(m.commits)
@@ -303,6 +313,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return mark{applied: m.
 // Restore implements [raft.FSM]: the state of this node is replaced by a
 // received one.
 func (m *machine) Restore(src io.ReadCloser) error {
+	before := m.applied
 	p, err := m.snapshots.replaceState(src)
 	if err != nil {
 		// The old state may be gone, so that nothing can be applied to it.
@@ -317,6 +328,10 @@ func (m *machine) Restore(src io.ReadCloser) error {
 	err = errors.Join(m.directory.load(m.db), m.roster.load(m.db), m.blobs.load(m.db))
 	m.flights.lose()
 	m.watchers.lose()
+	if before.index > 0 {
+		// What was erased meanwhile may still lie in the files of the old state.
+		err = errors.Join(err, m.scrubber.all(m.db))
+	}
 	return err
 }
 

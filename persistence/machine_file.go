@@ -196,11 +196,25 @@ func (m *machine) applyDropFiles(r *reader) (result, error) {
 		return result{}, err
 	}
 	for _, id := range ids {
-		if err := m.dropFile(id); err != nil {
+		if err := m.eraseFile(id); err != nil {
 			return result{}, err
 		}
 	}
 	return result{n: uint64(len(ids))}, nil
+}
+
+// eraseFile is dropFile for a file whose bytes must not stay on the disk.
+func (m *machine) eraseFile(id conversation.AttachmentID) error {
+	rec, err := m.current(fileKey(id))
+	if err != nil || rec == nil {
+		return err
+	}
+	f, err := decodeFile(rec)
+	if err != nil {
+		return err
+	}
+	m.scrubber.file(id, f.blob)
+	return m.dropFile(id)
 }
 
 // dropFile deletes a file, and its bytes if no other file holds them.

@@ -20,6 +20,8 @@ type metrics struct {
 	overloaded    prometheus.Counter
 	applied       prometheus.Gauge
 	sweeps        prometheus.Counter
+	scrubs        prometheus.Counter
+	erasures      *prometheus.CounterVec
 	diskFree      prometheus.Gauge
 	diskUsed      prometheus.Gauge
 	fsyncP99      prometheus.Gauge
@@ -64,6 +66,12 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 		applied: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "colloquy_journal_applied_index", Help: "Index of the last raft entry that was applied.",
 		}),
+		scrubs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "colloquy_journal_scrubs_total", Help: "Passes that wrote files of the journal anew behind an erasure.",
+		}),
+		erasures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "colloquy_journal_erasures_total", Help: "Conversations that were erased, on all nodes alike, by why.",
+		}, []string{"reason"}),
 		sweeps: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "colloquy_journal_ref_sweeps_total", Help: "Sweeps that dropped senders' message ids after their time.",
 		}),
@@ -76,6 +84,9 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 		fsyncP99: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "colloquy_journal_fsync_p99_seconds", Help: "99th percentile of the recent syncs of the write-ahead log.",
 		}),
+	}
+	for _, reason := range []conversation.ErasureReason{conversation.ErasedContact, conversation.ErasedRetention} {
+		m.erasures.WithLabelValues(string(reason))
 	}
 	m.cluster()
 	appends := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -97,7 +108,7 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 		Name: "colloquy_journal_files", Help: "Attachments that are stored here; equal ones count once.",
 	}, func() float64 { return float64(s.blobs.count.Load()) })
 	m.collectors = []prometheus.Collector{
-		m.appendSeconds, m.entryOps, m.overloaded, m.applied, m.sweeps, m.diskFree, m.diskUsed, m.fsyncP99, appends, waiting,
+		m.appendSeconds, m.entryOps, m.overloaded, m.applied, m.sweeps, m.scrubs, m.erasures, m.diskFree, m.diskUsed, m.fsyncP99, appends, waiting,
 		fileBytes, fileCount,
 		m.leaderChanges, m.forwarded, m.forwardedIn, m.installs, m.voters, m.votersLive, m.lag, m.underReplicated,
 	}
@@ -183,4 +194,12 @@ func (m *metrics) count(err error) {
 		o = outcomeInvalid
 	}
 	m.appends[o].Inc()
+}
+
+// erased counts a conversation that was erased.
+func (m *metrics) erased(reason conversation.ErasureReason) {
+	if reason != conversation.ErasedRetention {
+		reason = conversation.ErasedContact
+	}
+	m.erasures.WithLabelValues(string(reason)).Inc()
 }

@@ -57,11 +57,13 @@ type Options struct {
 	// are not what was written. It must not return; nil ends the process with
 	// status 70. Where it does return, the store refuses everything after.
 	Fatal func(reason string)
-	// Now is the clock; nil = [time.Now]. It decides when refs expire and
-	// nothing else.
+	// Now is the clock; nil = [time.Now]. It decides when refs expire,
+	// and conversations whose inbox keeps them for so long; nothing else.
 	Now func() time.Time
 
 	sabotage sabotage
+	scrub    scrubPace // zero = the usual pace
+	files    *recycler // FS, as the database has it; made by withDefaults
 }
 
 // sabotage leaves out what keeps messages. It is for the tests that prove that
@@ -102,6 +104,10 @@ func withDefaults(o Options) Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.files = &recycler{FS: o.FS}
+	o.scrub = scrubPace{
+		soon: orDefault(o.scrub.soon, scrubSoon), later: orDefault(o.scrub.later, scrubLater), daily: orDefault(o.scrub.daily, scrubDaily),
+	}
 	o.CacheBytes = orDefault(o.CacheBytes, DefaultCacheBytes)
 	o.MemTableBytes = orDefault(o.MemTableBytes, DefaultMemTableBytes)
 	o.SnapshotEvery = orDefault(o.SnapshotEvery, DefaultSnapshotEvery)
@@ -134,7 +140,7 @@ func orDefault[T ~int | ~int64](v, def T) T {
 func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 	logger := pebbleLogger{logger: o.Logger, halt: h}
 	p := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          o.files,
 		FormatMajorVersion:          formatVersion,
 		MemTableSize:                uint64(o.MemTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
@@ -144,7 +150,10 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		// one in use and of the one that is flushed or kept for the next.
 		CacheSize:       o.CacheBytes + 2*o.MemTableBytes,
 		WALBytesPerSync: 512 << 10,
-		Logger:          logger,
+		// The list of files is begun anew when as much has changed as it holds, and
+		// not only when it is large: it names keys, and some were erased.
+		MaxManifestFileSize: 1 << 10,
+		Logger:              logger,
 	}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = 32 << 10

@@ -33,8 +33,10 @@ const (
 	opPutFile    opCode = 12
 	opDropFiles  opCode = 13
 	opSweepFiles opCode = 14
+	opErase      opCode = 15
+	opForget     opCode = 16
 
-	lastOp = opSweepFiles
+	lastOp = opForget
 )
 
 const (
@@ -95,6 +97,26 @@ func (e *encoders) encodeAppend(b []byte, a *conversation.Append, days uint32) (
 	} else {
 		b = append(b, byte(opAppend))
 	}
+	return e.appendStep(b, a)
+}
+
+// encodeErase makes the operation that puts the entry of an append in the place of
+// all that the conversation held.
+func (e *encoders) encodeErase(a *conversation.Append) ([]byte, error) {
+	return e.appendStep([]byte{byte(opErase)}, a)
+}
+
+// encodeForget makes the operation that ends the erasure of contacts.
+func encodeForget(contacts []conversation.ContactID) []byte {
+	b := binary.AppendUvarint([]byte{byte(opForget)}, uint64(len(contacts)))
+	for _, c := range contacts {
+		b = append(b, c[:]...)
+	}
+	return b
+}
+
+// appendStep adds an append, from after the code of its operation.
+func (e *encoders) appendStep(b []byte, a *conversation.Append) ([]byte, error) {
 	b = append(b, a.ID[:]...)
 	b = binary.AppendUvarint(b, uint64(a.Expect))
 	b = binary.AppendUvarint(b, a.Epoch)

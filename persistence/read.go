@@ -95,7 +95,7 @@ func loadState(db pebble.Reader, id conversation.ConversationID) (*conversation.
 	end := after(append(tagPrefix(tagEntry), id[:]...))
 	err = scan(db, prefixBounds(appendEntryKey(nil, id, state.Version+1), end), func(_, rec []byte) (bool, error) {
 		e, err := decodeEntry(rec)
-		if err == nil && e.Seq != state.Version+1 {
+		if err == nil && e.Seq != state.Version+1 && !erases(&e) {
 			err = fmt.Errorf("%w: entry %d follows %d", ErrCorrupt, e.Seq, state.Version)
 		}
 		if err != nil {
@@ -109,6 +109,13 @@ func loadState(db pebble.Reader, id conversation.ConversationID) (*conversation.
 	}
 	state.ID = id
 	return state, nil
+}
+
+// erases reports whether an entry is what is left of an erased conversation:
+// nothing stands before it.
+func erases(e *conversation.Entry) bool {
+	_, ok := e.Event.(conversation.ConversationErased)
+	return ok
 }
 
 // Exists reports whether anything of a conversation is stored. It costs less

@@ -37,6 +37,7 @@ type Store struct {
 	directory  *directory
 	roster     *roster
 	blobs      *blobBook
+	scrubber   *scrubber
 	watchers   *watchers
 	raft       *raft.Raft
 	queue      *queue
@@ -46,6 +47,7 @@ type Store struct {
 
 	closing    chan struct{}
 	background sync.WaitGroup
+	truncating sync.Mutex // held while the log is cut
 	closeOnce  sync.Once
 	closeErr   error
 	reads      sync.RWMutex // held shared while the database is read, alone to close it
@@ -95,6 +97,7 @@ func newStore(o Options, db *pebble.DB, h *halt) *Store {
 	s := &Store{
 		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
 		watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
+		scrubber: newScrubber(),
 	}
 	s.leadership = newLeadership(s.leaderChanged)
 	return s
@@ -166,6 +169,7 @@ func (s *Store) start(ctx context.Context) error {
 	s.queue.leader = s.leadership.now
 	s.queue.start()
 	s.background.Go(s.truncate)
+	s.background.Go(s.scrubs)
 	return s.lead(ctx)
 }
 
@@ -195,14 +199,14 @@ func (s *Store) prepare(f *flights) error {
 	}
 	s.machine = s.newMachine(f)
 	s.snapshots.stale = s.stale
-	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.blobs.load(s.db), s.checkMark())
+	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.blobs.load(s.db), s.scrubber.load(s.db), s.checkMark())
 }
 
 func (s *Store) newMachine(f *flights) *machine {
 	return &machine{
 		db: s.db, flights: f, watchers: s.watchers, directory: s.directory, roster: s.roster, snapshots: s.snapshots,
-		blobs: s.blobs,
-		halt:  s.halt, metrics: s.metrics, rows: newRowCache(minRows), burst: 1,
+		blobs: s.blobs, scrubber: s.scrubber,
+		halt: s.halt, metrics: s.metrics, rows: newRowCache(minRows), burst: 1,
 	}
 }
 
@@ -268,32 +272,39 @@ func (s *Store) truncate() {
 		case <-s.closing:
 			return
 		}
-		err := s.keepTail()
-		if err == nil {
-			err = s.raft.Snapshot().Error()
-		}
+		err := s.truncateLog(s.tail())
 		if err != nil && !errors.Is(err, raft.ErrRaftShutdown) && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 			s.logger.Warn("raft log was not truncated", "err", err)
 		}
 	}
 }
 
-// keepTail sets how many entries stay in the log of a cluster's node, for peers
-// that lag a little: as many as fit into a size, because entries differ a lot.
-func (s *Store) keepTail() error {
+// tail is how many entries stay in the log, for peers that lag a little: as many
+// as fit into a size, because entries differ a lot. A group of one needs few.
+func (s *Store) tail() uint64 {
 	if s.cluster == nil {
-		return nil
+		return trailingEntries
 	}
+	return max(s.logs.sizes.within(s.options.SnapshotEvery), trailingEntries)
+}
+
+// truncateLog takes a snapshot and drops the log before it, but for a tail.
+func (s *Store) truncateLog(tail uint64) error {
+	s.truncating.Lock()
+	defer s.truncating.Unlock()
 	c := s.raft.ReloadableConfig()
-	c.TrailingLogs = max(s.logs.sizes.within(s.options.SnapshotEvery), trailingEntries)
-	return s.raft.ReloadConfig(c)
+	c.TrailingLogs = tail
+	if err := s.raft.ReloadConfig(c); err != nil {
+		return err
+	}
+	return s.raft.Snapshot().Error()
 }
 
 // Identity says which node this is.
 func (s *Store) Identity() Identity { return s.identity }
 
-// Run does the work that comes with time: it drops expired refs, looks at the
-// disk and, where this node leads a cluster, after the voters. It returns nil
+// Run does the work that comes with time: it drops expired refs, and the
+// conversations that their inboxes keep no longer, looks at the disk and, where this node leads a cluster, after the voters. It returns nil
 // when ctx ends; the store stays open. It ends by itself when the disk failed,
 // and with [ErrRemoved] or [ErrOldDisk] when this node must not take part any
 // more.
@@ -315,6 +326,9 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		if err := s.sweepFiles(ctx); err != nil && ctx.Err() == nil {
 			s.logger.Warn("sweep of files that nobody sent", "err", err)
+		}
+		if err := s.sweepOverdue(ctx); err != nil && ctx.Err() == nil {
+			s.logger.Warn("sweep of conversations whose time is over", "err", err)
 		}
 		s.observe(ctx)
 		select {

@@ -136,6 +136,9 @@ func (s *shelf) Fetches(context.Context, int) ([]channels.Fetch, error) {
 	return append([]channels.Fetch(nil), s.spool...), nil
 }
 
+// Forget implements [channels.Spool]: nobody is erased here.
+func (*shelf) Forget(context.Context, conversation.ContactID) error { return nil }
+
 func (s *shelf) tell(_ context.Context, _ conversation.ConversationID, c conversation.Command) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

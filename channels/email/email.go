@@ -17,6 +17,7 @@ package email
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -25,7 +26,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-// Options says what a driver is made of. All fields are required.
+// Options says what a driver is made of. All fields but Renewed are required.
 type Options struct {
 	// Accounts finds an inbox's account.
 	Accounts channels.Accounts
@@ -35,6 +36,11 @@ type Options struct {
 	// Load gives a conversation as it is stored; the zero state with its id when
 	// there is none.
 	Load func(context.Context, conversation.ConversationID) (*conversation.State, error)
+	// Client asks for access tokens. It must refuse private networks as Dial does.
+	Client *http.Client
+	// Renewed keeps a refresh token that a provider has put in the place of the old
+	// one, under the name of its setting; nil = nobody does.
+	Renewed func(ctx context.Context, inbox conversation.InboxID, setting, old, now string) error
 	// Key gives the secret that marks our own mails, the same on all nodes.
 	Key func(context.Context) ([]byte, error)
 }
@@ -42,8 +48,9 @@ type Options struct {
 // Driver implements [channels.Driver], [channels.Puller] and
 // [channels.Configurable].
 type Driver struct {
-	o      Options
-	policy *bluemonday.Policy
+	o        Options
+	policy   *bluemonday.Policy
+	provider *channels.Provider // for access tokens
 
 	sessions sessions
 	answers  answers
@@ -54,10 +61,14 @@ type Driver struct {
 
 // New makes a driver.
 func New(o Options) (*Driver, error) {
-	if o.Accounts == nil || o.Dial == nil || o.Load == nil || o.Key == nil {
-		return nil, errors.New("email options: all of them are required")
+	if o.Accounts == nil || o.Dial == nil || o.Client == nil || o.Load == nil || o.Key == nil {
+		return nil, errors.New("email options: all of them but Renewed are required")
 	}
-	return &Driver{o: o, policy: newPolicy(), sessions: sessions{dial: o.Dial}, fetches: make(chan struct{}, maxFetches)}, nil
+	provider, err := channels.NewProvider(channels.ProviderOptions{Client: o.Client, Accounts: o.Accounts})
+	if err != nil {
+		return nil, err
+	}
+	return &Driver{o: o, policy: newPolicy(), provider: provider, fetches: make(chan struct{}, maxFetches)}, nil
 }
 
 // Kind implements [channels.Driver].
@@ -103,7 +114,7 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	if err := l.enclose(ctx, p.Enclosed); err != nil {
 		return "", err
 	}
-	s, err := newSubmission(ctx, d.o.Dial, box.smtp, box.domain)
+	s, err := d.submission(ctx, p.Inbox, &box)
 	if err != nil {
 		return "", err
 	}
@@ -117,17 +128,36 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	if err != nil {
 		return "", err
 	}
-	in, err := newSession(ctx, d.o.Dial, box.imap, box.folder)
+	in, err := d.session(ctx, inbox, &box)
 	if err != nil {
 		return "", err
 	}
 	in.close()
-	out, err := newSubmission(ctx, d.o.Dial, box.smtp, box.domain)
+	out, err := d.submission(ctx, inbox, &box)
 	if err != nil {
 		return "", err
 	}
 	out.close()
 	return box.address.Address, nil
+}
+
+// session connects to the mailbox. Errors: [*channels.SendError].
+func (d *Driver) session(ctx context.Context, inbox conversation.InboxID, box *mailbox) (s *session, err error) {
+	err = d.retrying(ctx, inbox, box, func(token string) error {
+		s, err = newSession(ctx, d.o.Dial, box.imap, token, box.folder)
+		return err
+	})
+	return s, err
+}
+
+// submission connects to the server that sends. Errors: [*channels.SendError];
+// nothing was sent.
+func (d *Driver) submission(ctx context.Context, inbox conversation.InboxID, box *mailbox) (s *submission, err error) {
+	err = d.retrying(ctx, inbox, box, func(token string) error {
+		s, err = newSubmission(ctx, d.o.Dial, box.smtp, token, box.domain)
+		return err
+	})
+	return s, err
 }
 
 // mailbox gives an inbox's account. Errors: [*channels.SendError].

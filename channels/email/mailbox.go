@@ -30,6 +30,13 @@ const (
 	settingMaxMiB       = "max_mib"
 	settingAuto         = "auto_replies"
 	settingHTML         = "html_files"
+	settingOAuth        = "oauth_provider"
+	settingTokenURL     = "oauth_token_url" //nolint:gosec // the name of a setting
+	settingScope        = "oauth_scope"
+	settingClientID     = "oauth_client_id"
+	settingClientSecret = "oauth_client_secret" //nolint:gosec // likewise
+	settingRefresh      = "oauth_refresh_token" //nolint:gosec // likewise
+	settingRate         = "sends_per_hour"
 )
 
 // How a connection is kept from being read by others.
@@ -54,7 +61,14 @@ func settings() []channels.Setting {
 		{Name: settingAddress, Required: true, Help: "the address that visitors write to"},
 		{Name: settingName, Help: "the name that stands before it in replies"},
 		{Name: settingUser, Help: "login at both servers; empty = the address"},
-		{Name: settingPassword, Secret: true, Required: true, Help: "password, or app password, of the login"},
+		{Name: settingPassword, Secret: true, Help: "password, or app password, of the login; not needed with an oauth_refresh_token"},
+		{Name: settingOAuth, Help: "google or microsoft: log in at both servers with tokens of theirs"},
+		{Name: settingClientID, Help: "id of the application that you registered with the provider"},
+		{Name: settingClientSecret, Secret: true, Help: "its secret; empty = it has none"},
+		{Name: settingRefresh, Secret: true, Help: "refresh token that the mailbox's owner gave it; a new one that the provider sends takes its place"},
+		{Name: settingTokenURL, Help: "where tokens are got, of another provider, or of a Microsoft tenant; https"},
+		{Name: settingScope, Help: "what is asked for; empty = what the provider needs"},
+		{Name: settingRate, Help: "mails that are sent in an hour at most, by each node; empty = 18000, as fast as 5 a second"},
 		{Name: settingIMAP, Required: true, Help: "IMAP server, host or host:port; without a port 993"},
 		{Name: settingIMAPSecurity, Help: "tls, starttls, or none for a server on this machine; empty = starttls at port 143, else tls"},
 		{Name: settingFolder, Help: "folder that is read; empty = " + defaultFolder},
@@ -83,6 +97,7 @@ type mailbox struct {
 	maxSize     int64 // bytes of one mail
 	autoReplies int
 	marks       marks
+	oauth       *oauth // nil = with a password
 }
 
 // login is what it takes to speak to a server. It can be compared.
@@ -106,6 +121,13 @@ func open(a channels.Account) (mailbox, error) {
 	}
 	box.local, box.domain, _ = cutLast(address.Address, '@')
 	user := a.Or(settingUser, address.Address)
+	var bad string
+	if box.oauth, bad = openOAuth(a.Value); bad != "" {
+		return mailbox{}, wrong(bad)
+	}
+	if box.oauth != nil {
+		box.oauth.user = user
+	}
 	box.imap = login{protocol: "imap", security: a.Value(settingIMAPSecurity), user: user, password: a.Value(settingPassword), ca: a.Value(settingCA)}
 	box.smtp = login{
 		protocol: "smtp", security: a.Value(settingSMTPSecurity), user: a.Or(settingSMTPUser, user),

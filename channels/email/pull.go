@@ -34,7 +34,10 @@ func (d *Driver) Pull(ctx context.Context, p channels.Pull) (channels.Pulled, er
 	if err != nil {
 		return channels.Pulled{}, err
 	}
-	s, err := d.sessions.take(ctx, p.Account, &box)
+	s := d.sessions.take(p.Account, &box)
+	if s == nil {
+		s, err = d.session(ctx, p.Account, &box)
+	}
 	if err != nil {
 		return channels.Pulled{}, err
 	}

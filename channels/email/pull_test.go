@@ -92,7 +92,7 @@ func fetched(t *testing.T, d *Driver, stored *[]byte) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := newSession(t.Context(), d.o.Dial, box.imap, box.folder)
+		s, err := newSession(t.Context(), d.o.Dial, box.imap, "", box.folder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestPullPassesWhatCannotBeFetched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newSession(t.Context(), d.o.Dial, box.imap, box.folder)
+	s, err := newSession(t.Context(), d.o.Dial, box.imap, "", box.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

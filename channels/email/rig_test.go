@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func newDriver(t testing.TB, dial Dial, conversations known, change map[string]s
 			}
 			return channels.NewAccount("1", settingsOf(change)), nil
 		},
-		Dial: dial, Load: conversations.Load,
+		Dial: dial, Client: http.DefaultClient, Load: conversations.Load,
 		Key: func(context.Context) ([]byte, error) { return []byte("0123456789abcdef0123456789abcdef"), nil },
 	})
 	if err != nil {

@@ -45,23 +45,24 @@ type size struct {
 	at    time.Time
 }
 
-// newSession connects, logs in and opens the folder. Errors:
+// newSession connects, logs in, with a token if there is one, and opens the folder.
+// Errors:
 // [*channels.SendError].
-func newSession(ctx context.Context, dial Dial, l login, folder string) (*session, error) {
+func newSession(ctx context.Context, dial Dial, l login, token, folder string) (*session, error) {
 	conn, err := connect(ctx, dial, l)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{login: l, folder: folder, conn: conn, wakes: make(chan struct{}, 1)}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if err := s.begin(); err != nil {
+	if err := s.begin(token); err != nil {
 		s.close()
 		return nil, classifyIMAP(err)
 	}
 	return s, nil
 }
 
-func (s *session) begin() error {
+func (s *session) begin(token string) error {
 	options := &imapclient.Options{UnilateralDataHandler: &imapclient.UnilateralDataHandler{
 		Mailbox: func(d *imapclient.UnilateralDataMailbox) {
 			if d.NumMessages != nil {
@@ -84,7 +85,7 @@ func (s *session) begin() error {
 	if err := s.client.WaitGreeting(); err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
-	if err := s.authenticate(); err != nil {
+	if err := s.authenticate(token); err != nil {
 		return err
 	}
 	s.idles = s.client.Caps().Has(imap.CapIdle)
@@ -100,10 +101,16 @@ func (s *session) begin() error {
 }
 
 // authenticate logs in, in the way that the server offers.
-func (s *session) authenticate() error {
+func (s *session) authenticate(token string) error {
 	caps := s.client.Caps()
 	var err error
 	switch {
+	case token != "":
+		way := tokenClient(&s.login, token, func(mechanism string) bool { return caps.Has(imap.AuthCap(mechanism)) })
+		if way == nil {
+			return &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "imap_no_oauth"}
+		}
+		err = s.client.Authenticate(way)
 	case caps.Has(imap.AuthCap("PLAIN")):
 		err = s.client.Authenticate(sasl.NewPlainClient("", s.login.user, s.login.password))
 	case caps.Has(imap.CapLoginDisabled):
@@ -112,7 +119,7 @@ func (s *session) authenticate() error {
 		err = s.client.Login(s.login.user, s.login.password).Wait()
 	}
 	var no *imap.Error
-	if errors.As(err, &no) && no.Type == imap.StatusResponseTypeNo && !passing(no.Code) {
+	if tokenRefused(err) || errors.As(err, &no) && no.Type == imap.StatusResponseTypeNo && !passing(no.Code) {
 		return &channels.SendError{Class: channels.Auth, Scope: channels.ScopeAccount, Code: "imap_login_refused", After: refusedAgain}
 	}
 	if err != nil {

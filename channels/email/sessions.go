@@ -1,7 +1,6 @@
 package email
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -17,8 +16,6 @@ const sessionIdle = 2 * time.Minute
 //
 // bound: one for each account that is fetched · how it ends: after sessionIdle.
 type sessions struct {
-	dial Dial
-
 	mu struct {
 		sync.Mutex
 
@@ -31,9 +28,9 @@ type kept struct {
 	timer   *time.Timer
 }
 
-// take gives the connection of an account, or a new one. It belongs to the caller
-// until it is put back or closed.
-func (k *sessions) take(ctx context.Context, inbox conversation.InboxID, box *mailbox) (*session, error) {
+// take gives the connection of an account; nil when there is none that still fits.
+// It belongs to the caller until it is put back or closed.
+func (k *sessions) take(inbox conversation.InboxID, box *mailbox) *session {
 	k.mu.Lock()
 	held, ok := k.mu.kept[inbox]
 	delete(k.mu.kept, inbox)
@@ -41,11 +38,11 @@ func (k *sessions) take(ctx context.Context, inbox conversation.InboxID, box *ma
 	if ok {
 		held.timer.Stop()
 		if held.session.login == box.imap && held.session.folder == box.folder {
-			return held.session, nil
+			return held.session
 		}
 		held.session.close()
 	}
-	return newSession(ctx, k.dial, box.imap, box.folder)
+	return nil
 }
 
 // put keeps a connection for the next look.

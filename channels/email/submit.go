@@ -28,7 +28,7 @@ type submission struct {
 
 // newSubmission connects and logs in. Errors: [*channels.SendError]; nothing was
 // sent.
-func newSubmission(ctx context.Context, dial Dial, l login, as string) (*submission, error) {
+func newSubmission(ctx context.Context, dial Dial, l login, token, as string) (*submission, error) {
 	conn, err := connect(ctx, dial, l)
 	if err != nil {
 		return nil, err
@@ -51,16 +51,27 @@ func newSubmission(ctx context.Context, dial Dial, l login, as string) (*submiss
 			return nil, classifySMTP(err, stageLogin)
 		}
 	}
-	if err := s.client.Auth(s.mechanism(&l)); err != nil {
+	way := s.mechanism(&l, token)
+	if way == nil {
 		s.close()
+		return nil, &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "smtp_no_oauth"}
+	}
+	if err := s.client.Auth(way); err != nil {
+		s.close()
+		if tokenRefused(err) {
+			return nil, &channels.SendError{Class: channels.Auth, Scope: channels.ScopeAccount, Code: "smtp_login_refused", After: refusedAgain}
+		}
 		return nil, classifySMTP(err, stageLogin)
 	}
 	return s, nil
 }
 
-// mechanism gives the way of logging in: PLAIN, or the older one of servers that do
-// not have it.
-func (s *submission) mechanism(l *login) sasl.Client {
+// mechanism gives the way of logging in: with a token, by PLAIN, or by the older one
+// of servers that do not have it.
+func (s *submission) mechanism(l *login, token string) sasl.Client {
+	if token != "" {
+		return tokenClient(l, token, s.client.SupportsAuth)
+	}
 	if !s.client.SupportsAuth(sasl.Plain) && s.client.SupportsAuth(sasl.Login) {
 		return sasl.NewLoginClient(l.user, l.password)
 	}

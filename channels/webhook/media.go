@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -12,8 +13,8 @@ import (
 // maxURL bounds the address of a file that comes in.
 const maxURL = 2 << 10
 
-// incoming is a file that a sender has at an address of its own.
-type incoming struct {
+// Link is a file that a sender has at an address of its own.
+type Link struct {
 	URL  string `json:"url"`
 	Name string `json:"name"`
 	Type string `json:"type"`
@@ -28,9 +29,9 @@ type outgoing struct {
 	URL  string                    `json:"url"` // signed, and good for a while
 }
 
-// filesOf translates the files of a message. Errors: class
+// Files translates the files of a message. Errors: class
 // [conversation.ErrInvalid] for what is no address of a file.
-func filesOf(all []incoming) ([]channels.File, error) {
+func Files(all []Link) ([]channels.File, error) {
 	var out []channels.File
 	for _, f := range all {
 		u, err := url.Parse(f.URL)
@@ -42,9 +43,14 @@ func filesOf(all []incoming) ([]channels.File, error) {
 	return out, nil
 }
 
-// Fetch implements [channels.Media]: the source is the address.
+// Fetch implements [channels.Media]: the source is the address. The address is
+// the sender's word, so one that leads into a private network is not asked again.
 func (d *Driver) Fetch(ctx context.Context, _ conversation.InboxID, source string) (channels.Fetched, error) {
-	return channels.Open(ctx, d.fetcher, channels.Call{URL: source, Header: http.Header{"User-Agent": {d.agent}}})
+	got, err := channels.Open(ctx, d.fetcher, channels.Call{URL: source, Header: http.Header{"User-Agent": {d.agent}}})
+	if errors.Is(err, channels.ErrAddressRefused) {
+		return got, &channels.SendError{Class: channels.Permanent, Code: "address_refused", Err: err}
+	}
+	return got, err
 }
 
 // SendFile implements [channels.Media]: an event with the address of the file.

@@ -26,7 +26,7 @@ type message struct {
 	Type        string                     `json:"type"` // empty = text
 	Text        string                     `json:"text"`
 	Metadata    map[string]json.RawMessage `json:"metadata"`
-	Attachments []incoming                 `json:"attachments"` // fetched behind the answer; the text may be empty then
+	Attachments []Link                     `json:"attachments"` // fetched behind the answer; the text may be empty then
 	Channel     conversation.ChannelKind   `json:"channel"`     // where the visitor really writes, when the sender is a bridge
 	WaitMS      *int64                     `json:"wait_ms"`     // how long the answer may wait for the bot's reply
 }
@@ -114,7 +114,7 @@ func (m *message) event(ref string) (channels.Event, error) {
 		return e, conversation.Refusef(
 			conversation.CodeBadRef, "id has %d bytes, the limit is %d", len(e.Ref), conversation.MaxRefBytes)
 	}
-	files, err := filesOf(m.Attachments)
+	files, err := Files(m.Attachments)
 	if err != nil {
 		return e, err
 	}

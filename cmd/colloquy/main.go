@@ -48,6 +48,8 @@ type cli struct {
 	Restore       restoreCmd       `cmd:"" help:"Check a backup and make a data directory of it."`
 	Healthcheck   healthcheckCmd   `cmd:"" help:"Ask a running node whether it is ready."`
 	Channel       channelCmd       `cmd:"" help:"Accounts with providers: Telegram, WeChat, WhatsApp and others."`
+	Contact       contactCmd       `cmd:"" help:"Erase a contact, or keep one from being erased."`
+	Retention     retentionCmd     `cmd:"" help:"Erase the conversations that their inboxes keep no longer, or count them."`
 	Cluster       clusterCmd       `cmd:"" help:"See and steer the nodes of a cluster."`
 	Bench         benchCmd         `cmd:"" help:"Measure this program on this machine."`
 	Chaos         chaosCmd         `cmd:"" help:"Break nodes on purpose and count what is lost."`

@@ -62,6 +62,7 @@ export type Event =
   | { conversation_id: string; seq: number; at: string; type: "conversation.anomaly_found"; data: AnomalyData }
   | { conversation_id: string; seq: number; at: string; type: "answer.judged"; data: JudgedData }
   | { conversation_id: string; seq: number; at: string; type: "message.attachment_changed"; data: AttachmentData }
+  | { conversation_id: string; seq: number; at: string; type: "conversation.erased"; data: ErasedData }
   | { conversation_id: string; seq: number; at: string; type: "conversation.updated"; data: Summary }
 ;
 
@@ -327,6 +328,7 @@ export type Code =
   | "conversation_closed"
   | "already_claimed"
   | "not_assignee"
+  | "on_hold"
   | "window_closed"
   | "stale_turn"
   | "version_mismatch"
@@ -365,6 +367,17 @@ export interface DeliveryData {
   /** By is the agent who had it sent once more; agents only. */
   by?: string;
 }
+
+/** ErasedData says that a conversation is gone, with everything that was in it: who shows it forgets it. Visitors get it empty. */
+export interface ErasedData {
+  reason?: ErasureReason;
+  by?: string;
+}
+
+/** ErasureReason says why a conversation was erased. */
+export type ErasureReason =
+  | "contact"
+  | "retention";
 
 /** Handler says which side answers. */
 export type Handler =
@@ -709,6 +722,8 @@ export interface Summary {
   preview_from?: Party;
   /** seq of the newest entry */
   version: number;
+  /** what it held is gone; nobody is shown it any more */
+  erased?: boolean;
   /** AssigneeName is the display name of the assignee. */
   assignee_name?: string;
 }

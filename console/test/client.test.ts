@@ -180,6 +180,22 @@ describe("Client", () => {
     expect(shelf.getItem("place")).toBeNull();
   });
 
+  it.each([
+    { type: "conversation.erased", data: {} },
+    { type: "conversation.updated", data: { id: conv, version: 2, erased: true } },
+  ])("keeps nothing of a conversation that was erased: $type", async (event) => {
+    const world = new World();
+    const shelf = memoryShelf();
+    const { client } = visitor(world, shelf);
+    client.start();
+    const s = await world.welcome();
+    s.say({ t: "event", conversation_id: conv, seq: 1, at: "2026-11-23T08:30:15Z", type: "conversation.started", data: { status: "pending" } });
+    expect(client.store.heads.size).toBe(1);
+    s.say({ t: "event", conversation_id: conv, seq: 2, at: "2026-11-23T08:30:16Z", ...event });
+    expect([client.store.lines.size, client.store.heads.size]).toEqual([0, 0]);
+    expect(shelf.getItem("place")).toBeNull();
+  });
+
   it("tells of typing at most every three seconds", async () => {
     const world = new World();
     const { client } = visitor(world, memoryShelf());

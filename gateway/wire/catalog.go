@@ -95,6 +95,7 @@ func EventCatalog() []EventRow {
 		{conversation.AnomalyFound{}.Kind(), &AnomalyData{}, UseAgent},
 		{conversation.AnswerJudged{}.Kind(), &JudgedData{}, UseAgent},
 		{conversation.AttachmentChanged{}.Kind(), &AttachmentData{}, UseBoth},
+		{conversation.ConversationErased{}.Kind(), &ErasedData{}, UseBoth},
 		{KindUpdated, &Summary{}, UseAgent},
 	}
 }

@@ -228,6 +228,13 @@ type JudgedData struct {
 	Taken  string `json:"taken,omitempty"`
 }
 
+// ErasedData says that a conversation is gone, with everything that was in it:
+// who shows it forgets it. Visitors get it empty.
+type ErasedData struct {
+	Reason conversation.ErasureReason `json:"reason,omitempty"`
+	By     conversation.AgentID       `json:"by,omitempty"`
+}
+
 // Summary is a conversation as a list shows it; agents only.
 type Summary struct {
 	conversation.Head
@@ -252,6 +259,7 @@ func (*DeliveryData) eventData()   {}
 func (*TimerData) eventData()      {}
 func (*JudgedData) eventData()     {}
 func (*AttachmentData) eventData() {}
+func (*ErasedData) eventData()     {}
 func (*Summary) eventData()        {}
 
 // Names gives the display name of an agent; "" when there is none.
@@ -332,6 +340,8 @@ func agentChange(ev conversation.Event, names Names) EventData {
 		return &JudgedData{
 			By: v.By, Agent: v.Agent, Name: names(v.Agent), Answer: v.Answer, Turn: v.Turn, Verdict: v.Verdict, Intent: v.Intent, Taken: v.Taken,
 		}
+	case conversation.ConversationErased:
+		return &ErasedData{Reason: v.Reason, By: v.By}
 	default:
 		return &TimerData{}
 	}
@@ -387,6 +397,8 @@ func visitorData(id conversation.ConversationID, e conversation.Entry, names Nam
 		return &DeliveryData{Message: v.Message, Result: v.Result}
 	case conversation.AttachmentChanged:
 		return &AttachmentData{Message: v.Message, Attachment: AttachmentOf(&v.Attachment)}
+	case conversation.ConversationErased:
+		return &ErasedData{}
 	default:
 		return nil
 	}

@@ -136,6 +136,7 @@ func someEvents() []conversation.Event {
 		conversation.AttachmentChanged{Message: 2, Attachment: conversation.Attachment{
 			ID: conversation.AttachmentID{3, 4}, Name: "voice.ogg", Type: "audio/ogg", Size: 9, State: conversation.AttachmentUnavailable, Reason: "too_large",
 		}},
+		conversation.ConversationErased{Inbox: "shop", Channel: "web", Contact: conversation.ContactID{2}, Reason: conversation.ErasedContact, By: "lead"},
 		conversation.AnomalyFound{Anomaly: conversation.AnomalySlow, Measured: 492 * time.Millisecond, Usual: 120 * time.Millisecond, Count: 3},
 	}
 }
@@ -288,8 +289,8 @@ func TestVisitorSeesNoSecrets(t *testing.T) {
 			}
 		}
 	}
-	if visible != 12 {
-		t.Errorf("%d kinds are visible to visitors, want 9", visible)
+	if visible != 13 {
+		t.Errorf("%d kinds are visible to visitors, want 13", visible)
 	}
 	b, err := json.Marshal(VisitorHead(someHead(), names))
 	if err != nil {

@@ -53,6 +53,11 @@ type Keeper struct {
 	metrics *metrics
 	store   *store
 
+	mu struct {
+		sync.Mutex
+		erased []conversation.ConversationID // whose traces go with the next look
+	}
+
 	// touched by Run only
 
 	pending map[conversation.TraceID]*pending
@@ -91,11 +96,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			k.forget()
 			k.finish()
 			return nil
 		case w := <-k.o.Recorder.Wants():
 			k.want(w, time.Now())
 		case now := <-tick.C:
+			k.forget()
 			k.gather(ctx, now)
 		}
 	}
@@ -247,3 +254,27 @@ func (k *Keeper) List(q Query) []Summary { return k.store.list(q) }
 // Get gives one of them. Errors: class [conversation.ErrNotFound]; those of the
 // file system.
 func (k *Keeper) Get(id conversation.TraceID) (*Trace, error) { return k.store.get(id) }
+
+// Forget removes the traces that are kept, or being gathered, of a conversation
+// that was erased. It does not wait for that.
+func (k *Keeper) Forget(id conversation.ConversationID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mu.erased = append(k.mu.erased, id)
+}
+
+// forget does what Forget was asked for.
+func (k *Keeper) forget() {
+	k.mu.Lock()
+	erased := k.mu.erased
+	k.mu.erased = nil
+	k.mu.Unlock()
+	for _, id := range erased {
+		for trace, p := range k.pending {
+			if p.Conversation == id {
+				delete(k.pending, trace)
+			}
+		}
+		k.store.forget(id)
+	}
+}

@@ -204,6 +204,28 @@ func TestPendingIsBounded(t *testing.T) {
 	})
 }
 
+// What was kept of an erased conversation goes, and what was to be kept is not.
+func TestTracesOfAnErasedConversationGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		b.turn("")
+		time.Sleep(2 * settle)
+		synctest.Wait()
+		if n := len(b.List(Query{})); n != 1 {
+			t.Fatalf("%d traces are kept, want 1", n)
+		}
+		b.turn("")
+		time.Sleep(2 * gatherEvery)
+		b.Forget(conversation.ConversationID{7})
+		time.Sleep(2 * settle)
+		synctest.Wait()
+		if left := b.List(Query{}); len(left) != 0 {
+			t.Errorf("%+v is left", left)
+		}
+	})
+}
+
 func TestMetricsOfTracesAreClean(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

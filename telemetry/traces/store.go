@@ -145,6 +145,17 @@ func (s *store) drop(i int, spare string) {
 	s.mu.kept = slices.Delete(s.mu.kept, i, i+1)
 }
 
+// forget drops the traces of a conversation.
+func (s *store) forget(id conversation.ConversationID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, k := range slices.Backward(s.mu.kept) {
+		if k.Conversation == id {
+			s.drop(i, "")
+		}
+	}
+}
+
 // trim drops the oldest traces while there are too many. The lock is held, or
 // nobody else knows the store yet.
 func (s *store) trim() {

@@ -164,6 +164,11 @@ export class Api {
     return this.request("POST", `/v1/contacts/${contact}/${verb}`, { contact: other });
   }
 
+  /** erasePerson erases a contact and all who were merged with them; admins only. */
+  erasePerson(contact: string): Promise<{ conversations: number }> {
+    return this.slowly("POST", `/v1/contacts/${contact}/erase`, { confirm: contact });
+  }
+
   /** upload hands a file in that the next message to a conversation will carry. */
   upload(id: string, file: File, onProgress: (part: number) => void): Upload {
     return upload(`/v1/conversations/${id}/attachments`, file, { "x-colloquy-csrf": "console" }, onProgress);

@@ -5,6 +5,7 @@ import type { Bubble } from "../sdk/timeline.ts";
 import { h, show } from "../ui/dom.ts";
 import { icon } from "../ui/icon.ts";
 import type { Lang } from "../ui/lang.ts";
+import { say } from "../ui/lang.ts";
 import type { Api, Inbox, Me } from "./api.ts";
 import { Desk } from "./desk.ts";
 import { askIntent } from "./judge.ts";
@@ -109,6 +110,7 @@ export class App {
     this.person = new PersonView({
       speech, person: (contact) => options.api.person(contact), detail: (id) => options.api.conversation(id),
       change: (contact, verb, other) => options.api.changePerson(contact, verb, other), failed: (err) => toasts.tell(refusalText(err, speech, undefined), "bad"),
+      erase: options.me.role === "admin" ? (contact) => options.api.erasePerson(contact).then((r) => toasts.tell(say(words.eraseDone, { n: `${r.conversations}` }), "ok")) : undefined,
     });
     this.side = new Side({ speech, more: h("div", {}, this.person.el, this.shadows?.el), onPriority: (p) => this.desk.prioritize(p), onTag: (add, remove) => this.desk.tag(add, remove), onClose: () => this.columns.classList.remove("detailed") });
     this.nothing = h("section", { class: "nothing" }, icon("inbox", "icon big"), h("p", {}, words.choose), h("p", { class: "soft" }, words.chooseMore));

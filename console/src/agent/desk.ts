@@ -226,12 +226,21 @@ export class Desk {
       line.readVisitor = Math.max(line.readVisitor, head.read_visitor ?? 0);
       line.readAgent = Math.max(line.readAgent, head.read_agent ?? 0);
       this.follow(id);
-    } catch {
-      this.client.store.open(id);
+    } catch (err) {
+      if (err instanceof Refused && err.status === 404) this.lose(id);
+      else this.client.store.open(id);
     } finally {
       this.loading.delete(id);
       this.draw();
     }
+  }
+
+  /** lose leaves a conversation that is gone on the server. */
+  private lose(id: string): void {
+    this.client.store.erase(id);
+    if (this.selected !== id) return;
+    this.selected = undefined;
+    this.options.tell(this.options.speech.words.erasedToast, "ok");
   }
 
   private onPhase(phase: Phase): void {

@@ -8,6 +8,10 @@ export interface Person {
   id: string;
   identities: { contact: string; inbox_id: string; channel?: string; peer?: string }[];
   suggestions: { contact: string; claim: { kind: string; value: string } }[];
+  /** Nothing of the contact is erased while it stands. */
+  hold?: { by: string; reason?: string };
+  /** Conversations with a hold of their own. */
+  held?: string[];
 }
 
 /** ReplyWindow says whether the provider lets the visitor be written to. */
@@ -24,6 +28,8 @@ export interface PersonOptions {
   detail(conversation: string): Promise<Detail>;
   change(contact: string, verb: "merge" | "split", other: string): Promise<Person>;
   failed(err: unknown): void;
+  /** erase erases the contact for good; left out for who may not. */
+  erase?: ((contact: string) => Promise<void>) | undefined;
 }
 
 /** PersonView shows how often the visitor can still be written to, the other ways in which they came, and who may be the same person. */
@@ -77,7 +83,31 @@ export class PersonView {
     fill(this.people, (several || p.suggestions.length > 0) && h("h3", {}, words.person),
       ...(several ? p.identities.map((i) => h("p", {}, [i.channel, i.peer, i.inbox_id].filter((s) => s !== undefined && s !== "").join(" · "),
         i.contact !== p.id && this.button(words.split, p.id, "split", i.contact))) : []),
-      ...p.suggestions.map((s) => h("p", { class: "soft" }, say(words.maybeSame, { claim: s.claim.value }), this.button(words.merge, p.id, "merge", s.contact))));
+      ...p.suggestions.map((s) => h("p", { class: "soft" }, say(words.maybeSame, { claim: s.claim.value }), this.button(words.merge, p.id, "merge", s.contact))), this.drawHold(p), this.drawErase(p));
+  }
+
+  private drawHold(p: Person): HTMLElement | undefined {
+    const why = p.hold === undefined ? p.held?.join(", ") : [p.hold.by, p.hold.reason].filter((s) => s !== undefined && s !== "").join(": ");
+    return why === undefined || why === "" ? undefined : h("p", { class: "reasons" }, say(this.options.speech.words.held, { why }));
+  }
+
+  /** drawErase asks for the contact's id, typed, before it erases anything. */
+  private drawErase(p: Person): HTMLElement | undefined {
+    const { words } = this.options.speech;
+    const { erase } = this.options;
+    if (erase === undefined || p.hold !== undefined || (p.held ?? []).length > 0) return undefined;
+    const box = h("input", { attrs: { type: "text", autocomplete: "off", "aria-label": words.erase, placeholder: p.id }, oninput: () => { go.disabled = box.value.trim() !== p.id; } });
+    const go = h("button", { class: "danger", attrs: { type: "submit" } }, words.eraseDo);
+    go.disabled = true;
+    return h("details", {}, h("summary", {}, words.erase), h("form", { class: "field", onsubmit: (event) => {
+      event.preventDefault();
+      if (go.disabled || box.value.trim() !== p.id) return;
+      go.disabled = true;
+      erase(p.id).catch((err: unknown) => {
+        go.disabled = false;
+        this.options.failed(err);
+      });
+    } }, h("p", { class: "soft" }, words.eraseText), h("code", {}, p.id), box, go));
   }
 
   private button(label: string, contact: string, verb: "merge" | "split", other: string): HTMLElement {

@@ -12,6 +12,8 @@ export interface Book {
   seed(head: Summary): void;
   /** forget drops a conversation, or everything. */
   forget(conversationId?: string): void;
+  /** erase drops all that is known of a conversation: on the server it is gone. */
+  erase(conversationId: string): void;
 }
 
 /** Cursors is a book of places only, for pages that keep the events themselves. */
@@ -35,6 +37,10 @@ export class Cursors implements Book {
 
   forget(conversationId?: string): void {
     if (conversationId === undefined) this.seen.clear();
-    else this.seen.delete(conversationId);
+    else this.erase(conversationId);
+  }
+
+  erase(conversationId: string): void {
+    this.seen.delete(conversationId);
   }
 }

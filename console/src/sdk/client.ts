@@ -169,6 +169,10 @@ export function newClient<B extends Book>(options: ClientOptions<B>): Client<B> 
         listener.onReset?.(frame.conversation_id);
         break;
       case "event":
+        if (frame.type === "conversation.erased" || (frame.type === "conversation.updated" && frame.data.erased === true)) {
+          onErased(frame.conversation_id);
+          break;
+        }
         if (frame.type === "conversation.updated") {
           store.seed(frame.data);
           break;
@@ -187,6 +191,13 @@ export function newClient<B extends Book>(options: ClientOptions<B>): Client<B> 
     }
     listener.onFrame?.(frame);
     listener.onChange();
+  }
+
+  function onErased(id: string): void {
+    store.erase(id);
+    if (client.current?.id === id) client.current = undefined;
+    if (placeKey !== undefined) shelf.removeItem(placeKey);
+    listener.onReset?.(id);
   }
 
   function onEvent(frame: EventFrame): void {

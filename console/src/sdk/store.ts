@@ -54,6 +54,12 @@ export class Store implements Book {
     this.lines.clear();
   }
 
+  /** erase drops head and timeline of a conversation. */
+  erase(conversationId: string): void {
+    this.heads.delete(conversationId);
+    this.lines.delete(conversationId);
+  }
+
   /** newest is the conversation that was active last. */
   newest(): Summary | undefined {
     let best: Summary | undefined;

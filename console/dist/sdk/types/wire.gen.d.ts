@@ -190,6 +190,12 @@ export type Event = {
     conversation_id: string;
     seq: number;
     at: string;
+    type: "conversation.erased";
+    data: ErasedData;
+} | {
+    conversation_id: string;
+    seq: number;
+    at: string;
     type: "conversation.updated";
     data: Summary;
 };
@@ -364,7 +370,7 @@ export interface ClientUnsubscribe {
     inbox?: string;
 }
 /** Code is a stable slug that names one kind of refusal. Codes are never reused. */
-export type Code = "invalid" | "bad_id" | "bad_ref" | "text_empty" | "text_too_long" | "text_not_utf8" | "metadata_too_large" | "bad_tag" | "bad_priority" | "bad_time" | "unknown_field" | "bad_json" | "bad_frame" | "unknown_channel" | "unauthenticated" | "token_expired" | "forbidden" | "csrf" | "origin_not_allowed" | "not_found" | "conflict" | "invalid_transition" | "conversation_closed" | "already_claimed" | "not_assignee" | "window_closed" | "stale_turn" | "version_mismatch" | "too_large" | "bad_attachment" | "media_type_refused" | "quota_used_up" | "overloaded" | "rate_limited" | "unavailable" | "fenced" | "shutting_down" | "outcome_unknown" | "internal";
+export type Code = "invalid" | "bad_id" | "bad_ref" | "text_empty" | "text_too_long" | "text_not_utf8" | "metadata_too_large" | "bad_tag" | "bad_priority" | "bad_time" | "unknown_field" | "bad_json" | "bad_frame" | "unknown_channel" | "unauthenticated" | "token_expired" | "forbidden" | "csrf" | "origin_not_allowed" | "not_found" | "conflict" | "invalid_transition" | "conversation_closed" | "already_claimed" | "not_assignee" | "on_hold" | "window_closed" | "stale_turn" | "version_mismatch" | "too_large" | "bad_attachment" | "media_type_refused" | "quota_used_up" | "overloaded" | "rate_limited" | "unavailable" | "fenced" | "shutting_down" | "outcome_unknown" | "internal";
 /** DeliveredData says that the visitor's side has everything up to a seq; agents only. */
 export interface DeliveredData {
     up_to: number;
@@ -382,6 +388,13 @@ export interface DeliveryData {
     /** By is the agent who had it sent once more; agents only. */
     by?: string;
 }
+/** ErasedData says that a conversation is gone, with everything that was in it: who shows it forgets it. Visitors get it empty. */
+export interface ErasedData {
+    reason?: ErasureReason;
+    by?: string;
+}
+/** ErasureReason says why a conversation was erased. */
+export type ErasureReason = "contact" | "retention";
 /** Handler says which side answers. */
 export type Handler = "bot" | "agent" | "none";
 /** HandoverData says that humans have the conversation now. Visitors get it empty. */
@@ -643,6 +656,8 @@ export interface Summary {
     preview_from?: Party;
     /** seq of the newest entry */
     version: number;
+    /** what it held is gone; nobody is shown it any more */
+    erased?: boolean;
     /** AssigneeName is the display name of the assignee. */
     assignee_name?: string;
 }

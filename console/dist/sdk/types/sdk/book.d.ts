@@ -11,6 +11,8 @@ export interface Book {
     seed(head: Summary): void;
     /** forget drops a conversation, or everything. */
     forget(conversationId?: string): void;
+    /** erase drops all that is known of a conversation: on the server it is gone. */
+    erase(conversationId: string): void;
 }
 /** Cursors is a book of places only, for pages that keep the events themselves. */
 export declare class Cursors implements Book {
@@ -20,4 +22,5 @@ export declare class Cursors implements Book {
     fold(frame: EventFrame): "new" | "known";
     seed(): void;
     forget(conversationId?: string): void;
+    erase(conversationId: string): void;
 }
