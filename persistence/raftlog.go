@@ -30,6 +30,7 @@ type logStore struct {
 	// an entry was replaced it may be too high, until there is another one.
 	changed atomic.Uint64
 	recent  *recentLogs // nil = entries are not kept in memory
+	kept    *logHolds
 	sizes   logSizes
 
 	mu struct {
@@ -39,7 +40,7 @@ type logStore struct {
 }
 
 func newLogStore(db *pebble.DB, h *halt, limit int64) (*logStore, error) {
-	l := &logStore{db: db, halt: h, sync: pebble.Sync, limit: limit, full: make(chan struct{}, 1)}
+	l := &logStore{db: db, halt: h, sync: pebble.Sync, limit: limit, full: make(chan struct{}, 1), kept: newLogHolds(limit)}
 	it, err := db.NewIter(prefixBounds(tagPrefix(tagLog), nil))
 	if err != nil {
 		return nil, fmt.Errorf("read raft log: %w", err)
@@ -179,9 +180,16 @@ func (l *logStore) dropBefore(m *storedMark) error {
 	return l.DeleteRange(first, last)
 }
 
-// DeleteRange implements [raft.LogStore]. It need not be synced: an entry that
+// DeleteRange implements [raft.LogStore]. Of the front of the log it leaves what
+// is held for a peer; raft drops it another time. It need not be synced: an entry that
 // comes back after a power cut is one that the snapshot mark covers.
 func (l *logStore) DeleteRange(from, to uint64) error {
+	if last, _ := l.LastIndex(); to < last { // in memory
+		if to = l.kept.spare(to, &l.sizes); to < from {
+			l.grown.Store(0) // it is looked at again when as much has come again
+			return nil
+		}
+	}
 	b := l.db.NewBatch()
 	if err := b.DeleteRange(appendLogKey(nil, from), appendLogKey(nil, to+1), nil); err != nil {
 		return err

@@ -26,6 +26,8 @@ type snapshots struct {
 	halt *halt
 	// stale says that a snapshot brings nothing new; nil = every one does.
 	stale func(index, term uint64) bool
+	// hold keeps the log from an entry on while a state is sent that ends there.
+	hold func(from uint64) (release func())
 	// newest is the place of the stored mark; nil when there is none.
 	newest atomic.Pointer[logPlace]
 
@@ -55,7 +57,7 @@ var errStale = errors.New("the snapshot is older than what is here")
 var errClosing = errors.New("the snapshot store is closed")
 
 func newSnapshots(db *pebble.DB, fs vfs.FS, dir string, h *halt) *snapshots {
-	s := &snapshots{db: db, fs: fs, dir: dir, halt: h}
+	s := &snapshots{db: db, fs: fs, dir: dir, halt: h, hold: func(uint64) func() { return func() {} }}
 	s.mu.idle = sync.NewCond(&s.mu)
 	return s
 }
@@ -116,8 +118,13 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if m == nil {
 		return nil, nil, fmt.Errorf("snapshot %s: %w", id, ErrNotFound)
 	}
-	stream, size, err := openStream(s.db.NewSnapshot(), s.release)
+	letGo := s.hold(m.Index)
+	stream, size, err := openStream(s.db.NewSnapshot(), func() {
+		letGo()
+		s.release()
+	})
 	if err != nil {
+		letGo()
 		return nil, nil, err
 	}
 	s.mu.streams++

@@ -184,6 +184,7 @@ func (s *Store) prepare(f *flights) error {
 		s.logs.sync = pebble.NoSync
 	}
 	s.snapshots = newSnapshots(s.db, s.options.FS, s.options.Dir, s.halt)
+	s.snapshots.hold = s.logs.kept.hold
 	if err := s.snapshots.resume(); err != nil {
 		return err
 	}
