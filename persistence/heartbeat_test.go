@@ -89,7 +89,7 @@ func TestDeposedLeaderStoresNothingInTheNewTerm(t *testing.T) {
 		r, node := lead.store.raft, other.store.identity.Node
 		beat := &raft.AppendEntriesRequest{
 			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(node), Addr: []byte(node)},
-			Term:      r.CurrentTerm() + 1, Leader: []byte(node),
+			Term:      r.CurrentTerm() + 1,
 		}
 		to := raft.ServerID(lead.store.identity.Node)
 		if err := other.store.cluster.transport.AppendEntries(to, joinAddress(string(to), lead.address), beat, new(raft.AppendEntriesResponse)); err != nil {

@@ -61,7 +61,7 @@ func (r *ring) start(spans int) {
 	}
 	r.lanes = make([]lane, lanes)
 	for i := range r.lanes {
-		r.lanes[i].records, r.lanes[i].mask = make([]record, size), uint64(size-1)
+		r.lanes[i].records, r.lanes[i].mask = make([]record, size), uint64(size-1) //nolint:gosec // at least zero
 	}
 }
 
