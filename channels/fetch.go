@@ -97,6 +97,7 @@ type fetcher struct {
 
 		tries map[conversation.AttachmentID]try
 		busy  int
+		looks int // that have begun
 	}
 }
 
@@ -105,6 +106,9 @@ type try struct {
 	count   int
 	next    time.Time
 	running bool
+	// ended is the newest look that had begun when the last try ended: what that
+	// look saw may still name a file that is done.
+	ended int
 }
 
 // FetchFiles fetches what visitors sent by providers that keep files themselves,
@@ -132,6 +136,7 @@ func (r *Registry) FetchFiles(ctx context.Context, mine func(conversation.Channe
 
 // look starts what is due.
 func (f *fetcher) look(ctx context.Context) {
+	number := f.begins()
 	list, err := f.r.shared.spool.Fetches(ctx, maxFetchList)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -144,19 +149,27 @@ func (f *fetcher) look(ctx context.Context) {
 	for i := range list {
 		one := list[i]
 		there[one.Attachment.ID] = true
-		if f.mine(one.Kind, one.Inbox) && !f.r.shared.paused(one.Kind, one.Inbox) && f.begin(one.Attachment.ID, now) {
+		if f.mine(one.Kind, one.Inbox) && !f.r.shared.paused(one.Kind, one.Inbox) && f.begin(one.Attachment.ID, number, now) {
 			f.work.Go(func() { f.fetch(ctx, &one) })
 		}
 	}
 	f.forget(there)
 }
 
-// begin takes a place for a file that is due.
-func (f *fetcher) begin(id conversation.AttachmentID, now time.Time) bool {
+// begins counts a look.
+func (f *fetcher) begins() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.looks++
+	return f.mu.looks
+}
+
+// begin takes a place for a file that is due, as a look has seen it.
+func (f *fetcher) begin(id conversation.AttachmentID, look int, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.mu.tries[id]
-	if t.running || now.Before(t.next) || f.mu.busy >= maxFetches {
+	if t.running || t.ended >= look || now.Before(t.next) || f.mu.busy >= maxFetches {
 		return false
 	}
 	t.running = true
@@ -182,7 +195,7 @@ func (f *fetcher) end(id conversation.AttachmentID, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t := f.mu.tries[id]
-	t.running, t.next = false, time.Now().Add(wait)
+	t.running, t.next, t.ended = false, time.Now().Add(wait), f.mu.looks
 	f.mu.tries[id] = t
 	f.mu.busy--
 }

@@ -446,3 +446,23 @@ func (d *plainDriver) Send(_ context.Context, p Part) (string, error) {
 }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// A look into the spool may still see a file that is fetched meanwhile, and must
+// not have it fetched once more; the next look may, if it is there again.
+func TestOldLookFetchesNothingTwice(t *testing.T) {
+	t.Parallel()
+	f := &fetcher{}
+	f.mu.tries = make(map[conversation.AttachmentID]try)
+	id, now := conversation.AttachmentID{1}, time.Now()
+	look := f.begins()
+	if !f.begin(id, look, now) {
+		t.Fatal("a file that nobody has asked for is not fetched")
+	}
+	f.end(id, 0)
+	if f.begin(id, look, now.Add(time.Minute)) {
+		t.Error("the same look has a file fetched twice")
+	}
+	if !f.begin(id, f.begins(), now.Add(time.Minute)) {
+		t.Error("a file that is in the spool again is not fetched")
+	}
+}

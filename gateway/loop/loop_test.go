@@ -678,6 +678,7 @@ func TestManyWritesAreOne(t *testing.T) {
 	for i := range 100 {
 		expect(t, client, fmt.Sprintf("%03d", i))
 	}
+	r.eventually("the loop says what was written", func() bool { return counted.writes.Load() > 0 })
 	if n := counted.writes.Load(); n != 1 {
 		t.Errorf("%d writes, want 1", n)
 	}
