@@ -115,3 +115,12 @@ func (p *Provider) Refused(ctx context.Context, a Account, text string) {
 	k.text = ""
 	k.force = TokenForce(time.Since(k.forced) > tokenForced)
 }
+
+// Judged gives the outcome of a call that was made with a token back, and has the
+// token renewed if it was that which was not taken.
+func (p *Provider) Judged(ctx context.Context, a Account, text string, err error) error {
+	if ClassOf(err) == Auth {
+		p.Refused(ctx, a, text)
+	}
+	return err
+}

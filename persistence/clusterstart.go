@@ -90,8 +90,10 @@ func (s *Store) startRaft() error {
 	conf.HeartbeatTimeout, conf.ElectionTimeout, conf.LeaderLeaseTimeout = t.Heartbeat, t.Election, t.Lease
 	// Truncation is by size and has its own clock.
 	conf.SnapshotInterval, conf.SnapshotThreshold = 24*time.Hour, 1<<40
-	if _, err := storedConfiguration(s.logs, s.snapshots); err != nil {
-		return err
+	if s.logs.changed.Load() == 0 { // nobody had to read the log for it yet
+		if _, err := storedConfiguration(s.logs, s.snapshots); err != nil {
+			return err
+		}
 	}
 	last, _ := s.logs.LastIndex() // in memory
 	s.logs.recent, s.logs.stored = newRecentLogs(), s.cluster.hints.grown

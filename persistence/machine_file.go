@@ -205,28 +205,35 @@ func (m *machine) applyDropFiles(r *reader) (result, error) {
 
 // eraseFile is dropFile for a file whose bytes must not stay on the disk.
 func (m *machine) eraseFile(id conversation.AttachmentID) error {
-	rec, err := m.current(fileKey(id))
-	if err != nil || rec == nil {
-		return err
-	}
-	f, err := decodeFile(rec)
-	if err != nil {
+	f, err := m.fileRow(id)
+	if err != nil || f == nil {
 		return err
 	}
 	m.scrubber.file(id, f.blob)
-	return m.dropFile(id)
+	return m.dropRow(id, f)
 }
 
 // dropFile deletes a file, and its bytes if no other file holds them.
 func (m *machine) dropFile(id conversation.AttachmentID) error {
+	f, err := m.fileRow(id)
+	if err != nil || f == nil {
+		return err
+	}
+	return m.dropRow(id, f)
+}
+
+// fileRow gives the record of a file as it will be after the batch; nil when
+// there is none.
+func (m *machine) fileRow(id conversation.AttachmentID) (*fileRecord, error) {
 	rec, err := m.current(fileKey(id))
 	if err != nil || rec == nil {
-		return err
+		return nil, err
 	}
 	f, err := decodeFile(rec)
-	if err != nil {
-		return err
-	}
+	return &f, err
+}
+
+func (m *machine) dropRow(id conversation.AttachmentID, f *fileRecord) error {
 	m.batch.drop(fileKey(id))
 	if f.sent {
 		m.batch.drop(fileOfKey(f.of, id))

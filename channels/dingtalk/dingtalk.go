@@ -181,21 +181,13 @@ func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, k
 	err = d.call(ctx, channels.Call{URL: address(a, path), JSON: body, Header: http.Header{headerToken: {token}}}, &sent)
 	switch {
 	case err != nil:
-		return "", d.refused(ctx, a, token, err)
+		return "", d.Judged(ctx, a, token, err)
 	case len(sent.Unknown) > 0:
 		return "", &channels.SendError{Class: channels.Gone, Code: "invalid_staff_id"}
 	case len(sent.Slow) > 0:
 		return "", &channels.SendError{Class: channels.Limited, Code: "flow_controlled"}
 	}
 	return sent.ID, nil
-}
-
-// refused has the token renewed if it was that which was not taken.
-func (d *Driver) refused(ctx context.Context, a channels.Account, token string, err error) error {
-	if channels.ClassOf(err) == channels.Auth {
-		d.Refused(ctx, a, token)
-	}
-	return err
 }
 
 func robot(a channels.Account) string { return a.Or(settingRobot, a.Value(settingKey)) }

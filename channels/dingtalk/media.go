@@ -104,7 +104,7 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 		JSON: map[string]string{"downloadCode": source, "robotCode": robot(a)},
 	}, &at)
 	if err != nil {
-		return channels.Fetched{}, d.refused(ctx, a, token, channels.Unseen(err))
+		return channels.Fetched{}, d.Judged(ctx, a, token, channels.Unseen(err))
 	}
 	got, err := d.FetchCall(ctx, channels.Call{URL: at.URL})
 	if channels.ClassOf(err) == channels.Auth { // it is the address that is too old, and the next one is new
@@ -222,7 +222,7 @@ func (d *Driver) upload(ctx context.Context, a channels.Account, kind string, f 
 	case *uploaded.Code != 0:
 		err = failureOf(*uploaded.Code)
 	}
-	return uploaded.ID, d.refused(ctx, a, token, err)
+	return uploaded.ID, d.Judged(ctx, a, token, err)
 }
 
 // failureOf classes an error code of the older interface.

@@ -92,15 +92,7 @@ func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, k
 		URL: address(a, "/im/v1/messages?receive_id_type=chat_id"), Header: authorization(token),
 		JSON: map[string]string{"receive_id": p.Peer, "msg_type": kind, "content": string(content), "uuid": p.Key[:min(len(p.Key), maxKey)]},
 	}, &sent)
-	return sent.Data.ID, d.refused(ctx, a, token, err)
-}
-
-// refused has the token renewed if it was that which was not taken.
-func (d *Driver) refused(ctx context.Context, a channels.Account, token string, err error) error {
-	if channels.ClassOf(err) == channels.Auth {
-		d.Refused(ctx, a, token)
-	}
-	return err
+	return sent.Data.ID, d.Judged(ctx, a, token, err)
 }
 
 // escape keeps what a visitor or agent wrote from mentioning everybody.

@@ -79,10 +79,10 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 		Header: authorization(token),
 	})
 	if err != nil {
-		return channels.Fetched{}, d.refused(ctx, a, token, withCode(err, got.Said))
+		return channels.Fetched{}, d.Judged(ctx, a, token, withCode(err, got.Said))
 	}
 	if err := refusal(&got); err != nil {
-		return channels.Fetched{}, d.refused(ctx, a, token, err)
+		return channels.Fetched{}, d.Judged(ctx, a, token, err)
 	}
 	got.Name = "" // the event says it better
 	return got, nil
@@ -215,7 +215,7 @@ func (d *Driver) upload(ctx context.Context, a channels.Account, to plan, f *cha
 	if err == nil && uploaded.Data[to.key] == "" {
 		err = &channels.SendError{Class: channels.Unknown, Code: "answer_unreadable"}
 	}
-	return uploaded.Data[to.key], d.refused(ctx, a, token, err)
+	return uploaded.Data[to.key], d.Judged(ctx, a, token, err)
 }
 
 // orLink gives [channels.ErrUseLink] in place of a failure that says that the file

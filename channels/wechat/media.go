@@ -104,19 +104,11 @@ func (d *Driver) mediaGet(ctx context.Context, a channels.Account, id string) (c
 	}
 	switch failure := answer.failure(); {
 	case failure != nil:
-		return channels.Fetched{}, d.refused(ctx, a, token, failure)
+		return channels.Fetched{}, d.Judged(ctx, a, token, failure)
 	case answer.Film != "":
 		return d.FetchCall(ctx, channels.Call{Method: http.MethodGet, URL: answer.Film})
 	}
 	return channels.Fetched{}, noMedia()
-}
-
-// refused has the token renewed if it was that which was not taken.
-func (d *Driver) refused(ctx context.Context, a channels.Account, token string, failure *channels.SendError) error {
-	if failure.Class == channels.Auth {
-		d.Refused(ctx, a, token)
-	}
-	return failure
 }
 
 // SendFile implements [channels.Media]: the file is uploaded, and a message of the
@@ -171,7 +163,7 @@ func (d *Driver) upload(ctx context.Context, a channels.Account, kind string, f 
 	case answer.refusesFile():
 		return "", channels.ErrUseLink
 	case failure != nil:
-		return "", d.refused(ctx, a, token, failure)
+		return "", d.Judged(ctx, a, token, failure)
 	case answer.ID == "":
 		return "", &channels.SendError{Class: channels.Unknown, Code: "answer_unreadable"}
 	}

@@ -96,7 +96,7 @@ func (d *Driver) say(ctx context.Context, a channels.Account, peer, kind string,
 	case kind != "text" && answer.refusesFile():
 		return channels.ErrUseLink
 	default:
-		return d.refused(ctx, a, token, failure)
+		return d.Judged(ctx, a, token, failure)
 	}
 }
 

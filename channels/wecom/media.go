@@ -84,7 +84,7 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 		if err == nil { // neither a file nor a failure
 			err = &channels.SendError{Class: channels.Permanent, Code: "no_file"}
 		}
-		return channels.Fetched{}, d.refused(ctx, a, token, channels.Unseen(err))
+		return channels.Fetched{}, d.Judged(ctx, a, token, channels.Unseen(err))
 	}
 	if strings.HasPrefix(got.Name, source) { // which WeCom made up
 		got.Name = ""
@@ -129,7 +129,7 @@ func (d *Driver) upload(ctx context.Context, a channels.Account, kind string, f 
 	if err == nil && uploaded.ID == "" {
 		err = &channels.SendError{Class: channels.Unknown, Code: "answer_unreadable"}
 	}
-	return uploaded.ID, d.refused(ctx, a, token, err)
+	return uploaded.ID, d.Judged(ctx, a, token, err)
 }
 
 // kindOf says as what kind of message a file goes. Errors: [channels.ErrUseLink]

@@ -248,13 +248,5 @@ func (d *Driver) call(ctx context.Context, a channels.Account, method string, bo
 	if err == nil {
 		err = read(reply, result)
 	}
-	return d.refused(ctx, a, token, err)
-}
-
-// refused has the token renewed if it was that which was not taken.
-func (d *Driver) refused(ctx context.Context, a channels.Account, token string, err error) error {
-	if channels.ClassOf(err) == channels.Auth {
-		d.Refused(ctx, a, token)
-	}
-	return err
+	return d.Judged(ctx, a, token, err)
 }
