@@ -199,13 +199,19 @@ func (c *testCluster) leader() *testNode {
 
 func (c *testCluster) follower() *testNode {
 	c.t.Helper()
-	lead := c.leader()
+	return c.otherThan(c.leader())
+}
+
+// otherThan gives a node that runs and is not this one: a test that wants a
+// leader and a follower asks once who leads, because that may change.
+func (c *testCluster) otherThan(lead *testNode) *testNode {
+	c.t.Helper()
 	for _, n := range c.all() {
 		if n != lead && n.store != nil {
 			return n
 		}
 	}
-	c.t.Fatal("there is no follower")
+	c.t.Fatal("there is no other node")
 	return nil
 }
 

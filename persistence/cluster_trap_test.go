@@ -93,7 +93,8 @@ func TestOldCopyOfADiskIsRefused(t *testing.T) {
 			t.Parallel()
 			c := newTestCluster(t)
 			c.grow(3)
-			lead, n := c.leader(), c.follower()
+			lead := c.leader()
+			n := c.otherThan(lead)
 			appendMany(t, lead.store, conv(1), 5)
 			old := power(n, 1)
 			if restarts {
@@ -342,7 +343,8 @@ func TestCutsLoseNothing(t *testing.T) {
 			t.Parallel()
 			c := newTestCluster(t)
 			nodes := c.grow(3)
-			lead, other := c.leader(), c.follower()
+			lead := c.leader()
+			other := c.otherThan(lead)
 			var acked [3]atomic.Int64
 			var stop atomic.Bool
 			var writers sync.WaitGroup
@@ -398,17 +400,23 @@ func TestWritesGoOnSoonAfterTheLeaderDies(t *testing.T) {
 	t.Parallel()
 	c := newTestCluster(t)
 	c.grow(3)
-	n := c.follower()
+	writer := c.follower()
 	longest := time.Duration(0)
+	var halted sync.WaitGroup
 	for seq := range conversation.Seq(200) {
 		if seq == 50 {
+			// The lead may have been given to the writer's node meanwhile.
 			lead := c.leader()
-			go c.halt(lead)
+			if lead == writer {
+				writer = c.otherThan(lead)
+			}
+			halted.Go(func() { c.halt(lead) })
 		}
 		start := time.Now()
-		mustAppend(t, n.store, step(conv(1), seq, 1))
+		mustAppend(t, writer.store, step(conv(1), seq, 1))
 		longest = max(longest, time.Since(start))
 	}
+	halted.Wait()
 	t.Logf("longest gap %v", longest)
 	if longest > 5*time.Second {
 		t.Errorf("writes stopped for %v", longest)
@@ -453,7 +461,8 @@ func TestTwoNodesStopWhenOneIsLost(t *testing.T) {
 	c := newTestCluster(t)
 	nodes := c.grow(2)
 	appendMany(t, nodes[1].store, conv(1), 10)
-	lost, kept := c.leader(), c.follower()
+	lost := c.leader()
+	kept := c.otherThan(lost)
 	c.halt(lost)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
@@ -523,7 +532,8 @@ func TestLeadershipIsGivenAway(t *testing.T) {
 	t.Parallel()
 	c := newTestCluster(t)
 	c.grow(3)
-	lead, heir := c.leader(), c.follower()
+	lead := c.leader()
+	heir := c.otherThan(lead)
 	// The others have an election's time to take over, which a busy machine may
 	// not give them; then it is tried again.
 	until := func(done func() bool, move func() error) {

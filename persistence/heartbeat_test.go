@@ -85,7 +85,8 @@ func TestDeposedLeaderStoresNothingInTheNewTerm(t *testing.T) {
 	c.grow(3)
 	nothing := append(appendProposalHeader(nil, proposalID{nonce: 1}, 1), 1, byte(opNothing))
 	for range 20 {
-		lead, other := c.leader(), c.follower()
+		lead := c.leader()
+		other := c.otherThan(lead)
 		r, node := lead.store.raft, other.store.identity.Node
 		beat := &raft.AppendEntriesRequest{
 			RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(node), Addr: []byte(node)},
