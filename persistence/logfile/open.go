@@ -139,12 +139,14 @@ func readAll(f vfs.File) ([]byte, error) {
 // take reads the header of a file. It is false for one that was being made when
 // the power went: nothing in it was ever acknowledged.
 func (l *Log) take(s *segment, b []byte, newest bool) (bool, error) {
-	seq, salt, fresh, ok := readHeader(b)
-	if ok && seq == s.seq {
-		if len(l.segments) > 0 && salt != l.salt {
+	h, ok := readHeader(b)
+	if ok && h.seq == s.seq {
+		if n := len(l.segments); n > 0 && h.salt != l.salt {
 			return false, fmt.Errorf("%w: it belongs to another log", ErrCorrupt)
+		} else if n > 0 && !h.fresh && l.segments[n-1].end < h.before {
+			return false, fmt.Errorf("%w: the file before it ends at byte %d, %d were synced", ErrCorrupt, l.segments[n-1].end, h.before)
 		}
-		l.salt, s.fresh, s.seed = salt, fresh, seedOf(salt, seq)
+		l.salt, s.fresh, s.seed = h.salt, h.fresh, seedOf(h.salt, h.seq)
 		return true, nil
 	}
 	if !newest {
@@ -232,16 +234,16 @@ func (l *Log) path(name string) string { return l.o.FS.PathJoin(l.o.Dir, name) }
 // it. Where it is fresh nothing in the files before it counts any more.
 func (l *Log) begin(fresh bool) (*segment, error) {
 	l.mu.Lock()
-	seq := uint64(1)
+	h := header{seq: 1, salt: l.salt, fresh: fresh}
 	if n := len(l.segments); n > 0 {
-		seq = l.segments[n-1].seq + 1
+		h.seq, h.before = l.segments[n-1].seq+1, l.segments[n-1].end
 	}
 	spare := ""
 	if n := len(l.spares); n > 0 {
 		spare, l.spares = l.spares[n-1], l.spares[:n-1]
 	}
 	l.mu.Unlock()
-	s := &segment{seq: seq, name: segmentName(seq), seed: seedOf(l.salt, seq), fresh: fresh}
+	s := &segment{seq: h.seq, name: segmentName(h.seq), seed: seedOf(h.salt, h.seq), fresh: fresh}
 	if spare != "" {
 		if err := l.o.FS.Rename(l.path(spare), l.path(s.name)); err != nil {
 			return nil, err
@@ -252,8 +254,7 @@ func (l *Log) begin(fresh bool) (*segment, error) {
 		return nil, err
 	}
 	s.file = f
-	b := appendHeader(nil, seq, l.salt, fresh)
-	b = s.noteAfter(b, l.note)
+	b := s.noteAfter(h.append(nil), l.note)
 	if _, err = f.WriteAt(b, 0); err == nil {
 		err = errors.Join(f.Sync(), l.syncDir(l.o.Dir))
 	}

@@ -11,9 +11,11 @@ import (
 // A file begins with a header and holds records, each at a multiple of eight
 // bytes. All numbers are big-endian.
 //
-//	header: magic8 seq8 salt8 fresh1 0*3 crc4
+//	header: magic8 seq8 salt8 before4 crc4
 //	record: crc4 length4 batch4 kind1 0*3 index8 payload 0*
 //
+// Before says where the records of the file before this one end: all of them were synced
+// when this file began. Its highest bit says that nothing in the files before counts.
 // The checksum of a record is over what follows it, and begins with that of salt
 // and seq: what an older use of the same disk space left is no record of this
 // file. Batch is where in the file the record's batch begins. A batch is written when the one
@@ -25,8 +27,8 @@ const (
 	alignment   = 8
 	magic       = "CQLOG\x00\x00\x01"
 
-	// maxSegmentBytes keeps every place in a file within 32 bits.
-	maxSegmentBytes = 2 << 30
+	// maxSegmentBytes keeps every place in a file within 31 bits.
+	maxSegmentBytes = 2<<30 - 1
 )
 
 // Kinds of records.
@@ -61,29 +63,39 @@ func seedOf(salt, seq uint64) uint32 {
 	return crc32.Checksum(b[:], castagnoli)
 }
 
-// appendHeader writes the start of a file.
-func appendHeader(b []byte, seq, salt uint64, fresh bool) []byte {
+// header is the start of a file.
+type header struct {
+	seq, salt uint64
+	before    int64 // end of the file before
+	fresh     bool  // nothing in the files before counts
+}
+
+const freshBit = 1 << 31
+
+func (h header) append(b []byte) []byte {
 	at := len(b)
 	b = append(b, magic...)
-	b = binary.BigEndian.AppendUint64(b, seq)
-	b = binary.BigEndian.AppendUint64(b, salt)
-	flag := uint32(0)
-	if fresh {
-		flag = 1 << 24
+	b = binary.BigEndian.AppendUint64(b, h.seq)
+	b = binary.BigEndian.AppendUint64(b, h.salt)
+	before := uint32(h.before) //nolint:gosec // see maxSegmentBytes
+	if h.fresh {
+		before |= freshBit
 	}
-	b = binary.BigEndian.AppendUint32(b, flag)
+	b = binary.BigEndian.AppendUint32(b, before)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli))
 }
 
 // readHeader reads the start of a file; false when it is none.
-func readHeader(b []byte) (seq, salt uint64, fresh, ok bool) {
-	if len(b) < headerBytes || string(b[:8]) != magic {
-		return 0, 0, false, false
+func readHeader(b []byte) (header, bool) {
+	if len(b) < headerBytes || string(b[:8]) != magic ||
+		binary.BigEndian.Uint32(b[28:]) != crc32.Checksum(b[:28], castagnoli) {
+		return header{}, false
 	}
-	if binary.BigEndian.Uint32(b[28:]) != crc32.Checksum(b[:28], castagnoli) {
-		return 0, 0, false, false
-	}
-	return binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:]), b[24] == 1, true
+	before := binary.BigEndian.Uint32(b[24:])
+	return header{
+		seq: binary.BigEndian.Uint64(b[8:]), salt: binary.BigEndian.Uint64(b[16:]),
+		before: int64(before &^ freshBit), fresh: before&freshBit != 0,
+	}, true
 }
 
 // seal completes the record that begins at a place of b and ends with it.
