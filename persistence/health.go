@@ -111,7 +111,7 @@ const windowTime = time.Minute
 func (w *fsyncWindow) histogram() prometheus.Histogram {
 	w.once.Do(func() {
 		w.total = prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "fsync_seconds", Buckets: prometheus.ExponentialBuckets(50e-6, 1.25, 64),
+			Name: "fsync_seconds", Help: "Syncs of the raft log.", Buckets: prometheus.ExponentialBuckets(50e-6, 1.25, 64),
 		})
 	})
 	return w.total

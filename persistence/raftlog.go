@@ -33,9 +33,6 @@ type logStore struct {
 	recent  *recentLogs // nil = entries are not kept in memory
 	kept    *logHolds
 	sizes   logSizes
-	// forget has files removed that would be written over otherwise: something
-	// in them was erased.
-	forget atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -95,8 +92,8 @@ func (l *logStore) StoreLogs(logs []*raft.Log) error {
 	}
 	first, last := logs[0].Index, logs[len(logs)-1].Index
 	for i, log := range logs {
-		if log.Index != first+uint64(i) { //nolint:gosec // not negative
-			return fmt.Errorf("raft entry %d in the place of %d", log.Index, first+uint64(i)) //nolint:gosec // not negative
+		if log.Index != first+uint64(i) {
+			return fmt.Errorf("raft entry %d in the place of %d", log.Index, first+uint64(i))
 		}
 		if log.Type == raft.LogConfiguration {
 			l.changed.Store(log.Index)
@@ -145,7 +142,7 @@ func (l *logStore) dropBefore(m *storedMark) error {
 	if m == nil || first == 0 || l.files.Last() >= m.Index && (first > m.Index || l.has(m.Index, m.Term)) {
 		return nil
 	}
-	return l.files.Reset(true)
+	return l.files.Reset()
 }
 
 // DeleteRange implements [raft.LogStore]. Of the front of the log it leaves what
@@ -164,10 +161,10 @@ func (l *logStore) DeleteRange(from, to uint64) error {
 	var err error
 	switch {
 	case from <= first && to >= last:
-		err = l.files.Reset(!l.forget.Load())
+		err = l.files.Reset()
 		l.grown.Store(0)
 	case from <= first:
-		err = l.files.DropFront(to, !l.forget.Load())
+		err = l.files.DropFront(to)
 		l.grown.Store(0)
 	case to >= last:
 		l.files.DropBack(from)

@@ -127,9 +127,9 @@ func (s *Store) onlyVoter(node string) error {
 	if err := s.replay(); err != nil {
 		return fmt.Errorf("rewrite the voters: %w", err)
 	}
-	term, err := s.logs.GetUint64(termKey)
+	term, err := s.logs.GetUint64([]byte(termKey))
 	if err == nil && term == 0 {
-		term, err = 1, s.logs.SetUint64(termKey, 1)
+		term, err = 1, s.logs.SetUint64([]byte(termKey), 1)
 	}
 	if err != nil {
 		return fmt.Errorf("rewrite the voters: %w", err)
@@ -147,11 +147,11 @@ func (s *Store) onlyVoter(node string) error {
 	if err := s.snapshots.put(mark); err != nil {
 		return fmt.Errorf("rewrite the voters: %w", err)
 	}
-	return s.logs.files.Reset(true)
+	return s.logs.files.Reset()
 }
 
 // termKey is the name under which raft stores its term.
-var termKey = []byte("CurrentTerm")
+const termKey = "CurrentTerm"
 
 // replay applies the entries of the log that the state does not hold yet.
 func (s *Store) replay() error {

@@ -248,8 +248,8 @@ func (s *Store) scrub(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, scrubTime)
 	defer cancel()
 	began := time.Now()
-	s.logs.forget.Store(true)
-	defer s.logs.forget.Store(false)
+	s.logs.files.Forget(true)
+	defer s.logs.files.Forget(false)
 	last := s.logs.files.Renew()
 	// The other nodes get these entries from the log of whoever leads: one that
 	// has not got them when they are cut has to get the whole state.

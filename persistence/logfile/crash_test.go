@@ -106,7 +106,8 @@ func (m *model) step(t *testing.T, l *Log, rng *rand.Rand, round int) {
 		if to == m.last {
 			return // raft drops everything by a reset
 		}
-		if err := l.DropFront(to, rng.IntN(2) == 0); err != nil {
+		l.Forget(rng.IntN(2) == 0)
+		if err := l.DropFront(to); err != nil {
 			t.Fatal(err)
 		}
 		for i := m.first; i <= to; i++ {
@@ -122,7 +123,8 @@ func (m *model) step(t *testing.T, l *Log, rng *rand.Rand, round int) {
 		if rng.IntN(3) > 0 {
 			return
 		}
-		if err := l.Reset(rng.IntN(2) == 0); err != nil {
+		l.Forget(rng.IntN(2) == 0)
+		if err := l.Reset(); err != nil {
 			t.Fatal(err)
 		}
 		*m = model{entries: map[uint64]string{}, note: m.note}

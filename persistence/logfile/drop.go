@@ -13,9 +13,7 @@ const maxSpares = 1
 
 // DropFront drops all entries up to a number. What is in a file together with
 // newer entries stays on the disk, and is there again after the next opening.
-// With reuse, a file that is no longer needed may be kept to be written over;
-// without it no file stays that holds nothing else.
-func (l *Log) DropFront(to uint64, reuse bool) error {
+func (l *Log) DropFront(to uint64) error {
 	l.trimming.Lock()
 	defer l.trimming.Unlock()
 	l.mu.Lock()
@@ -32,7 +30,7 @@ func (l *Log) DropFront(to uint64, reuse bool) error {
 	old := slices.Clone(l.segments[:n])
 	l.segments = slices.Delete(l.segments, 0, n)
 	l.mu.Unlock()
-	return l.discard(old, reuse)
+	return l.discard(old)
 }
 
 // DropBack drops all entries from a number on. It is written down with the next
@@ -66,7 +64,7 @@ func (l *Log) cut(from uint64) {
 
 // Reset drops everything but the note, for good: nothing is there again after
 // an opening, and the next batch may begin with any number.
-func (l *Log) Reset(reuse bool) error {
+func (l *Log) Reset() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.trimming.Lock()
@@ -84,7 +82,7 @@ func (l *Log) Reset(reuse bool) error {
 	l.segments = slices.Delete(l.segments, 0, last)
 	l.first, l.last, l.emptied = 0, 0, false
 	l.mu.Unlock()
-	return l.discard(old, reuse)
+	return l.discard(old)
 }
 
 // Renew has the next batch begin a new file, and gives the number of the last
@@ -96,19 +94,24 @@ func (l *Log) Renew() (last uint64) {
 	return l.Last()
 }
 
+// Forget says whether files that are dropped have to be gone from the disk, the
+// one included that is kept to be written over. They hold something that must
+// not stay.
+func (l *Log) Forget(files bool) { l.forget.Store(files) }
+
 // discard takes files away, oldest first. Each is gone from the disk before the
 // next one goes, so that there never is a gap.
-func (l *Log) discard(old []*segment, reuse bool) error {
+func (l *Log) discard(old []*segment) error {
 	var errs []error
 	for _, s := range old {
 		errs = append(errs, s.file.Close())
-		if reuse && l.spareable() {
+		if l.spareable() {
 			errs = append(errs, l.spare(s.name))
 		} else {
 			errs = append(errs, l.o.FS.Remove(l.path(s.name)), l.syncDir(l.o.Dir))
 		}
 	}
-	if !reuse {
+	if l.forget.Load() {
 		errs = append(errs, l.dropSpares())
 	}
 	return errors.Join(errs...)
@@ -117,7 +120,7 @@ func (l *Log) discard(old []*segment, reuse bool) error {
 func (l *Log) spareable() bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return len(l.spares) < maxSpares
+	return len(l.spares) < maxSpares && !l.forget.Load()
 }
 
 // spare keeps a file to be written over.

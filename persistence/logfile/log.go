@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -60,6 +61,7 @@ type Log struct {
 	buf     []byte     // guarded by writing
 
 	trimming sync.Mutex // held while files are taken away
+	forget   atomic.Bool
 
 	mu          sync.RWMutex // guards what follows
 	segments    []*segment   // oldest first; batches go to the last
@@ -123,7 +125,7 @@ func (l *Log) Append(first uint64, n int, add func(b []byte, i int) []byte) (siz
 		at := len(buf)
 		offsets[i] = uint32(batch + at) //nolint:gosec // a file ends far below 4 GB
 		buf = add(append(buf, make([]byte, recordBytes)...), i)
-		buf = s.seal(buf, at, batch, kindEntry, first+uint64(i)) //nolint:gosec // not negative
+		buf = s.seal(buf, at, batch, kindEntry, first+uint64(i))
 	}
 	if err := l.write(s, buf); err != nil {
 		return 0, err

@@ -116,7 +116,8 @@ func TestTheFrontGoesWithItsFiles(t *testing.T) {
 			put(t, l, i+1, 1, 1)
 		}
 		files := l.Segments()
-		if err := l.DropFront(40, reuse); err != nil {
+		l.Forget(!reuse)
+		if err := l.DropFront(40); err != nil {
 			t.Fatal(err)
 		}
 		wantRange(t, l, 41, 60)
@@ -161,7 +162,8 @@ func TestNothingIsLeftOfWhatWasDroppedForGood(t *testing.T) {
 		t.Errorf("Renew = %d, want 50", last)
 	}
 	put(t, l, 51, 1, 2)
-	if err := l.DropFront(50, false); err != nil {
+	l.Forget(true)
+	if err := l.DropFront(50); err != nil {
 		t.Fatal(err)
 	}
 	wantRange(t, l, 51, 52)
@@ -169,7 +171,7 @@ func TestNothingIsLeftOfWhatWasDroppedForGood(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Errorf("files = %v, %v, want one", names, err)
 	}
-	if err := l.Reset(true); err != nil {
+	if err := l.Reset(); err != nil {
 		t.Fatal(err)
 	}
 	wantRange(t, l, 0, 0)
@@ -192,7 +194,7 @@ func TestNothingIsLeftOfWhatWasDroppedForGood(t *testing.T) {
 	l = mustOpen(t, fs)
 	wantRange(t, l, 5, 5)
 	put(t, l, 6, 2, 1)
-	if err := l.DropFront(7, true); err != nil {
+	if err := l.DropFront(7); err != nil {
 		t.Fatal(err)
 	}
 	put(t, l, 90, 3, 1)
@@ -358,7 +360,7 @@ func TestAFailedDiskIsNotTrustedAgain(t *testing.T) {
 	if err := l.SetNote(nil); !errors.Is(err, ErrFailed) {
 		t.Errorf("SetNote after a failure = %v, want %v", err, ErrFailed)
 	}
-	if err := l.Reset(true); !errors.Is(err, ErrFailed) {
+	if err := l.Reset(); !errors.Is(err, ErrFailed) {
 		t.Errorf("Reset after a failure = %v, want %v", err, ErrFailed)
 	}
 	if len(told) != 1 || !errors.Is(told[0], errorfs.ErrInjected) {

@@ -52,9 +52,9 @@ func (l *Log) open() error {
 	if err != nil {
 		return err
 	}
-	for i, name := range names {
-		if err := l.load(name, i == len(names)-1); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	for i := range names {
+		if err := l.load(names, i); err != nil {
+			return fmt.Errorf("%s: %w", names[i], err)
 		}
 	}
 	if l.o.ReadOnly {
@@ -98,8 +98,9 @@ func (l *Log) list() ([]string, error) {
 
 func segmentName(seq uint64) string { return fmt.Sprintf("%016x%s", seq, segmentSuffix) }
 
-// load reads a file and adds what is in it.
-func (l *Log) load(name string, newest bool) error {
+// load reads one of the files and adds what is in it.
+func (l *Log) load(names []string, i int) error {
+	name := names[i]
 	seq, err := strconv.ParseUint(strings.TrimSuffix(name, segmentSuffix), 16, 64)
 	if err != nil {
 		return fmt.Errorf("%w: a foreign name", ErrCorrupt)
@@ -116,7 +117,10 @@ func (l *Log) load(name string, newest bool) error {
 		return errors.Join(err, f.Close())
 	}
 	s := &segment{seq: seq, name: name, file: f}
-	if ok, err := l.take(s, b, newest); err != nil || !ok {
+	if err := l.take(s, b); err != nil {
+		if newest := i == len(names)-1; newest && errors.Is(err, errNoHeader) && l.unfinished(s, b) {
+			err = nil
+		}
 		return errors.Join(err, f.Close())
 	}
 	l.segments = append(l.segments, s)
@@ -136,34 +140,32 @@ func readAll(f vfs.File) ([]byte, error) {
 	return b, err
 }
 
-// take reads the header of a file. It is false for one that was being made when
-// the power went: nothing in it was ever acknowledged.
-func (l *Log) take(s *segment, b []byte, newest bool) (bool, error) {
+var errNoHeader = fmt.Errorf("%w: the header", ErrCorrupt)
+
+// take reads the header of a file.
+func (l *Log) take(s *segment, b []byte) error {
 	h, ok := readHeader(b)
-	if ok && h.seq == s.seq {
-		if n := len(l.segments); n > 0 && h.salt != l.salt {
-			return false, fmt.Errorf("%w: it belongs to another log", ErrCorrupt)
-		} else if n > 0 && !h.fresh && l.segments[n-1].end < h.before {
-			return false, fmt.Errorf("%w: the file before it ends at byte %d, %d were synced", ErrCorrupt, l.segments[n-1].end, h.before)
-		}
-		l.salt, s.fresh, s.seed = h.salt, h.fresh, seedOf(h.salt, h.seq)
-		return true, nil
+	if !ok || h.seq != s.seq {
+		return errNoHeader
 	}
-	if !newest {
-		return false, fmt.Errorf("%w: the header", ErrCorrupt)
+	if n := len(l.segments); n > 0 && h.salt != l.salt {
+		return fmt.Errorf("%w: it belongs to another log", ErrCorrupt)
+	} else if n > 0 && !h.fresh && l.segments[n-1].end < h.before {
+		return fmt.Errorf("%w: the file before it ends at byte %d, %d were synced", ErrCorrupt, l.segments[n-1].end, h.before)
 	}
+	l.salt, s.fresh, s.seed = h.salt, h.fresh, seedOf(h.salt, h.seq)
+	return nil
+}
+
+// unfinished reports whether the newest file, which has no header, was being made
+// when the power went: nothing in it was ever acknowledged.
+func (l *Log) unfinished(s *segment, b []byte) bool {
 	if len(l.segments) == 0 {
 		// The first file of a log is a new one, without anything behind the header.
-		if len(bytes.Trim(b[min(len(b), headerBytes):], "\x00")) > 0 {
-			return false, fmt.Errorf("%w: the header", ErrCorrupt)
-		}
-		return false, nil
+		return len(bytes.Trim(b[min(len(b), headerBytes):], "\x00")) == 0
 	}
 	s.seed = seedOf(l.salt, s.seq)
-	if s.after(b, 0) {
-		return false, fmt.Errorf("%w: the header", ErrCorrupt)
-	}
-	return false, nil
+	return !s.after(b, 0)
 }
 
 // replay adds the records of a file, up to its end or where the power went.
@@ -222,10 +224,12 @@ func (l *Log) dropStale() error {
 	}
 	old := l.segments[:fresh]
 	l.segments = slices.Clone(l.segments[fresh:])
-	if len(l.spares) <= maxSpares {
-		return l.discard(old, true)
+	if len(l.spares) > maxSpares {
+		if err := l.dropSpares(); err != nil {
+			return err
+		}
 	}
-	return l.discard(old, false)
+	return l.discard(old)
 }
 
 func (l *Log) path(name string) string { return l.o.FS.PathJoin(l.o.Dir, name) }

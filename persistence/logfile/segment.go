@@ -37,7 +37,7 @@ const (
 	kindNote  = 2
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a table of constants
 
 // segment is a file of the log.
 type segment struct {
@@ -135,12 +135,13 @@ func (s *segment) record(b []byte, at int) (record, bool) {
 	}
 	h := b[at:]
 	n := int(binary.BigEndian.Uint32(h[4:]))
-	if n > len(h)-recordBytes {
+	size := (recordBytes + n + alignment - 1) / alignment * alignment
+	if size > len(h) {
 		return record{}, false
 	}
 	r := record{
 		kind: h[12], batch: int(binary.BigEndian.Uint32(h[8:])), index: binary.BigEndian.Uint64(h[16:]),
-		payload: h[recordBytes : recordBytes+n], size: (recordBytes + n + alignment - 1) / alignment * alignment,
+		payload: h[recordBytes : recordBytes+n], size: size,
 	}
 	if r.kind != kindEntry && r.kind != kindNote || r.batch > at || r.batch < headerBytes {
 		return record{}, false
