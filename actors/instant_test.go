@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -73,7 +74,7 @@ func TestUtterancesThatTakeTimeGoToScoringActors(t *testing.T) {
 }
 
 // As many utterances are understood outside of the scoring actors as there are
-// scoring actors, and none while one waits for them.
+// processors, and none while one waits for a scoring actor.
 func TestInstantUtterancesAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newInstantRig(t)
@@ -82,9 +83,9 @@ func TestInstantUtterancesAreBounded(t *testing.T) {
 		if _, _, done := p.predictHere(u); !done {
 			t.Error("with nothing to do, the pool does not let the caller understand it")
 		}
-		p.here.Store(int64(len(p.workers)))
+		p.here.Store(int64(runtime.GOMAXPROCS(0)))
 		if _, _, done := p.predictHere(u); done {
-			t.Error("more are understood at a time than there are scoring actors")
+			t.Error("more are understood at a time than there are processors")
 		}
 		p.here.Store(0)
 		p.inflight.Store(1)

@@ -78,15 +78,14 @@ func (p *pool) submit(s *score) error {
 }
 
 // predictHere understands an utterance on the caller's goroutine, if that takes no
-// waiting and as few do so as there are scoring actors: the bound on how much of
-// the machine scores holds here, too. It reports whether it did; if not, the
-// utterance is one for submit.
+// waiting, nobody waits already, and no more do so than there are processors. It
+// reports whether it did; if not, the utterance is one for submit.
 func (p *pool) predictHere(u *conversation.Utterance) (pred *conversation.Prediction, err error, done bool) { //nolint:revive // the error is the prediction's
 	if p.instant == nil || p.inflight.Load() > 0 {
 		return nil, nil, false
 	}
 	defer p.here.Add(-1)
-	if p.here.Add(1) > int64(len(p.workers)) || !p.instant.Instant(u) {
+	if p.here.Add(1) > int64(runtime.GOMAXPROCS(0)) || !p.instant.Instant(u) {
 		return nil, nil, false
 	}
 	pred, err = predict(context.Background(), p.instant, u)
