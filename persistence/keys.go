@@ -29,8 +29,8 @@ import (
 //	u day4 kind1 id                    what goes on a day unless somebody wants it: a file, or pieces without one
 //	a                                  applied index
 //	v node                             member: what is known of a node
-//	L index8                           raft log; stays on the node
-//	k sub rest                         raft: stable store, snapshot mark, mark of a replacement; stays on the node
+//	L index8                           raft log of a directory of format 1
+//	k sub rest                         raft: snapshot mark, mark of a replacement; stays on the node
 //	n                                  node identity; stays on the node
 const (
 	tagEntry    = 'm'
