@@ -87,7 +87,9 @@ func (g *grain) newTurn(text conversation.Text, began time.Time, tr *trail) *tur
 	return t
 }
 
-// classify asks the scoring actors and sets the clock for their budget.
+// classify has the text understood: of a message that is not stored yet here and
+// now, if that takes no time to speak of; otherwise it asks the scoring actors and
+// sets the clock for their budget.
 func (g *grain) classify(before conversation.Seq) {
 	t := g.turn
 	inbox, err := g.e.o.Directory.Inbox(g.inboxID())

@@ -45,8 +45,8 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 	return nil
 }
 
-// maxInstantBytes bounds the texts that [Library.Instant] says yes to: of longer
-// ones, a prediction may take a good part of a millisecond.
+// maxInstantBytes bounds the texts that [Library.Instant] says yes to: of the
+// longest that there are, a prediction takes milliseconds.
 const maxInstantBytes = 1 << 10
 
 // Instant reports whether a prediction would only compute, for some tens of
