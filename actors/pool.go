@@ -80,7 +80,7 @@ func (p *pool) submit(s *score) error {
 // predictHere understands an utterance on the caller's goroutine, if that takes no
 // waiting, nobody waits already, and no more do so than there are processors. It
 // reports whether it did; if not, the utterance is one for submit.
-func (p *pool) predictHere(u *conversation.Utterance) (pred *conversation.Prediction, err error, done bool) { //nolint:revive // the error is the prediction's
+func (p *pool) predictHere(u *conversation.Utterance) (pred *conversation.Prediction, err error, done bool) {
 	if p.instant == nil || p.inflight.Load() > 0 {
 		return nil, nil, false
 	}

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/colloquyhq/colloquy/conversation"
+import (
+	"slices"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
 
 // Members hands out the members of the JSON object that data is, in their order:
 // the key unescaped, the value as it stands in data. It checks all of data as
@@ -51,10 +55,8 @@ func (k *keySet) add(key string) bool {
 		k.many[key] = struct{}{}
 		return true
 	}
-	for _, other := range k.few[:k.n] {
-		if other == key {
-			return false
-		}
+	if slices.Contains(k.few[:k.n], key) {
+		return false
 	}
 	if k.n == fewKeys {
 		k.many = make(map[string]struct{}, 2*fewKeys)
