@@ -60,6 +60,8 @@ type Turn struct {
 	Slots      map[string]string        // what the dialogue knows, this message's entities included
 	Playbook   *conversation.Playbook   // what the pack says about Choice.Intent, or nil
 
+	wording *conversation.Wording // of the text, if somebody has read it already
+
 	more   []string // further values that the message gives for the slot that was filled
 	phrase func(name, lang string) string
 }

@@ -211,7 +211,7 @@ func (g *grain) newWork(t *turn) *Turn {
 		inbox = conversation.Inbox{ID: s.Inbox}
 	}
 	w := &Turn{
-		Inbox: inbox, Conversation: s, Seq: t.seq, Text: t.text, Timer: t.timerID, Now: g.now(),
+		Inbox: inbox, Conversation: s, Seq: t.seq, Text: t.text, Timer: t.timerID, Now: g.now(), wording: t.wording,
 		phrase: g.e.phrases(&inbox),
 	}
 	g.e.understand(w, t.pred, inbox.Policy)

@@ -195,7 +195,7 @@ func (g *grain) accept(v *visit) {
 	case d.Duplicate != 0:
 		g.answerDuplicate(v, d.Duplicate)
 	case g.endsPending(d.Events):
-		g.beginHeld(v)
+		g.beginHeld(v, d.Events)
 	default:
 		g.stage(d.Events)
 		g.step(&v.trail, 0, flight.Facts{})

@@ -11,7 +11,10 @@ import (
 // to the known ones, and says whether the slot is among them that was asked for,
 // or that the running matter goes by.
 func (b *builtin) hear(t *Turn) conversation.Heard {
-	heard := t.Conversation.Hear(t.Text)
+	if t.wording == nil {
+		t.wording = conversation.ReadWording(t.Text)
+	}
+	heard := t.Conversation.HearWording(t.wording)
 	d := &t.Conversation.Dialogue
 	for _, e := range t.Prediction.Entities {
 		if value, _ := conversation.PickValue(b.valuesFor(t, &heard, e.Name, false), d.Slots[e.Name], heard.Corrects); value != "" {

@@ -16,6 +16,9 @@ import (
 // pool is the pooled scoring: a few actors that understand utterances, side by
 // side, behind one bounded queue.
 //
+// While nobody waits, what takes microseconds is understood where the conversation
+// runs: see [pool.predictHere].
+//
 // An engine that asks somebody else is an [AsyncClassifier]: it is called here
 // and answers from elsewhere, so that a slow one holds up nobody's utterance but
 // its own. How many it may have under way is its own bound.
@@ -28,9 +31,11 @@ type pool struct {
 	workers []*actor.PID
 	metrics *metrics
 	limit   int64
+	instant InstantClassifier // nil = there is none
 
 	next     atomic.Uint32
 	inflight atomic.Int64
+	here     atomic.Int64 // utterances that are understood outside of the scoring actors
 }
 
 // score asks for one utterance to be understood.
@@ -49,6 +54,9 @@ type score struct {
 // machine that only scores is late with everything else.
 func newPool(e *Engine, limit int) *pool {
 	p := &pool{system: e.o.System, metrics: e.metrics, limit: int64(limit)}
+	if instant, ok := e.o.Classifier.(InstantClassifier); ok {
+		p.instant = instant
+	}
 	for range max(1, runtime.GOMAXPROCS(0)-1) {
 		p.workers = append(p.workers, p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 			return &scorer{pool: p, classifier: e.o.Classifier, shadow: e.o.Shadow}
@@ -67,6 +75,21 @@ func (p *pool) submit(s *score) error {
 	worker := p.workers[int(p.next.Add(1))%len(p.workers)]
 	p.system.Root.Send(worker, s)
 	return nil
+}
+
+// predictHere understands an utterance on the caller's goroutine, if that takes no
+// waiting, nobody waits already, and no more do so than there are processors. It
+// reports whether it did; if not, the utterance is one for submit.
+func (p *pool) predictHere(u *conversation.Utterance) (pred *conversation.Prediction, err error, done bool) {
+	if p.instant == nil || p.inflight.Load() > 0 {
+		return nil, nil, false
+	}
+	defer p.here.Add(-1)
+	if p.here.Add(1) > int64(runtime.GOMAXPROCS(0)) || !p.instant.Instant(u) {
+		return nil, nil, false
+	}
+	pred, err = predict(context.Background(), p.instant, u)
+	return pred, err, true
 }
 
 // stop ends the scoring actors once they have done what they were given.
@@ -107,7 +130,13 @@ func (s *scorer) onScore(m *score) {
 	}
 	var pred *conversation.Prediction
 	var err error
-	m.meter.Charged(func() { pred, err = s.predict(m) })
+	m.meter.Charged(func() {
+		// The deadline matters to engines that ask somebody else; until it ends,
+		// this scoring actor takes nothing new.
+		ctx, cancel := context.WithDeadline(context.Background(), m.deadline)
+		defer cancel()
+		pred, err = predict(ctx, s.classifier, &m.utterance)
+	})
 	s.answer(m, pred, err)
 }
 
@@ -141,18 +170,14 @@ func panicked(r any) error {
 }
 
 // predict keeps a classifier's panic, which may be anybody's, to the utterance.
-func (s *scorer) predict(m *score) (pred *conversation.Prediction, err error) {
+func predict(ctx context.Context, c Classifier, u *conversation.Utterance) (pred *conversation.Prediction, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			pred, err = nil, panicked(r)
 		}
 	}()
 	pred = &conversation.Prediction{}
-	// The deadline matters to engines that ask somebody else; until it ends, this
-	// scoring actor takes nothing new.
-	ctx, cancel := context.WithDeadline(context.Background(), m.deadline)
-	defer cancel()
-	if err := s.classifier.Predict(ctx, &m.utterance, pred); err != nil {
+	if err := c.Predict(ctx, u, pred); err != nil {
 		return nil, err
 	}
 	return pred, nil

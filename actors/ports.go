@@ -109,6 +109,16 @@ type AsyncClassifier interface {
 	PredictAsync(ctx context.Context, u *conversation.Utterance, done func(*conversation.Prediction, error))
 }
 
+// InstantClassifier is a [Classifier] that knows when it needs nobody else: then
+// it is asked where the conversation runs, which spares the way to a scoring
+// actor and back.
+type InstantClassifier interface {
+	Classifier
+	// Instant reports whether Predict would answer u within some tens of
+	// microseconds, without waiting for anything.
+	Instant(u *conversation.Utterance) bool
+}
+
 // Ear hears the tone of a message. It is asked on a conversation's own mailbox
 // and must take microseconds.
 type Ear interface {

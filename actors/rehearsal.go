@@ -29,7 +29,7 @@ func NewRehearsal(c Classifier, l Library) *Rehearsal {
 //
 // Errors: those of the classifier.
 func (r *Rehearsal) Verdict(ctx context.Context, inbox *conversation.Inbox, s *conversation.State, m *conversation.Message) (Verdict, error) {
-	u := utteranceOf(s, inbox, s.Channel, m.Text, m.Seq)
+	u := utteranceOf(s, inbox, s.Channel, conversation.ReadWording(m.Text), m.Seq)
 	var pred conversation.Prediction
 	if err := r.classifier.Predict(ctx, &u, &pred); err != nil {
 		return Verdict{}, err

@@ -75,7 +75,7 @@ func (g *grain) sighting(seq conversation.Seq, text conversation.Text, pred *con
 	if !watched && !inbox.Policy.Silent {
 		return nil
 	}
-	s := &sighting{e: g.e, watched: watched, utterance: g.utterance(&inbox, text, seq), work: Turn{
+	s := &sighting{e: g.e, watched: watched, utterance: g.utterance(&inbox, conversation.ReadWording(text), seq), work: Turn{
 		Inbox: inbox, Conversation: g.state, Seq: seq, Text: text, Now: g.now(), Prediction: pred,
 		phrase: g.e.phrases(&inbox),
 	}}

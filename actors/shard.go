@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,43 +53,74 @@ type retry struct{ r *request }
 // socket. Answers go from the gate to the entrances' functions; only those that
 // a shard has to act on come back to it.
 //
+// What needs no look into the journal does not take the way through its mailbox,
+// unless something is in there that may have to come first.
+//
 // owns: which conversation a contact was last found in · accepts: request,
 // overtaken, retry · emits: deliver and do to grains · bound: Options.Requests
 // over all shards; when full, Deliver and Do refuse at once · on panic: requests
 // time out.
 type shard struct {
-	e    *Engine
-	self *actor.PID
+	e       *Engine
+	self    *actor.PID
+	waiting atomic.Int64 // requests and overtaken in the mailbox, or being handled
 
-	// touched by Receive only
-
-	located map[conversation.ContactKey]conversation.ConversationID
+	mu struct {
+		sync.Mutex
+		located map[conversation.ContactKey]conversation.ConversationID
+	}
 }
 
 // Receive implements [actor.Actor].
 func (s *shard) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case *actor.Started:
-		s.self = ctx.Self()
 	case *request:
+		defer s.waiting.Add(-1)
 		s.onRequest(m)
 	case *overtaken:
+		defer s.waiting.Add(-1)
 		s.onOvertaken(m.r)
 	case *retry:
 		s.send(m.r)
 	}
 }
 
+// post puts a request, or one that was overtaken, into the mailbox.
+func (s *shard) post(msg any) {
+	s.waiting.Add(1)
+	s.e.o.System.Root.Send(s.self, msg)
+}
+
+// take hands a request on, at once if it can: on the goroutine of its entrance.
+// Whoever sends one after the other finds the earlier one in the mailbox, or
+// handed on.
+func (s *shard) take(r *request) {
+	if s.waiting.Load() == 0 {
+		if r.in != nil && r.id.IsZero() {
+			r.id = s.known(contactKey(r.in))
+		}
+		if !r.id.IsZero() {
+			s.onRequest(r)
+			return
+		}
+	}
+	s.post(r)
+}
+
 func (s *shard) onRequest(r *request) {
 	err := r.name(len(s.e.gate.View().Members()) > 1)
 	if err == nil && r.in != nil && r.id.IsZero() {
-		r.id, err = s.locate(r.in)
+		r.id, err = s.locate(contactKey(r.in))
 	}
 	if err != nil {
 		s.e.shards.finish(r, conversation.Receipt{}, err)
 		return
 	}
 	s.send(r)
+}
+
+func contactKey(in *conversation.Inbound) conversation.ContactKey {
+	return conversation.ContactKey{Inbox: in.Inbox, Contact: in.Contact}
 }
 
 // name gives a message that has no id of its sender's one of ours, if it may
@@ -119,19 +151,32 @@ func (r *request) name(crosses bool) error { //nolint:revive // a fact about the
 
 // locate finds the conversation of a message. What was found is remembered: a
 // conversation that has been closed since sends the message on to its successor.
-func (s *shard) locate(in *conversation.Inbound) (conversation.ConversationID, error) {
-	key := conversation.ContactKey{Inbox: in.Inbox, Contact: in.Contact}
-	if id, ok := s.located[key]; ok {
+func (s *shard) locate(key conversation.ContactKey) (conversation.ConversationID, error) {
+	if id := s.known(key); !id.IsZero() {
 		return id, nil
 	}
 	id, err := s.e.locate(key)
 	if err == nil {
-		if len(s.located) >= maxLocated {
-			clear(s.located)
-		}
-		s.located[key] = id
+		s.remember(key, id)
 	}
 	return id, err
+}
+
+// known gives the conversation that a contact was last found in; zero = it was
+// not, or that was forgotten.
+func (s *shard) known(key conversation.ContactKey) conversation.ConversationID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.located[key]
+}
+
+func (s *shard) remember(key conversation.ContactKey, id conversation.ConversationID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.mu.located) >= maxLocated {
+		clear(s.mu.located)
+	}
+	s.mu.located[key] = id
 }
 
 func (s *shard) send(r *request) {
@@ -140,8 +185,7 @@ func (s *shard) send(r *request) {
 		s.e.shards.finish(r, conversation.Receipt{}, err)
 		return
 	}
-	self := s.self
-	s.e.gate.Ask(conversationID(r.id), msg, r.ends, func(answer any, err error) { s.e.shards.answered(self, r, answer, err) })
+	s.e.gate.Ask(conversationID(r.id), msg, r.ends, func(answer any, err error) { s.e.shards.answered(s, r, answer, err) })
 }
 
 // message makes what the grain gets.
@@ -168,7 +212,7 @@ func (s *shard) onOvertaken(r *request) {
 	s.e.tellConversation(r.id, conversation.Close{})
 	r.previous, r.id = r.id, s.e.ids.successor(r.id)
 	r.successors++
-	s.located[conversation.ContactKey{Inbox: r.in.Inbox, Contact: r.in.Contact}] = r.id
+	s.remember(contactKey(r.in), r.id)
 	s.send(r)
 }
 
@@ -177,7 +221,7 @@ type shards struct {
 	system   *actor.ActorSystem
 	log      *slog.Logger
 	requests prometheus.Gauge
-	pids     []*actor.PID
+	all      []*shard
 	flights  *flight.Recorder
 	limit    int64
 	inflight atomic.Int64
@@ -187,9 +231,10 @@ type shards struct {
 func newShards(e *Engine, n, limit int) *shards {
 	s := &shards{system: e.o.System, log: e.log, requests: e.metrics.requests, flights: e.o.Flights, limit: int64(limit)}
 	for range n {
-		s.pids = append(s.pids, e.o.System.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-			return &shard{e: e, located: map[conversation.ContactKey]conversation.ConversationID{}}
-		}, actor.WithDispatcher(e.workers))))
+		one := &shard{e: e}
+		one.mu.located = map[conversation.ContactKey]conversation.ConversationID{}
+		one.self = e.o.System.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return one }, actor.WithDispatcher(e.workers)))
+		s.all = append(s.all, one)
 	}
 	return s
 }
@@ -206,19 +251,19 @@ func (s *shards) submit(key byte, r *request) {
 		r.done(conversation.Receipt{}, conversation.Refuse(conversation.CodeOverloaded, "too many requests wait for conversations"))
 		return
 	}
-	s.system.Root.Send(s.pids[int(key)%len(s.pids)], r)
+	s.all[int(key)%len(s.all)].take(r)
 }
 
 // answered takes a grain's answer, on the goroutine of whoever brings it.
-func (s *shards) answered(shard *actor.PID, r *request, answer any, err error) {
+func (s *shards) answered(by *shard, r *request, answer any, err error) {
 	s.back(r, err)
 	if err != nil && !s.closed.Load() {
 		switch code := conversation.CodeOf(err); {
 		case code == conversation.CodeConversationClosed && r.in != nil && r.successors < maxSuccessors:
-			s.system.Root.Send(shard, &overtaken{r})
+			by.post(&overtaken{r})
 			return
 		case code == conversation.CodeFenced && time.Until(r.ends) > retryAfter:
-			time.AfterFunc(retryAfter, func() { s.system.Root.Send(shard, &retry{r}) })
+			time.AfterFunc(retryAfter, func() { s.system.Root.Send(by.self, &retry{r}) })
 			return
 		}
 	}
@@ -253,8 +298,8 @@ func (s *shards) close() { s.closed.Store(true) }
 
 // stop ends the shards once they have handed on the answers that they have.
 func (s *shards) stop() {
-	for _, pid := range s.pids {
-		_ = s.system.Root.PoisonFuture(pid).Wait() // an error means that it has ended already
+	for _, one := range s.all {
+		_ = s.system.Root.PoisonFuture(one.self).Wait() // an error means that it has ended already
 	}
 }
 

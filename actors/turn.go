@@ -19,9 +19,11 @@ import (
 type turn struct {
 	attempt uint64
 	began   time.Time
-	cost    time.Duration // what the conversation had cost when the turn began
-	held    *visit        // the message, while it is not stored
-	repeats []*visit      // the same message again, meanwhile
+	cost    time.Duration         // what the conversation had cost when the turn began
+	held    *visit                // the message, while it is not stored
+	decided []conversation.Event  // what was decided on held, while the state is still the one it was decided on
+	wording *conversation.Wording // of text, once it was needed
+	repeats []*visit              // the same message again, meanwhile
 	seq     conversation.Seq
 	timerID string // for a turn that a timer began
 	text    conversation.Text
@@ -34,12 +36,15 @@ type turn struct {
 	kept    flight.Reason // why its trace is kept, once it has ended
 }
 
-// beginHeld opens a turn for a message that is not stored yet.
-func (g *grain) beginHeld(v *visit) {
+// beginHeld opens a turn for a message that is not stored yet, and on which
+// events were decided.
+func (g *grain) beginHeld(v *visit, events []conversation.Event) {
 	g.dropTurn()
-	g.turn = g.newTurn(v.deliver.in.Text, v.came, &v.trail)
-	g.turn.held = v
+	t := g.newTurn(v.deliver.in.Text, v.came, &v.trail)
+	t.held, t.decided = v, events
+	g.turn = t
 	g.classify(g.state.Version + 1)
+	t.decided = nil
 }
 
 // beginStored opens a turn for a message that is stored already.
@@ -82,7 +87,9 @@ func (g *grain) newTurn(text conversation.Text, began time.Time, tr *trail) *tur
 	return t
 }
 
-// classify asks the scoring actors and sets the clock for their budget.
+// classify has the text understood: of a message that is not stored yet here and
+// now, if that takes no time to speak of; otherwise it asks the scoring actors and
+// sets the clock for their budget.
 func (g *grain) classify(before conversation.Seq) {
 	t := g.turn
 	inbox, err := g.e.o.Directory.Inbox(g.inboxID())
@@ -91,11 +98,19 @@ func (g *grain) classify(before conversation.Seq) {
 		return
 	}
 	g.step(t.trail, flight.Intent, flight.Facts{})
-	err = g.e.pool.submit(&score{
-		utterance: g.utterance(&inbox, t.text, before), meter: g.meter, trace: t.trail.step.At(),
-		attempt: t.attempt, deadline: time.Now().Add(g.e.o.TurnTimeout), replyTo: g.self,
-	})
-	if err != nil {
+	t.wording = conversation.ReadWording(t.text)
+	s := &score{utterance: g.utterance(&inbox, t.wording, before)}
+	if t.held != nil {
+		s.utterance.Tone = t.held.tone
+		if pred, err, done := g.e.pool.predictHere(&s.utterance); done {
+			g.blame(err)
+			g.conclude(pred)
+			return
+		}
+	}
+	s.meter, s.trace, s.attempt, s.replyTo = g.meter, t.trail.step.At(), t.attempt, g.self
+	s.deadline = time.Now().Add(g.e.o.TurnTimeout)
+	if g.e.pool.submit(s) != nil {
 		g.conclude(nil)
 		return
 	}
@@ -108,15 +123,15 @@ func (g *grain) classify(before conversation.Seq) {
 
 // utterance is what a classifier gets of a message. before is its seq, or the one
 // that it will have.
-func (g *grain) utterance(inbox *conversation.Inbox, text conversation.Text, before conversation.Seq) conversation.Utterance {
-	return utteranceOf(g.state, inbox, g.channel(), text, before)
+func (g *grain) utterance(inbox *conversation.Inbox, w *conversation.Wording, before conversation.Seq) conversation.Utterance {
+	return utteranceOf(g.state, inbox, g.channel(), w, before)
 }
 
 func utteranceOf(
-	s *conversation.State, inbox *conversation.Inbox, channel conversation.ChannelKind, text conversation.Text, before conversation.Seq,
+	s *conversation.State, inbox *conversation.Inbox, channel conversation.ChannelKind, w *conversation.Wording, before conversation.Seq,
 ) conversation.Utterance {
 	return conversation.Utterance{
-		Inbox: inbox.ID, Channel: string(channel), Lang: s.Dialogue.Lang, Text: s.Hear(text).Read,
+		Inbox: inbox.ID, Channel: string(channel), Lang: s.Dialogue.Lang, Text: s.HearWording(w).Read,
 		Context: s.Context(before), Matters: s.Matters(), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
 	}
 }
@@ -160,11 +175,16 @@ func (g *grain) onClassified(m *classified) {
 		return
 	}
 	g.trail = t.trail
-	if m.err != nil && !errors.Is(m.err, conversation.ErrOverloaded) {
-		g.e.log.WarnContext(g.traced(), "classifier failed", "conversation_id", g.id.String(), "err", m.err)
-	}
+	g.blame(m.err)
 	g.conclude(m.pred)
 	g.settle()
+}
+
+// blame logs why there is no prediction.
+func (g *grain) blame(err error) {
+	if err != nil && !errors.Is(err, conversation.ErrOverloaded) {
+		g.e.log.WarnContext(g.traced(), "classifier failed", "conversation_id", g.id.String(), "err", err)
+	}
 }
 
 // onBudgetOver leaves the short road; the second time, it gives up on the
@@ -204,12 +224,15 @@ func (g *grain) storeHeld() bool {
 	return true
 }
 
-// stageHeld decides on the held message again, on the state of now: an agent
-// may have come in between. It reports false when the message was refused or
-// turned out to be stored.
+// stageHeld stages the held message. If it was not understood at once, it is
+// decided on again, on the state of now: an agent may have come in between. It
+// reports false when the message was refused or turned out to be stored.
 func (g *grain) stageHeld() bool {
 	t := g.turn
-	d, err := conversation.Decide(g.state, g.acceptCommand(t.held), g.now())
+	d, err := conversation.Decision{Events: t.decided}, error(nil)
+	if t.decided == nil {
+		d, err = conversation.Decide(g.state, g.acceptCommand(t.held), g.now())
+	}
 	if err == nil && d.Duplicate == 0 {
 		g.stage(d.Events)
 		t.seq = g.state.LastVisitor

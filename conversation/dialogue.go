@@ -48,22 +48,41 @@ type Heard struct {
 	Bare     bool // values, and no word that says anything of its own
 }
 
-// Hear reads a text in the light of the state: what a yes, a number or "not that
-// one" means depends on what was said before. It does not look at the slot, which
-// takes the packs' rules.
-func (s *State) Hear(text Text) Heard {
+// Wording is a text with what its words say by themselves, before a state gives
+// them a meaning. Reading it takes most of the time of hearing it.
+//
+// It is not changed by hearing it, so one may be heard by several.
+type Wording struct {
+	text   Text
+	cues   cues
+	values []Value
+	empty  bool // but for the values it says nothing
+}
+
+// ReadWording reads a text.
+func ReadWording(text Text) *Wording {
 	folded := foldText(text)
-	c := readCues(folded)
-	d := &s.Dialogue
+	w := &Wording{text: text, cues: readCues(folded), values: readValues(text, folded)}
+	w.empty = len(w.values) > 0 && carriesNothing(text, w.values)
+	return w
+}
+
+// Hear is [State.HearWording] of a text.
+func (s *State) Hear(text Text) Heard { return s.HearWording(ReadWording(text)) }
+
+// HearWording takes a text in the light of the state: what a yes, a number or
+// "not that one" means depends on what was said before. It does not look at the
+// slot, which takes the packs' rules. The values are those of the wording.
+func (s *State) HearWording(w *Wording) Heard {
+	text, c, d := w.text, &w.cues, &s.Dialogue
 	h := Heard{
-		Read: text, Values: readValues(text, folded), Corrects: c.corrects, Other: c.other, Follows: c.follows,
-		Agrees: c.agrees, Refuses: c.refuses,
+		Read: text, Values: w.values, Corrects: c.corrects, Other: c.other, Follows: c.follows,
+		Agrees: c.agrees, Refuses: c.refuses, Bare: w.empty,
 	}
 	asked := d.Ask != ""
 	h.Lacks, h.Seeks = asked && c.lacks(), asked && c.seeks()
-	h.Bare = len(h.Values) > 0 && carriesNothing(text, h.Values)
 	h.Pick = s.picked(text, c)
-	h.Denies = c.denies || c.refuses && !c.lacks() && d.Answered != "" && len(d.Offered) == 0 && firmly(squeeze(string(folded)))
+	h.Denies = c.denies || c.refuses && !c.lacks() && d.Answered != "" && len(d.Offered) == 0 && firmly(c.bare)
 	if c.lead > 0 {
 		h.Rest = true
 		h.Read = blank(text, c.lead)
@@ -95,7 +114,7 @@ func blank(text Text, n int) Text {
 
 // picked gives the offered intent that a text chooses: by its button, its place,
 // or a yes to the only one.
-func (s *State) picked(text Text, c cues) string {
+func (s *State) picked(text Text, c *cues) string {
 	offered := s.Dialogue.Offered
 	if len(offered) == 0 {
 		return ""

@@ -51,4 +51,5 @@ type Utterance struct {
 	Matters []Matter // what was talked about, with the texts that brought it up, newest last
 	Packs   []string // the inbox's packs
 	Auto    float32  // the inbox's own threshold for answers; zero = the packs'
+	Tone    Tone     // as it was heard already; zero = not yet
 }

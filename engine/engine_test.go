@@ -95,7 +95,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 // serving makes a node and runs it until the test ends. stop ends it earlier
 // and gives what Run returned.
-func serving(t *testing.T, o Options) (e *Engine, stop func() error) {
+func serving(t testing.TB, o Options) (e *Engine, stop func() error) {
 	t.Helper()
 	e, err := New(o)
 	if err != nil {
@@ -104,7 +104,7 @@ func serving(t *testing.T, o Options) (e *Engine, stop func() error) {
 	return e, run(t, e)
 }
 
-func run(t *testing.T, e *Engine) (stop func() error) {
+func run(t testing.TB, e *Engine) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -127,7 +127,7 @@ func run(t *testing.T, e *Engine) (stop func() error) {
 	return stop
 }
 
-func putInbox(t *testing.T, e *Engine, in conversation.Inbox) {
+func putInbox(t testing.TB, e *Engine, in conversation.Inbox) {
 	t.Helper()
 	if _, err := e.Store().PutInbox(t.Context(), in); err != nil {
 		t.Fatal(err)

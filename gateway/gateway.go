@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,8 +49,8 @@ type Gateway struct {
 
 	visitorTokens *signer
 	sessions      *signer
-	contactKey    []byte // derives contact ids from providers' names
-	hookKey       []byte // derives the signing secrets of inboxes
+	contacts      sync.Pool // of HMACs that derive contact ids from providers' names
+	hookKey       []byte    // derives the signing secrets of inboxes
 
 	upgrader             *gws.Upgrader
 	upgraderWithProtocol *gws.Upgrader
@@ -141,7 +143,8 @@ func (g *Gateway) readKeys() error {
 	}
 	g.visitorTokens = newSigner("vst_", "widget", key("visitor-token"))
 	g.sessions = newSigner("ses_", "console", key("console-session"))
-	g.contactKey = key("contact-id")
+	contactKey := key("contact-id")
+	g.contacts.New = func() any { return hmac.New(sha256.New, contactKey) }
 	g.hookKey = key("inbox-signature")
 	return errors.Join(errs...)
 }

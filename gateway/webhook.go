@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/json"
+	"hash"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,14 +26,47 @@ const (
 	replyEntries = 64
 )
 
-// webhookBody is a message from any system that can post JSON.
+// webhookBody is a message from any system that can post JSON. Its members are
+// the values as they came, nil for those that did not.
 type webhookBody struct {
-	User        json.RawMessage            `json:"user"`
-	Text        *string                    `json:"text"`
-	Metadata    map[string]json.RawMessage `json:"metadata"`
-	ID          json.RawMessage            `json:"id"`
-	Timestamp   json.RawMessage            `json:"timestamp"`
-	Attachments []LinkedFile               `json:"attachments"` // fetched behind the answer; the text may be empty then
+	user, text, metadata, id, timestamp []byte
+
+	attachments []LinkedFile // fetched behind the answer; the text may be empty then
+}
+
+// member gives the place of a value by its key. Capitals do not matter; null is as
+// if it had not come.
+func (b *webhookBody) member(key string) *[]byte {
+	for _, m := range []struct {
+		key string
+		at  *[]byte
+	}{{"user", &b.user}, {"text", &b.text}, {"metadata", &b.metadata}, {"id", &b.id}, {"timestamp", &b.timestamp}} {
+		if key == m.key || strings.EqualFold(key, m.key) {
+			return m.at
+		}
+	}
+	return nil
+}
+
+// read takes a body apart. It lets fields pass that it does not know: providers
+// send more than they say.
+func (b *webhookBody) read(body []byte) error {
+	return wire.Members(body, maxBodyDepth, func(key string, value []byte) error {
+		switch at := b.member(key); {
+		case string(value) == "null":
+		case at != nil:
+			*at = value
+		case strings.EqualFold(key, "attachments"):
+			if json.Unmarshal(value, &b.attachments) != nil {
+				return errWebhookType()
+			}
+		}
+		return nil
+	})
+}
+
+func errWebhookType() error {
+	return conversation.Refuse(conversation.CodeBadJSON, "a field of the body has the wrong type: user and text are strings, metadata is an object, attachments a list of objects")
 }
 
 // webhookAnswer is built from what is stored only, so that a repeated message
@@ -108,10 +139,10 @@ func (g *Gateway) inboundOf(r *http.Request, who caller) (conversation.Inbound, 
 		return in, nil, conversation.Refusef(conversation.CodeUnknownChannel, "inbox %s does not serve channel %s", who.inbox.ID, kind)
 	}
 	var b webhookBody
-	if err := decodeLoose(who.body, &b); err != nil {
+	if err := b.read(who.body); err != nil {
 		return in, nil, err
 	}
-	user, err := idText("user", b.User, maxUserBytes)
+	user, err := idText("user", b.user, maxUserBytes)
 	if err != nil {
 		return in, nil, err
 	}
@@ -122,36 +153,35 @@ func (g *Gateway) inboundOf(r *http.Request, who caller) (conversation.Inbound, 
 	if err != nil {
 		return in, nil, err
 	}
-	ref, err := refOf(r, b.ID)
+	ref, err := refOf(r, b.id)
 	if err != nil {
 		return in, nil, err
 	}
-	meta, err := metadataOf(b.Metadata, b.Timestamp)
+	meta, err := metadataOf(b.metadata, b.timestamp)
 	if err != nil {
 		return in, nil, err
 	}
 	return conversation.Inbound{
 		Inbox: who.inbox.ID, Channel: kind, Contact: g.contactOf(who.inbox.ID, kind, user), Peer: user,
 		Ref: ref, Text: text, Metadata: meta,
-	}, b.Attachments, nil
+	}, b.attachments, nil
 }
 
 // words gives the text, which only a message with files may lack.
 func (b *webhookBody) words() (conversation.Text, error) {
-	if n := len(b.Attachments); n > conversation.MaxAttachments {
+	if n := len(b.attachments); n > conversation.MaxAttachments {
 		return "", conversation.Refusef(conversation.CodeBadAttachment, "%d attachments, the limit is %d", n, conversation.MaxAttachments)
 	}
-	var text conversation.Text
-	if b.Text != nil {
-		text = conversation.Text(*b.Text)
-	}
-	if len(b.Attachments) > 0 && strings.TrimSpace(string(text)) == "" {
+	text, ok := wire.StringOf(b.text)
+	switch {
+	case !ok && b.text != nil:
+		return "", errWebhookType()
+	case len(b.attachments) > 0 && strings.TrimSpace(text) == "":
 		return "", nil
-	}
-	if b.Text == nil {
+	case !ok:
 		return "", conversation.Refuse(conversation.CodeEmptyText, "text is missing")
 	}
-	return text, checkText(text)
+	return conversation.Text(text), checkText(conversation.Text(text))
 }
 
 func knownChannels() string {
@@ -163,33 +193,16 @@ func knownChannels() string {
 	return "one of " + strings.Join(names, ", ")
 }
 
-// decodeLoose reads an object and lets fields pass that it does not know:
-// providers send more than they say.
-func decodeLoose(b []byte, v any) error {
-	if err := wire.CheckJSON(b, maxBodyDepth); err != nil {
-		return err
-	}
-	if trimmed := bytes.TrimSpace(b); len(trimmed) == 0 || trimmed[0] != '{' {
-		return conversation.Refuse(conversation.CodeBadJSON, "the body is a JSON object")
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		return conversation.Refuse(conversation.CodeBadJSON, "a field of the body has the wrong type: user and text are strings, metadata is an object, attachments a list of objects")
-	}
-	return nil
-}
-
 // idText takes an id that was sent as a string or as a whole number.
-func idText(name string, raw json.RawMessage, limit int) (string, error) {
-	s := string(raw)
-	switch {
-	case len(raw) == 0 || s == "null":
+func idText(name string, raw []byte, limit int) (string, error) {
+	if raw == nil {
 		return "", nil
-	case raw[0] == '"':
-		if err := json.Unmarshal(raw, &s); err != nil {
-			return "", conversation.Refuse(conversation.CodeBadJSON, name+" is not a string")
+	}
+	s, ok := wire.StringOf(raw)
+	if !ok {
+		if s = string(raw); strings.Trim(s, "-0123456789") != "" {
+			return "", conversation.Refuse(conversation.CodeBadJSON, name+" is a string or a whole number")
 		}
-	case strings.Trim(s, "-0123456789") != "":
-		return "", conversation.Refuse(conversation.CodeBadJSON, name+" is a string or a whole number")
 	}
 	if len(s) > limit {
 		return "", conversation.Refusef(conversation.CodeTooLarge, "%s has %d bytes, the limit is %d", name, len(s), limit)
@@ -204,7 +217,7 @@ func idText(name string, raw json.RawMessage, limit int) (string, error) {
 
 // refOf finds the sender's id of the message: in the body, else in the header
 // Idempotency-Key.
-func refOf(r *http.Request, raw json.RawMessage) (conversation.Ref, error) {
+func refOf(r *http.Request, raw []byte) (conversation.Ref, error) {
 	s, err := idText("id", raw, conversation.MaxRefBytes)
 	if err != nil || s != "" {
 		return conversation.Ref(s), err
@@ -222,43 +235,53 @@ func idempotencyKey(r *http.Request) (conversation.Ref, error) {
 
 // metadataOf turns values of any kind into strings; what is not a string keeps
 // its JSON.
-func metadataOf(raw map[string]json.RawMessage, at json.RawMessage) (map[string]string, error) {
-	if len(raw) > conversation.MaxMetadataKeys {
-		return nil, conversation.Refusef(conversation.CodeTooMuchMetadata, "%d keys, the limit is %d", len(raw), conversation.MaxMetadataKeys)
-	}
+func metadataOf(raw, at []byte) (map[string]string, error) {
 	sent, err := sentAt(at)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]string, len(raw)+1)
+	var out map[string]string
 	size := 0
-	for k, v := range raw {
-		s := string(v)
-		if v[0] == '"' {
-			if err := json.Unmarshal(v, &s); err != nil {
-				return nil, conversation.Refuse(conversation.CodeBadJSON, "metadata holds a broken string")
-			}
+	add := func(k, v string) {
+		if out == nil {
+			out = make(map[string]string)
 		}
-		if s == "null" {
-			continue
+		out[k] = v
+		size += len(k) + len(v)
+	}
+	keys := 0
+	each := func(k string, v []byte) error {
+		if keys++; keys > conversation.MaxMetadataKeys {
+			return conversation.Refusef(conversation.CodeTooMuchMetadata, "more than %d keys", conversation.MaxMetadataKeys)
 		}
-		out[k] = s
-		size += len(k) + len(s)
+		s, ok := wire.StringOf(v)
+		if !ok {
+			s = string(v)
+		}
+		if s != "null" {
+			add(k, s)
+		}
+		return nil
+	}
+	if raw != nil {
+		if raw[0] != '{' {
+			return nil, errWebhookType()
+		}
+		if err := wire.Members(raw, maxBodyDepth, each); err != nil {
+			return nil, err
+		}
 	}
 	if size > conversation.MaxMetadataBytes {
 		return nil, conversation.Refusef(conversation.CodeTooMuchMetadata, "%d bytes, the limit is %d", size, conversation.MaxMetadataBytes)
 	}
 	if _, taken := out["sent_at"]; sent != "" && !taken && len(out) < conversation.MaxMetadataKeys {
-		out["sent_at"] = sent
-	}
-	if len(out) == 0 {
-		return nil, nil //nolint:nilnil // no metadata is no map
+		add("sent_at", sent)
 	}
 	return out, nil
 }
 
 // sentAt reads a timestamp: RFC 3339, or Unix seconds or milliseconds.
-func sentAt(raw json.RawMessage) (string, error) {
+func sentAt(raw []byte) (string, error) {
 	s := strings.Trim(string(raw), `"`)
 	if s == "" || s == "null" {
 		return "", nil
@@ -279,12 +302,19 @@ func sentAt(raw json.RawMessage) (string, error) {
 // contactOf derives the contact of a provider's user: the same user is the
 // same contact, and nobody can tell one from the other's id.
 func (g *Gateway) contactOf(inbox conversation.InboxID, kind conversation.ChannelKind, user string) conversation.ContactID {
-	mac := hmac.New(sha256.New, g.contactKey)
-	for _, part := range []string{string(inbox), string(kind), user} {
-		mac.Write([]byte(part))
-		mac.Write([]byte{0})
+	mac, ok := g.contacts.Get().(hash.Hash)
+	if !ok {
+		panic("pool of another type")
 	}
-	return conversation.ContactID(mac.Sum(nil)[:16])
+	defer g.contacts.Put(mac)
+	mac.Reset()
+	var buf [128]byte // a user's name has at most 256 bytes and mostly few
+	b := buf[:0]
+	for _, part := range [...]string{string(inbox), string(kind), user} {
+		b = append(append(b, part...), 0)
+	}
+	mac.Write(b)
+	return conversation.ContactID(mac.Sum(b[:0])[:16])
 }
 
 // ContactOf derives the contact of a provider's user, for entrances that live

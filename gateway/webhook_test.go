@@ -66,6 +66,19 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// Names of fields are read as the standard library reads them: capitals do not
+// matter, escapes do not either, and null is as good as nothing.
+func TestWebhookNames(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	token, _ := h.inboxToken("shop")
+	body := `{"User":"u","TEXT":"x \u00e9","\u0069d":"m-9","metadata":null,"attachments":null,"timestamp":null}`
+	h.want(h.do(hook(token, body)), 202, "")
+	if in := h.store.inbounds[0]; in.Peer != "u" || in.Text != "x é" || in.Ref != "m-9" || in.Metadata != nil {
+		t.Errorf("inbound %+v", in)
+	}
+}
+
 // TestWebhookManyAtOnce: fifty deliveries of one message are one message.
 func TestWebhookManyAtOnce(t *testing.T) {
 	t.Parallel()

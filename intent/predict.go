@@ -32,7 +32,10 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 		s.shift = v.shift
 	}
 	m.predict(s, u, p)
-	tone := l.ear.score(string(u.Text)) // folded may hold the context by now
+	tone := u.Tone
+	if tone == (conversation.Tone{}) {
+		tone = l.ear.Tone(u.Text) // folded may hold the context by now
+	}
 	p.Anger, p.Abuse, p.Threat = tone.Anger, tone.Abuse, tone.Threat
 	s.shift = 0
 	l.scratch.Put(s)
@@ -40,6 +43,17 @@ func (l *Library) Predict(ctx context.Context, u *conversation.Utterance, p *con
 	l.metrics.predictions[Decision(p)].Inc()
 	l.metrics.seconds.Observe(l.options.Now().Sub(start).Seconds())
 	return nil
+}
+
+// maxInstantBytes bounds the texts that [Library.Instant] says yes to: of the
+// longest that there are, a prediction takes milliseconds.
+const maxInstantBytes = 1 << 10
+
+// Instant reports whether a prediction would only compute, for some tens of
+// microseconds, and wait for nothing: there is a model already, and the text is
+// not long.
+func (l *Library) Instant(u *conversation.Utterance) bool {
+	return len(u.Text) <= maxInstantBytes && l.now.Load().model(u.Packs) != nil
 }
 
 func (l *Library) modelFor(ctx context.Context, packs []string) (*model, error) {

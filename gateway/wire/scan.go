@@ -113,20 +113,14 @@ func (s *scanner) object(each func(key string, value []byte) error) error {
 		s.i++
 		return nil
 	}
-	var seen map[string]struct{}
-	if s.keys {
-		seen = make(map[string]struct{}, 8)
-	}
+	var seen keySet
 	for {
 		key, value, err := s.member(each != nil || s.keys)
 		if err != nil {
 			return err
 		}
-		if s.keys {
-			if _, twice := seen[key]; twice {
-				return s.fail("an object holds a key twice")
-			}
-			seen[key] = struct{}{}
+		if s.keys && !seen.add(key) {
+			return s.fail("an object holds a key twice")
 		}
 		if each != nil {
 			if err := each(key, value); err != nil {
