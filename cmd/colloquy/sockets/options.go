@@ -93,7 +93,7 @@ type Result struct {
 	CPUMicros  float64 `json:"cpu_us_per_msg,omitempty"`
 	UserMicros float64 `json:"user_us_per_msg,omitempty"`
 	Busy       float64 `json:"server_busy,omitempty"` // share of its core
-	LoadBusy   float64 `json:"load_busy,omitempty"`
+	LoadBusy   float64 `json:"load_busy,omitempty"`   // the same of the load; to look for answers in vain is no work
 	P50        float64 `json:"p50_ms,omitempty"`
 	P99        float64 `json:"p99_ms,omitempty"`
 	P999       float64 `json:"p999_ms,omitempty"`
@@ -140,7 +140,7 @@ func (r *Result) fill(a *load.Answer, used usage) {
 	r.Answering = a.Answering
 	if a.Seconds > 0 {
 		r.MsgsPerS = float64(a.Answers) / a.Seconds
-		r.Busy, r.LoadBusy = used.total.Seconds()/a.Seconds, a.CPUMicros/1e6/a.Seconds
+		r.Busy, r.LoadBusy = used.total.Seconds()/a.Seconds, (a.CPUMicros-a.IdleMicros)/1e6/a.Seconds
 	}
 	if a.Answers > 0 {
 		r.CPUMicros, r.UserMicros = micros(used.total)/float64(a.Answers), micros(used.user)/float64(a.Answers)
