@@ -83,6 +83,7 @@ type Result struct {
 	RSSTouched   int64   `json:"rss_touched,omitempty"`   // each has sent three messages
 	RSSAfterGC   int64   `json:"rss_after_gc,omitempty"`  // and garbage is collected
 	AnonAfterGC  int64   `json:"anon_after_gc,omitempty"` // of that, without the pages of the program's file
+	AnonPerConn  float64 `json:"anon_bytes_per_conn,omitempty"`
 	HeapPerConn  float64 `json:"heap_bytes_per_conn,omitempty"`
 	StackPerConn float64 `json:"stack_bytes_per_conn,omitempty"`
 	ConnectUS    float64 `json:"connect_cpu_us,omitempty"`
