@@ -291,36 +291,6 @@ func TestOpenTurnIsTakenUpByTheNextOwner(t *testing.T) {
 	}
 }
 
-// A turn that had been open for long when its node died can wait until the
-// visitors of that node have been let in, and no longer.
-func TestOldOpenTurnIsTakenUpAfterTheOthers(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		var runs atomic.Int32
-		n := newNodes(t, 3, func(o *Options) {
-			o.BehaviorTimeout = time.Hour
-			o.Bindings = []Binding{{Name: "slow", Inbox: "shop", Behavior: BehaviorFunc(func(ctx context.Context, turn *Turn) (conversation.Outcome, error) {
-				if runs.Add(1) == 1 {
-					<-ctx.Done()
-					return conversation.Outcome{}, ctx.Err()
-				}
-				return turn.Reply("here I am"), nil
-			})}}
-		})
-		id := n.send(visitor(1, "hello", "1")).Conversation
-		owner, _ := n.ownerOf(conversationID(id))
-		settle(2 * turnTakes)
-		n.kill(owner.id)
-		settle(time.Second)
-		if got := events[conversation.ReplyComposed](t, n.journal, id); len(got) != 0 {
-			t.Errorf("replied %+v at once, want the turns of the last moments first", got)
-		}
-		settle(4 * time.Second)
-		if got := events[conversation.ReplyComposed](t, n.journal, id); len(got) != 1 || got[0].Text != "here I am" {
-			t.Errorf("replied %+v, want one reply of the next owner", got)
-		}
-	})
-}
-
 func TestAnswersAreReadableWhereTheyWereAskedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		n := newNodes(t, 3, nil)

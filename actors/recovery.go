@@ -50,21 +50,14 @@ func (r *recovery) take() func(conversation.ConversationID) bool {
 	}
 }
 
-// look is a search for open turns.
-type look struct {
-	gained func(conversation.ConversationID) bool // where to look
-	within time.Duration                          // since the last activity
-	calm   bool                                   // there is time: others go first, and a change of the view ends it
-}
-
 // recover takes up open turns: all of this node's when it starts, and those that
-// it gains whenever the view changes. Then it is those of the last moments at
-// first, because no turn takes longer; everything is looked at when the visitors
-// of a lost node have been let in. A node's copy of the journal may be a moment
-// behind when it hears of a change, so that is also a second look.
+// it gains whenever the view changes, while the journal still looks for a leader
+// and there is nothing else to do. A node's copy of the journal may be a moment
+// behind when it hears of a change, so each look is followed by another, which lets
+// the visitors of a lost node go first.
 func (e *Engine) recover(ctx context.Context) {
 	all := func(conversation.ConversationID) bool { return true }
-	e.takeUp(ctx, look{gained: all, within: recoverSince})
+	e.takeUp(ctx, all, hurried)
 	later := []func(conversation.ConversationID) bool{all}
 	second := time.NewTimer(e.o.Settle)
 	defer second.Stop()
@@ -74,7 +67,7 @@ func (e *Engine) recover(ctx context.Context) {
 			return
 		case <-e.recovery.kick:
 			gained := e.recovery.take()
-			e.takeUp(ctx, look{gained: gained, within: turnTakes})
+			e.takeUp(ctx, gained, hurried)
 			if later = append(later, gained); len(later) > maxPastViews {
 				later = []func(conversation.ConversationID) bool{all}
 			}
@@ -83,7 +76,7 @@ func (e *Engine) recover(ctx context.Context) {
 			either := func(id conversation.ConversationID) bool {
 				return slices.ContainsFunc(later, func(g func(conversation.ConversationID) bool) bool { return g(id) })
 			}
-			if e.alone() || e.takeUp(ctx, look{gained: either, within: recoverSince, calm: true}) {
+			if e.alone() || e.takeUp(ctx, either, e.letOthersGo) {
 				later = nil
 			}
 		}
@@ -92,16 +85,16 @@ func (e *Engine) recover(ctx context.Context) {
 
 // takeUp wakes the conversations whose newest visitor message the bot has not
 // answered: the process died, or the node did, between storing and replying, or
-// the conversation was moved in between. It reports whether it has looked as far
-// as it could, and was not called off by a change of the view.
-func (e *Engine) takeUp(ctx context.Context, l look) bool {
+// the conversation was moved in between. Between pages it asks whether to go on. It
+// reports whether it has looked as far as it could.
+func (e *Engine) takeUp(ctx context.Context, gained func(conversation.ConversationID) bool, goOn pace) bool {
 	cursor, woken := "", 0
-	oldest := time.Now().Add(-l.within)
+	oldest := time.Now().Add(-recoverSince)
 	for ctx.Err() == nil {
 		began := time.Now()
 		heads, next, err := e.o.Lists.Heads(ctx, HeadsQuery{
 			Status: []conversation.Status{conversation.StatusPending}, Since: oldest, Cursor: cursor, Limit: recoveryPage,
-			Only: func(id conversation.ConversationID) bool { return e.has(id) && l.gained(id) },
+			Only: func(id conversation.ConversationID) bool { return e.has(id) && gained(id) },
 		})
 		if err != nil {
 			e.log.Warn("open turns not read", "err", err)
@@ -111,7 +104,7 @@ func (e *Engine) takeUp(ctx context.Context, l look) bool {
 		if cursor = next; next == "" {
 			break
 		}
-		if l.calm && !e.letOthersGo(ctx, time.Since(began)) {
+		if !goOn(ctx, time.Since(began)) {
 			return false
 		}
 	}
@@ -121,9 +114,15 @@ func (e *Engine) takeUp(ctx context.Context, l look) bool {
 	return true
 }
 
+// pace is called between two pages, with the time that the first has taken. It may
+// wait, and reports whether to go on.
+type pace func(ctx context.Context, took time.Duration) bool
+
+func hurried(context.Context, time.Duration) bool { return true }
+
 // letOthersGo waits for a multiple of the time that the page before has taken,
-// which is longer the more others have to do. It reports false when the view has
-// changed.
+// which is longer the more others have to do. It calls the look off when the view
+// has changed.
 func (e *Engine) letOthersGo(ctx context.Context, took time.Duration) bool {
 	const multiple, longest = 3, time.Second
 	pause := time.NewTimer(min(multiple*took, longest))

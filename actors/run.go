@@ -16,8 +16,7 @@ const (
 	dueReach     = 8_192 // how far a look for due timers goes past those of other nodes
 	wakeAtOnce   = 32    // grains that recovery wakes side by side
 	recoveryPage = 256
-	recoverSince = 48 * time.Hour   // an unanswered turn that is older is left to the agents
-	turnTakes    = 30 * time.Second // more than a turn takes with everything that it may wait for
+	recoverSince = 48 * time.Hour // an unanswered turn that is older is left to the agents
 	stopGrace    = 5 * time.Second
 )
 
