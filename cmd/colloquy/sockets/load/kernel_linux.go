@@ -15,8 +15,8 @@ import (
 // await gives the number of events that are there, or that come within d, which
 // counts in milliseconds.
 func await(epoll int, events []unix.EpollEvent, d time.Duration) (int, error) {
-	first, limit := unsafe.Pointer(unsafe.SliceData(events)), uintptr(d.Milliseconds())                                      //nolint:gosec // there is an event, and no negative time
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(first), uintptr(len(events)), limit, 0, 0) //nolint:gosec // a descriptor
+	first, limit := unsafe.Pointer(unsafe.SliceData(events)), uintptr(d.Milliseconds()) //nolint:gosec // there is an event, and no negative time
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(first), uintptr(len(events)), limit, 0, 0)
 	return count(n, errno)
 }
 
