@@ -13,8 +13,9 @@ import (
 )
 
 // Archive is a look at the directory of a node that does not run. It changes
-// nothing, and shows the state as it is on the disk: entries of the raft log
-// that were not applied are not in it.
+// nothing, and shows the state as it is on the disk: what the entries of the raft
+// log made of it is in it up to [Archive.Applied], which is everything that was
+// applied where the node was told to end, and less where it was killed.
 type Archive struct {
 	db       *pebble.DB
 	identity Identity

@@ -2,6 +2,8 @@ package persistence
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -24,6 +26,20 @@ type rowBatch struct {
 type rowOp struct {
 	kind            rowKind
 	start, mid, end int
+	order           uint64 // of the key, as far as eight bytes tell
+}
+
+// orderOf gives eight bytes of a key that tell most keys apart: its tag and what
+// follows the group, which is the same in all.
+func orderOf(key []byte) uint64 {
+	var b [8]byte
+	if len(key) > 0 {
+		b[0] = key[0]
+	}
+	if len(key) > prefixBytes {
+		copy(b[1:], key[prefixBytes:])
+	}
+	return binary.BigEndian.Uint64(b[:])
 }
 
 type rowKind uint8
@@ -38,7 +54,7 @@ const (
 const maxKeptBytes = 2 * maxBatchBytes
 
 func (b *rowBatch) add(kind rowKind, key, value []byte) {
-	op := rowOp{kind: kind, start: len(b.buf)}
+	op := rowOp{kind: kind, start: len(b.buf), order: orderOf(key)}
 	b.buf = append(b.buf, key...)
 	op.mid = len(b.buf)
 	b.buf = append(b.buf, value...)
@@ -94,6 +110,9 @@ func (b *rowBatch) full() bool { return len(b.buf) > maxBatchBytes || len(b.ops)
 func (b *rowBatch) apply(db *pebble.DB) error {
 	if !b.ranges {
 		slices.SortFunc(b.ops, func(x, y rowOp) int {
+			if x.order != y.order {
+				return cmp.Compare(x.order, y.order)
+			}
 			if c := bytes.Compare(b.key(x), b.key(y)); c != 0 {
 				return c
 			}

@@ -290,7 +290,7 @@ func TestReplacementGoesOnAfterAPowerCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(to.db.Set(replacingKey(), mark, pebble.Sync), to.snapshots.dropState()); err != nil {
+	if err := errors.Join(setDurably(to.db, replacingKey(), mark), to.snapshots.dropState(), to.db.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	o.FS = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(3, 4))})

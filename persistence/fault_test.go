@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,14 +20,14 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-// TestFailedSyncEndsTheStore lets the fsync of the write-ahead log fail: the
+// TestFailedSyncEndsTheStore lets the fsync of the raft log fail: the
 // process is ended, and the append that waited for it is not acknowledged.
 func TestFailedSyncEndsTheStore(t *testing.T) {
 	t.Parallel()
 	var failing atomic.Bool
 	inject := errorfs.InjectorFunc(func(op errorfs.Op) error {
 		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
-		if failing.Load() && sync && strings.HasSuffix(op.Path, ".log") {
+		if failing.Load() && sync && strings.HasSuffix(op.Path, ".seg") {
 			return errorfs.ErrInjected
 		}
 		return nil
@@ -71,7 +72,7 @@ func TestFailedSyncEndsTheStore(t *testing.T) {
 	}
 }
 
-// TestDamagedLogIsFoundAtOpen flips one bit in the middle of the write-ahead
+// TestDamagedLogIsFoundAtOpen flips one bit in the middle of the raft
 // log: opening must fail, not forget what comes after.
 func TestDamagedLogIsFoundAtOpen(t *testing.T) {
 	t.Parallel()
@@ -87,15 +88,14 @@ func TestDamagedLogIsFoundAtOpen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	names, err := after.List("journal")
+	dir := logDir(after, "journal")
+	names, err := after.List(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	flipped := 0
 	for _, name := range names {
-		if strings.HasSuffix(name, ".log") {
-			flipped += flipMiddle(t, after, after.PathJoin("journal", name))
-		}
+		flipped += flipMiddle(t, after, after.PathJoin(dir, name))
 	}
 	if flipped == 0 {
 		t.Fatalf("no log to damage among %v", names)
@@ -164,7 +164,7 @@ func TestDirectoryOfANewerFormatIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(o); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "format 2") {
+	if _, err := Open(o); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), fmt.Sprintf("format %d", directoryFormat+1)) {
 		t.Errorf("Open = %v, want %v", err, ErrNewerFormat)
 	}
 }
@@ -214,7 +214,7 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 	var closed atomic.Bool
 	inject := errorfs.InjectorFunc(func(op errorfs.Op) error {
 		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData
-		if closed.Load() && sync && strings.HasSuffix(op.Path, ".log") {
+		if closed.Load() && sync && strings.HasSuffix(op.Path, ".seg") {
 			<-gate
 		}
 		return nil
@@ -255,7 +255,7 @@ func TestAppendGivenUpWhileUnderWayIsUnknown(t *testing.T) {
 	syncing := make(chan struct{}, 100)
 	inject := errorfs.InjectorFunc(func(op errorfs.Op) error {
 		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData
-		if closed.Load() && sync && strings.HasSuffix(op.Path, ".log") {
+		if closed.Load() && sync && strings.HasSuffix(op.Path, ".seg") {
 			syncing <- struct{}{}
 			<-gate
 		}

@@ -16,7 +16,7 @@ type Health struct {
 	Failed        bool          // the disk failed; nothing is taken any more
 	Applied       uint64        // index of the last raft entry applied
 	LogEntries    uint64        // raft entries not yet truncated
-	FsyncP99      time.Duration // of the recent syncs of the write-ahead log; zero when there were none
+	FsyncP99      time.Duration // of the recent syncs of the raft log; zero when there were none
 	DiskFreeBytes uint64        // zero when the file system does not say
 	DiskUsedBytes uint64        // by the journal's files
 	Waiting       int           // writes in the queue
@@ -47,9 +47,8 @@ func (s *Store) Health(ctx context.Context) Health {
 		h.LogEntries = last - first + 1
 	}
 	h.Waiting = len(s.queue.c)
-	m := s.db.Metrics()
-	h.DiskUsedBytes = m.DiskSpaceUsage()
-	h.FsyncP99 = s.fsync.p99(m.LogWriter.FsyncLatency, time.Now())
+	h.DiskUsedBytes = s.db.Metrics().DiskSpaceUsage() + uint64(s.logs.files.Bytes()) //nolint:gosec // not negative
+	h.FsyncP99 = s.fsync.p99(time.Now())
 	if u, err := s.options.FS.GetDiskUsage(s.options.Dir); err == nil {
 		h.DiskFreeBytes = u.AvailBytes
 	}
@@ -95,10 +94,11 @@ func (s *Store) observe(ctx context.Context) {
 	s.metrics.fsyncP99.Set(h.FsyncP99.Seconds())
 }
 
-// fsyncWindow turns the database's histogram, which counts since the start,
-// into one of recent times.
+// fsyncWindow knows how long syncs of the log took in recent times.
 type fsyncWindow struct {
-	mu struct {
+	once  sync.Once
+	total prometheus.Histogram // since the start
+	mu    struct {
 		sync.Mutex
 		before, now *dto.Histogram // the window starts at before
 		at          time.Time
@@ -108,12 +108,21 @@ type fsyncWindow struct {
 // windowTime is how long a window lasts; one starts when the last has.
 const windowTime = time.Minute
 
-func (w *fsyncWindow) p99(h prometheus.Histogram, now time.Time) time.Duration {
-	if h == nil {
-		return 0
-	}
+func (w *fsyncWindow) histogram() prometheus.Histogram {
+	w.once.Do(func() {
+		w.total = prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "fsync_seconds", Help: "Syncs of the raft log.", Buckets: prometheus.ExponentialBuckets(50e-6, 1.25, 64),
+		})
+	})
+	return w.total
+}
+
+// observe takes how long a sync took.
+func (w *fsyncWindow) observe(d time.Duration) { w.histogram().Observe(d.Seconds()) }
+
+func (w *fsyncWindow) p99(now time.Time) time.Duration {
 	var sample dto.Metric
-	if err := h.Write(&sample); err != nil {
+	if err := w.histogram().Write(&sample); err != nil {
 		return 0
 	}
 	w.mu.Lock()
@@ -143,5 +152,5 @@ func quantile(before, now *dto.Histogram, q float64) time.Duration {
 			break
 		}
 	}
-	return time.Duration(bound) // the database counts in nanoseconds
+	return time.Duration(bound * float64(time.Second))
 }

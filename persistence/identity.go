@@ -13,7 +13,13 @@ import (
 // directoryFormat is the version of the layout of a directory as a whole. It
 // goes up when a program of before could not read, or would damage, what a
 // program of after has written.
-const directoryFormat = 1
+//
+// In format 1 the raft log lay in the database; see [moveLog].
+const directoryFormat = 2
+
+// stateFormat is the version of what one node sends to another, which a node
+// must know to join.
+const stateFormat = 1
 
 // Identity says which node a directory belongs to. It is made with the
 // directory and lives and dies with it: a node whose disk was replaced is
@@ -72,7 +78,17 @@ func storeIdentity(db *pebble.DB, id Identity) error {
 	if err != nil {
 		return err
 	}
-	return db.Set(nodeKey(), rec, pebble.Sync)
+	return setDurably(db, nodeKey(), rec)
+}
+
+// setDurably writes a row, and all that were written before, to the disk. The
+// database has no log of its own: what is not in its tables yet is there again
+// after a power cut by way of the raft log only.
+func setDurably(db *pebble.DB, key, rec []byte) error {
+	if err := db.Set(key, rec, pebble.NoSync); err != nil {
+		return err
+	}
+	return db.Flush()
 }
 
 // ensureIdentity reads the identity, and makes one for an empty directory.

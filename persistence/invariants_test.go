@@ -39,7 +39,7 @@ func inspect(s *Store) (map[conversation.ConversationID]conversation.Seq, error)
 		if r.due != noDue {
 			wantDue[string(appendDueKey(nil, r.due, id))] = true
 		}
-		if err == nil && (h.Version != r.version || h.ID != id || h.LastActivity.UnixMilli() != r.activity) {
+		if err == nil && (h.Version != r.version || h.ID != id || listTime(h.LastActivity) != r.activity) {
 			err = fmt.Errorf("%s: head and row differ", id)
 		}
 		return true, err

@@ -65,7 +65,7 @@ func (c *clusterNode) admit(ctx context.Context, q *joinAsk) (joinAnswer, error)
 	case !compatible(c.options.Version, q.Version):
 		return joinAnswer{}, &RefusedError{Reason: fmt.Sprintf(
 			"version %s cannot join a cluster of version %s: they are more than one minor version apart", q.Version, c.options.Version)}
-	case q.Format < c.store.identity.Format || q.Record < recordVersion:
+	case q.Format < stateFormat || q.Record < recordVersion:
 		return joinAnswer{}, &RefusedError{Reason: "the program of the node is older than what the cluster has stored"}
 	}
 	for _, v := range c.store.configuration().Servers {

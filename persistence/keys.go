@@ -16,7 +16,7 @@ import (
 //	m conv16 seq8                      entry
 //	h conv16                           head row: epoch, version, index fields, head
 //	s conv16                           state snapshot
-//	i inbox 0 status 0 ^activity8 conv list index, newest activity first
+//	i inbox 0 status 0 ^activity8 conv list index, newest activity first, by the second
 //	x day4 inbox 0 contact16 ref       sender's id -> conversation and seq, by the day of its entry
 //	c inbox 0 contact16                the contact's current conversation
 //	o conv16 seq8                      outbox row
@@ -29,8 +29,8 @@ import (
 //	u day4 kind1 id                    what goes on a day unless somebody wants it: a file, or pieces without one
 //	a                                  applied index
 //	v node                             member: what is known of a node
-//	L index8                           raft log; stays on the node
-//	k sub rest                         raft: stable store, snapshot mark, mark of a replacement; stays on the node
+//	L index8                           raft log of a directory of format 1
+//	k sub rest                         raft: snapshot mark, mark of a replacement; stays on the node
 //	n                                  node identity; stays on the node
 const (
 	tagEntry    = 'm'
@@ -138,7 +138,7 @@ func appendListKey(b []byte, r *row, id conversation.ConversationID) []byte {
 
 // listPlace orders conversations by activity, newest first, then by id.
 type listPlace struct {
-	activity int64 // milliseconds
+	activity int64 // milliseconds; of a whole second, but for rows of earlier versions
 	id       conversation.ConversationID
 }
 

@@ -26,7 +26,8 @@ const (
 type ListQuery struct {
 	Inboxes []conversation.InboxID // empty = all
 	Status  []conversation.Status  // empty = all
-	// Since leaves out what had its last activity before; zero = nothing.
+	// Since leaves out what had its last activity in an earlier second; zero =
+	// nothing.
 	Since time.Time
 	// Only says which conversations are wanted; others are passed over without
 	// being read. It is called often and must be quick; nil = all are.
@@ -36,7 +37,8 @@ type ListQuery struct {
 }
 
 // List gives one page of conversations and the cursor of the next page, which is
-// empty after the last. No conversation comes twice while a list is read page by
+// empty after the last. A page is in the order of activity; which of those that
+// were active in the same second come on an earlier page is by their ids. No conversation comes twice while a list is read page by
 // page, even when some move; one that becomes active meanwhile is at the front
 // of a new list.
 func (s *Store) List(ctx context.Context, q ListQuery) (heads []conversation.Head, next string, err error) {
@@ -72,7 +74,7 @@ func listPage(snap *pebble.Snapshot, q ListQuery, start *listPlace, limit int) (
 	prefixes := listPrefixes(it, q)
 	page := newestPlaces{limit: limit + 1, only: q.Only, oldest: math.MinInt64}
 	if !q.Since.IsZero() {
-		page.oldest = q.Since.UnixMilli()
+		page.oldest = listTime(q.Since)
 	}
 	for _, prefix := range prefixes {
 		if err := page.collect(it, prefix, start); err != nil {
@@ -96,6 +98,8 @@ func listPage(snap *pebble.Snapshot, q ListQuery, start *listPlace, limit int) (
 		}
 		heads = append(heads, h)
 	}
+	// The index has them by the second.
+	slices.SortStableFunc(heads, func(a, b conversation.Head) int { return b.LastActivity.Compare(a.LastActivity) })
 	return heads, next, nil
 }
 
@@ -164,7 +168,7 @@ func (p listPlace) compare(o listPlace) int {
 // last of them on top.
 type newestPlaces struct {
 	limit  int
-	oldest int64 // activity, in milliseconds
+	oldest int64 // place in time, in milliseconds
 	only   func(conversation.ConversationID) bool
 	places []listPlace
 }

@@ -144,3 +144,45 @@ func TestListShowsNothingTwiceWhileThingsMove(t *testing.T) {
 		}
 	})
 }
+
+// Within a second a conversation keeps its place in the index, and a page is in
+// order all the same.
+func TestListWithinASecond(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testOptions(vfs.NewMem()))
+	rows := func() (keys []string) {
+		err := scan(s.db, prefixBounds(tagPrefix(tagList), nil), func(key, _ []byte) (bool, error) {
+			keys = append(keys, string(key))
+			return true, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	active := func(n int, after time.Duration) {
+		t.Helper()
+		state, err := s.Load(t.Context(), conv(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := step(conv(n), state.Version, 1)
+		a.Head.Inbox, a.Head.Status, a.Head.LastActivity = "sales", conversation.StatusOpen, testStart.Truncate(time.Second).Add(after)
+		mustAppend(t, s, a)
+	}
+	active(0, 0)
+	active(1, 100*time.Millisecond)
+	active(2, 200*time.Millisecond)
+	before := rows()
+	active(1, 300*time.Millisecond)
+	active(0, 999*time.Millisecond)
+	diff(t, "rows of the index", before, rows())
+	diff(t, "list", []int{0, 1, 2}, numbers(listAll(t, s, ListQuery{})))
+	active(2, time.Second)
+	diff(t, "list", []int{2, 0, 1}, numbers(listAll(t, s, ListQuery{})))
+	diff(t, "list since a second", []int{2}, numbers(listAll(t, s, ListQuery{Since: testStart.Truncate(time.Second).Add(time.Second)})))
+	if len(rows()) != 3 {
+		t.Errorf("%d rows for three conversations", len(rows()))
+	}
+	checkInvariants(t, s)
+}

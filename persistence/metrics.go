@@ -82,7 +82,7 @@ func newMetrics(reg prometheus.Registerer, s *Store) (*metrics, error) {
 			Name: "colloquy_journal_disk_used_bytes", Help: "Bytes of the journal's files.",
 		}),
 		fsyncP99: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "colloquy_journal_fsync_p99_seconds", Help: "99th percentile of the recent syncs of the write-ahead log.",
+			Name: "colloquy_journal_fsync_p99_seconds", Help: "99th percentile of the recent syncs of the raft log.",
 		}),
 	}
 	for _, reason := range []conversation.ErasureReason{conversation.ErasedContact, conversation.ErasedRetention} {

@@ -63,14 +63,12 @@ type Options struct {
 
 	sabotage sabotage
 	scrub    scrubPace // zero = the usual pace
-	files    *recycler // FS, as the database has it; made by withDefaults
 }
 
 // sabotage leaves out what keeps messages. It is for the tests that prove that
 // the others would notice.
 type sabotage struct {
-	unsyncedLog bool // raft entries are not synced
-	trustDisk   bool // a disk is believed to be what its identity says
+	trustDisk bool // a disk is believed to be what its identity says
 }
 
 // Validate reports everything that is wrong with the options.
@@ -104,7 +102,6 @@ func withDefaults(o Options) Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.files = &recycler{FS: o.FS}
 	o.scrub = scrubPace{
 		soon: orDefault(o.scrub.soon, scrubSoon), later: orDefault(o.scrub.later, scrubLater), daily: orDefault(o.scrub.daily, scrubDaily),
 	}
@@ -134,13 +131,14 @@ func orDefault[T ~int | ~int64](v, def T) T {
 	return v
 }
 
-// pebbleOptions are those of the database. What is not the library's default
-// was measured: large memtables let the raft log die before it is flushed,
-// blocks of 32 KB and light compression suit range scans of small records.
+// pebbleOptions are those of the database. It has no write-ahead log: the raft
+// log is one, and holds every entry until what it made is in the tables. What is
+// not the library's default was measured: blocks of 32 KB and light compression
+// suit range scans of small records.
 func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 	logger := pebbleLogger{logger: o.Logger, halt: h}
 	p := &pebble.Options{
-		FS:                          o.files,
+		FS:                          o.FS,
 		FormatMajorVersion:          formatVersion,
 		MemTableSize:                uint64(o.MemTableBytes), //nolint:gosec // not negative
 		MemTableStopWritesThreshold: 4,
@@ -148,8 +146,8 @@ func (o *Options) pebbleOptions(h *halt) *pebble.Options {
 		L0StopWritesThreshold:       1000,
 		// The database takes the memory of its memtables out of the cache: of the
 		// one in use and of the one that is flushed or kept for the next.
-		CacheSize:       o.CacheBytes + 2*o.MemTableBytes,
-		WALBytesPerSync: 512 << 10,
+		CacheSize:  o.CacheBytes + 2*o.MemTableBytes,
+		DisableWAL: true,
 		// The list of files is begun anew when as much has changed as it holds, and
 		// not only when it is large: it names keys, and some were erased.
 		MaxManifestFileSize: 1 << 10,

@@ -124,7 +124,7 @@ func (e *encoders) appendStep(b []byte, a *conversation.Append) ([]byte, error) 
 	if err != nil {
 		return b, err
 	}
-	b = binary.AppendVarint(b, a.Head.LastActivity.UnixMilli())
+	b = binary.AppendVarint(b, listTime(a.Head.LastActivity))
 	b = binary.AppendVarint(b, dueOf(a.NextDue))
 	b = appendBytes(b, a.Head.Inbox)
 	b = appendBytes(b, a.Head.Status)

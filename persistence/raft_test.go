@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/persistence/logfile"
 )
 
 // fill appends to a few conversations.
@@ -231,10 +233,24 @@ func TestDamagedStateStreamIsRefused(t *testing.T) {
 
 func TestLogStoreKeepsEntriesAsTheyAre(t *testing.T) {
 	t.Parallel()
-	s := openTest(t, testOptions(vfs.NewMem()))
-	l, err := newLogStore(s.db, s.halt, 1<<20)
-	if err != nil {
-		t.Fatal(err)
+	o := logfile.Options{FS: vfs.NewMem(), Dir: "log"}
+	h := newHalt(slog.New(slog.DiscardHandler), func(string) {})
+	open := func() *logStore {
+		files, err := logfile.Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := newLogStore(files, h, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l := open()
+	for i := range uint64(3) {
+		if err := l.StoreLog(&raft.Log{Index: i + 1}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	last, err := l.LastIndex()
 	if err != nil {
@@ -266,18 +282,25 @@ func TestLogStoreKeepsEntriesAsTheyAre(t *testing.T) {
 	if err := l.DeleteRange(logs[8].Index, logs[9].Index); err != nil { // a conflicting tail
 		t.Fatal(err)
 	}
-	again, err := newLogStore(s.db, s.halt, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, store := range []*logStore{l, again} {
-		first, _ := store.FirstIndex()
-		last, _ := store.LastIndex()
-		if first != logs[0].Index || last != logs[7].Index {
-			t.Errorf("log from %d to %d, want %d to %d", first, last, logs[0].Index, logs[7].Index)
-		}
-	}
 	if err := l.GetLog(logs[9].Index, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
 		t.Errorf("GetLog of what was deleted = %v, want %v", err, raft.ErrLogNotFound)
+	}
+	if err := l.StoreLog(&raft.Log{Index: logs[8].Index, Term: 8}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.SetUint64([]byte("term"), 8), l.Set([]byte("vote"), []byte("me")), l.files.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l = open()
+	first, _ := l.FirstIndex()
+	last, _ = l.LastIndex()
+	if first != logs[0].Index || last != logs[8].Index || !l.has(logs[8].Index, 8) || !l.has(logs[7].Index, 7) {
+		t.Errorf("log from %d to %d, want %d to %d", first, last, logs[0].Index, logs[8].Index)
+	}
+	if n, err := l.GetUint64([]byte("term")); err != nil || n != 8 {
+		t.Errorf("term = %d, %v, want 8", n, err)
+	}
+	if v, err := l.Get([]byte("vote")); err != nil || string(v) != "me" {
+		t.Errorf("vote = %q, %v", v, err)
 	}
 }

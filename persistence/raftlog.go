@@ -1,24 +1,25 @@
 package persistence
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
+
+	"github.com/colloquyhq/colloquy/persistence/logfile"
 )
 
-// logStore keeps the raft log and the raft vote in the node's database.
+// logStore keeps the raft log and the raft vote in the node's log files.
 type logStore struct {
-	db   *pebble.DB
-	halt *halt
-	// sync is how log entries are written. It is [pebble.Sync] but in the test
-	// that proves that the crash tests would notice.
-	sync *pebble.WriteOptions
+	files *logfile.Log
+	halt  *halt
 	// grown counts the bytes stored since the last truncation; full is told
 	// when they pass limit.
 	grown atomic.Int64
@@ -35,58 +36,47 @@ type logStore struct {
 
 	mu struct {
 		sync.Mutex
-		first, last uint64 // zero when the log is empty
+		stable map[string][]byte // raft's vote and term
 	}
 }
 
-func newLogStore(db *pebble.DB, h *halt, limit int64) (*logStore, error) {
-	l := &logStore{db: db, halt: h, sync: pebble.Sync, limit: limit, full: make(chan struct{}, 1), kept: newLogHolds(limit)}
-	it, err := db.NewIter(prefixBounds(tagPrefix(tagLog), nil))
-	if err != nil {
-		return nil, fmt.Errorf("read raft log: %w", err)
+// manySegments is how many log files are left alone. There are more where a node
+// started often and wrote little.
+const manySegments = 64
+
+func newLogStore(files *logfile.Log, h *halt, limit int64) (*logStore, error) {
+	l := &logStore{files: files, halt: h, limit: limit, full: make(chan struct{}, 1), kept: newLogHolds(limit)}
+	var err error
+	if l.mu.stable, err = decodeStable(files.Note()); err != nil {
+		return nil, fmt.Errorf("read the raft vote: %w", err)
 	}
-	if it.First() {
-		l.mu.first, err = logKeyIndex(it.Key())
+	l.sizes.start(files.Last())
+	if files.Segments() > manySegments {
+		wake(l.full)
 	}
-	if err == nil && it.Last() {
-		l.mu.last, err = logKeyIndex(it.Key())
-	}
-	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
-		return nil, fmt.Errorf("read raft log: %w", err)
-	}
-	l.sizes.start(l.mu.last)
 	return l, nil
 }
 
 // FirstIndex implements [raft.LogStore].
-func (l *logStore) FirstIndex() (uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.first, nil
-}
+func (l *logStore) FirstIndex() (uint64, error) { return l.files.First(), nil }
 
 // LastIndex implements [raft.LogStore].
-func (l *logStore) LastIndex() (uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.last, nil
-}
+func (l *logStore) LastIndex() (uint64, error) { return l.files.Last(), nil }
 
 // GetLog implements [raft.LogStore].
 func (l *logStore) GetLog(index uint64, out *raft.Log) error {
 	if l.recent.get(index, out) {
 		return nil
 	}
-	rec, closer, err := l.db.Get(appendLogKey(nil, index))
-	if errors.Is(err, pebble.ErrNotFound) {
+	rec, err := l.files.Read(index)
+	if errors.Is(err, logfile.ErrNotFound) {
 		return raft.ErrLogNotFound
 	}
-	if err != nil {
-		return fmt.Errorf("read raft entry %d: %w", index, err)
+	if err == nil {
+		err = decodeLog(rec, out)
+		out.Index = index
 	}
-	err = decodeLog(rec, out)
-	out.Index = index
-	if err = errors.Join(err, closer.Close()); err != nil {
+	if err != nil {
 		return fmt.Errorf("raft entry %d: %w", index, err)
 	}
 	return nil
@@ -100,55 +90,31 @@ func (l *logStore) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
-	b := l.db.NewBatch()
-	for _, log := range logs {
+	first, last := logs[0].Index, logs[len(logs)-1].Index
+	for i, log := range logs {
+		if log.Index != first+uint64(i) {
+			return fmt.Errorf("raft entry %d in the place of %d", log.Index, first+uint64(i))
+		}
 		if log.Type == raft.LogConfiguration {
 			l.changed.Store(log.Index)
 		}
-		op := b.SetDeferred(prefixBytes+8, logSize(log))
-		appendLogKey(op.Key[:0], log.Index)
-		n := len(appendLog(op.Value[:0], log))
-		if n != len(op.Value) {
-			return fmt.Errorf("raft entry %d: %d bytes where %d were meant", log.Index, n, len(op.Value))
-		}
-		if err := op.Finish(); err != nil {
-			return err
-		}
 	}
-	size := int64(b.Len())
-	if err := l.apply(b, l.sync); err != nil {
+	size, err := l.files.Append(first, len(logs), func(b []byte, i int) []byte { return appendLog(b, logs[i]) })
+	if err == nil && l.halt.failed() {
+		err = ErrUnknown
+	}
+	if err != nil {
 		return fmt.Errorf("store %d raft entries: %w", len(logs), err)
 	}
-	l.mu.Lock()
-	if l.mu.first == 0 {
-		l.mu.first = logs[0].Index
-	}
-	last := logs[len(logs)-1].Index
-	l.mu.last = last
-	l.mu.Unlock()
 	l.recent.add(logs)
-	l.sizes.add(logs[0].Index, last, size)
+	l.sizes.add(first, last, size)
 	if l.stored != nil {
 		l.stored(last)
 	}
 	if l.grown.Add(size) > l.limit {
-		select {
-		case l.full <- struct{}{}:
-		default:
-		}
+		wake(l.full)
 	}
 	return nil
-}
-
-// apply commits a batch. The database does not return the error of a failed
-// commit, it calls for the end of the process; where that did not come, the
-// error is made here.
-func (l *logStore) apply(b *pebble.Batch, o *pebble.WriteOptions) error {
-	err := errors.Join(l.db.Apply(b, o), b.Close())
-	if err == nil && l.halt.failed() {
-		err = ErrUnknown
-	}
-	return err
 }
 
 // IsMonotonic implements [raft.MonotonicLogStore]: when the state was received as
@@ -164,52 +130,50 @@ func (l *logStore) has(index, term uint64) bool {
 
 // holds reports whether the log holds an entry.
 func (l *logStore) holds(index uint64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.first > 0 && index >= l.mu.first && index <= l.mu.last
+	first := l.files.First()
+	return first > 0 && index >= first && index <= l.files.Last()
 }
 
-// dropBefore empties a log that ends before a received state begins: the power
-// went after the state was complete and before the log was dropped.
+// dropBefore empties a log that does not go with a received state: the power
+// went after the state was complete and before the log was dropped. That is one
+// that ends before the state begins, or has another entry in its place.
 func (l *logStore) dropBefore(m *storedMark) error {
-	first, _ := l.FirstIndex() // in memory
-	last, _ := l.LastIndex()   // in memory
-	if m == nil || first == 0 || last >= m.Index {
+	first := l.files.First()
+	if m == nil || first == 0 || l.files.Last() >= m.Index && (first > m.Index || l.has(m.Index, m.Term)) {
 		return nil
 	}
-	return l.DeleteRange(first, last)
+	return l.files.Reset()
 }
 
 // DeleteRange implements [raft.LogStore]. Of the front of the log it leaves what
-// is held for a peer; raft drops it another time. It need not be synced: an entry that
-// comes back after a power cut is one that the snapshot mark covers.
+// is held for a peer; raft drops it another time. What is dropped at either end
+// may be there again after a power cut: the front is covered by the snapshot
+// mark, and the end was never committed.
 func (l *logStore) DeleteRange(from, to uint64) error {
-	if last, _ := l.LastIndex(); to < last { // in memory
+	first, last := l.files.First(), l.files.Last()
+	if to < last {
 		if to = l.kept.spare(to, &l.sizes); to < from {
 			l.grown.Store(0) // it is looked at again when as much has come again
 			return nil
 		}
 	}
-	b := l.db.NewBatch()
-	if err := b.DeleteRange(appendLogKey(nil, from), appendLogKey(nil, to+1), nil); err != nil {
-		return err
-	}
-	if err := l.apply(b, pebble.NoSync); err != nil {
-		return fmt.Errorf("truncate raft log: %w", err)
-	}
 	l.recent.drop(from, to)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	var err error
 	switch {
-	case from <= l.mu.first && to >= l.mu.last:
-		l.mu.first, l.mu.last = 0, 0
+	case from <= first && to >= last:
+		err = l.files.Reset()
 		l.grown.Store(0)
-	case from <= l.mu.first:
-		l.mu.first = to + 1
+	case from <= first:
+		err = l.files.DropFront(to)
 		l.grown.Store(0)
-	case to >= l.mu.last:
-		l.mu.last = from - 1
+	case to >= last:
+		l.files.DropBack(from)
 		l.sizes.cut(from)
+	default:
+		err = fmt.Errorf("entries %d to %d are in the middle", from, to)
+	}
+	if err != nil {
+		return fmt.Errorf("truncate the raft log: %w", err)
 	}
 	return nil
 }
@@ -218,6 +182,7 @@ const (
 	logFixed = headerBytes + 1 + 8 + 8 + 4 // header, type, term, time, length of the data
 )
 
+// logSize is how many bytes an entry takes.
 func logSize(l *raft.Log) int { return logFixed + len(l.Data) + len(l.Extensions) }
 
 func appendLog(b []byte, l *raft.Log) []byte {
@@ -251,36 +216,61 @@ func decodeLog(rec []byte, out *raft.Log) error {
 	if n > len(b) {
 		return fmt.Errorf("%w: raft entry ends early", ErrCorrupt)
 	}
-	out.Data = append([]byte(nil), b[:n]...)
+	out.Data = b[:n:n] // nobody else has these bytes
 	if len(b) > n {
-		out.Extensions = append([]byte(nil), b[n:]...)
+		out.Extensions = b[n:]
 	}
 	return nil
 }
 
 // Set implements [raft.StableStore]; a vote must outlive a power cut.
 func (l *logStore) Set(key, val []byte) error {
-	b := l.db.NewBatch()
-	if err := b.Set(stableKey(key), append(appendHeader(nil, tagRaft), val...), nil); err != nil {
-		return err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.stable == nil {
+		l.mu.stable = make(map[string][]byte)
 	}
-	if err := l.apply(b, pebble.Sync); err != nil && !l.halt.failed() {
-		return err
+	l.mu.stable[string(key)] = bytes.Clone(val)
+	if err := l.files.SetNote(appendStable(nil, l.mu.stable)); err != nil && !l.halt.failed() {
+		return fmt.Errorf("store the raft vote: %w", err)
 	}
 	return nil // raft panics otherwise; where the disk failed, nothing is answered any more
 }
 
 // Get implements [raft.StableStore].
 func (l *logStore) Get(key []byte) ([]byte, error) {
-	rec, closer, err := l.db.Get(stableKey(key))
-	if errors.Is(err, pebble.ErrNotFound) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.mu.stable[string(key)]), nil
+}
+
+// appendStable writes what raft wants to be stable: names and values, by name.
+func appendStable(b []byte, stable map[string][]byte) []byte {
+	b = appendHeader(b, tagRaft)
+	for _, key := range slices.Sorted(maps.Keys(stable)) {
+		b = binary.AppendUvarint(b, uint64(len(key)))
+		b = append(b, key...)
+		b = binary.AppendUvarint(b, uint64(len(stable[key])))
+		b = append(b, stable[key]...)
+	}
+	return b
+}
+
+func decodeStable(rec []byte) (map[string][]byte, error) {
+	if len(rec) == 0 {
 		return nil, nil
 	}
+	b, err := body(tagRaft, rec)
 	if err != nil {
 		return nil, err
 	}
-	b, err := body(tagRaft, rec)
-	return append([]byte(nil), b...), errors.Join(err, closer.Close())
+	stable := make(map[string][]byte)
+	r := reader{b: b}
+	for len(r.b) > 0 && !r.bad {
+		key := r.bytes()
+		stable[string(key)] = bytes.Clone(r.bytes())
+	}
+	return stable, r.end("raft vote")
 }
 
 // SetUint64 implements [raft.StableStore].

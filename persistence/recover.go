@@ -9,6 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
+
+	"github.com/colloquyhq/colloquy/persistence/logfile"
 )
 
 // Recovery says what [Recover] found and did.
@@ -52,19 +54,39 @@ func Inspect(dir string) (Recovery, error) {
 	if err != nil {
 		return Recovery{}, fmt.Errorf("inspect %s: %w", dir, err)
 	}
-	r, _, err := found(a.db, a.identity, vfs.Default, dir)
-	if err = errors.Join(err, a.Close()); err != nil {
+	files, err := inspectLog(a, vfs.Default, dir)
+	if err != nil {
+		return Recovery{}, fmt.Errorf("inspect %s: %w", dir, errors.Join(err, a.Close()))
+	}
+	r, _, err := found(a.db, files, a.identity, vfs.Default, dir)
+	if err = errors.Join(err, files.Close(), a.Close()); err != nil {
 		return r, fmt.Errorf("inspect %s: %w", dir, err)
 	}
 	r.Cluster = a.identity.Cluster
 	return r, nil
 }
 
+// inspectLog opens the raft log of a directory and changes nothing. One that is
+// still in the database is copied into memory.
+func inspectLog(a *Archive, fsys vfs.FS, dir string) (*logfile.Log, error) {
+	o := logfile.Options{FS: fsys, Dir: logDir(fsys, dir), ReadOnly: true}
+	if a.identity.Format < 2 {
+		o.FS = vfs.NewMem()
+		copied := o
+		copied.ReadOnly = false
+		if err := copyLog(a.db, copied); err != nil {
+			return nil, err
+		}
+	}
+	files, err := logfile.Open(o)
+	return files, logError(err)
+}
+
 // found reads what a directory holds.
-func found(db *pebble.DB, id Identity, fsys vfs.FS, dir string) (Recovery, raft.Configuration, error) {
+func found(db *pebble.DB, files *logfile.Log, id Identity, fsys vfs.FS, dir string) (Recovery, raft.Configuration, error) {
 	h := newHalt(slog.New(slog.DiscardHandler), func(string) {})
 	r := Recovery{Node: id.Node}
-	logs, err := newLogStore(db, h, DefaultSnapshotEvery)
+	logs, err := newLogStore(files, h, DefaultSnapshotEvery)
 	if err != nil {
 		return r, raft.Configuration{}, err
 	}
@@ -98,7 +120,8 @@ func recoverDir(fsys vfs.FS, dir string, now time.Time) (r Recovery, err error) 
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	s := newStore(o, db, h)
+	defer func() { err = errors.Join(err, s.closeFiles()) }()
 	id, ok, err := loadIdentity(db)
 	if err != nil {
 		return r, err
@@ -106,7 +129,6 @@ func recoverDir(fsys vfs.FS, dir string, now time.Time) (r Recovery, err error) 
 	if !ok {
 		return r, fmt.Errorf("%w: there is no node in it", ErrCorrupt)
 	}
-	s := newStore(o, db, h)
 	s.identity = id
 	if s.metrics, err = newMetrics(nil, s); err != nil {
 		return r, err
@@ -114,7 +136,8 @@ func recoverDir(fsys vfs.FS, dir string, now time.Time) (r Recovery, err error) 
 	if err := s.prepare(newFlights(randomNonce())); err != nil {
 		return r, err
 	}
-	r, conf, err := found(db, id, fsys, dir)
+	id = s.identity // opening the log may have changed its format
+	r, conf, err := found(db, s.logs.files, id, fsys, dir)
 	if err != nil {
 		return r, err
 	}
@@ -128,7 +151,7 @@ func recoverDir(fsys vfs.FS, dir string, now time.Time) (r Recovery, err error) 
 		return r, err
 	}
 	r.Cluster, s.identity = id.Cluster, id
-	if err := s.onlyVoter(); err != nil {
+	if err := s.onlyVoter(id.Node); err != nil {
 		return r, err
 	}
 	if h.failed() {

@@ -96,7 +96,8 @@ func adopt(fsys vfs.FS, dir string, id Identity, m Manifest) (err error) {
 	if err != nil {
 		return fmt.Errorf("open the copy: %w", err)
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	s := newStore(o, db, h)
+	defer func() { err = errors.Join(err, s.closeFiles()) }()
 	old, ok, err := loadIdentity(db)
 	if err != nil {
 		return err
@@ -104,7 +105,14 @@ func adopt(fsys vfs.FS, dir string, id Identity, m Manifest) (err error) {
 	if !ok || old.Node != m.Node {
 		return fmt.Errorf("%w: the node in the database is not the one in the manifest", ErrTampered)
 	}
-	if err := rewriteVoters(db, &o, h, id); err != nil {
+	s.identity = old
+	if s.metrics, err = newMetrics(nil, s); err != nil {
+		return err
+	}
+	if err := s.prepare(newFlights(randomNonce())); err != nil {
+		return err
+	}
+	if err := s.onlyVoter(id.Node); err != nil {
 		return err
 	}
 	if h.failed() {
@@ -113,35 +121,56 @@ func adopt(fsys vfs.FS, dir string, id Identity, m Manifest) (err error) {
 	return storeIdentity(db, id)
 }
 
-func rewriteVoters(db *pebble.DB, o *Options, h *halt, id Identity) error {
-	s := newStore(*o, db, h)
-	s.identity = id
-	var err error
-	if s.metrics, err = newMetrics(nil, s); err != nil {
-		return err
-	}
-	if err := s.prepare(newFlights(randomNonce())); err != nil {
-		return err
-	}
-	return s.onlyVoter()
-}
-
 // onlyVoter applies what is left in the raft log of a directory that does not
-// run, and makes its node the only voter.
-func (s *Store) onlyVoter() error {
-	conf := s.raftConfig()
-	addr, transport := raft.NewInmemTransport(raft.ServerAddress(s.identity.Node))
-	only := raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: conf.LocalID, Address: addr}}}
-	if err := raft.RecoverCluster(conf, keptState{s.machine}, s.logs, s.logs, s.snapshots, transport, only); err != nil {
+// run, and makes a node the only voter: the log begins anew behind that.
+func (s *Store) onlyVoter(node string) error {
+	if err := s.replay(); err != nil {
 		return fmt.Errorf("rewrite the voters: %w", err)
 	}
-	s.snapshots.close()
-	return nil
+	term, err := s.logs.GetUint64([]byte(termKey))
+	if err == nil && term == 0 {
+		term, err = 1, s.logs.SetUint64([]byte(termKey), 1)
+	}
+	if err != nil {
+		return fmt.Errorf("rewrite the voters: %w", err)
+	}
+	at, err := s.logEnd()
+	if err != nil {
+		return fmt.Errorf("rewrite the voters: %w", err)
+	}
+	mark := &storedMark{Applied: s.machine.position().index, SnapshotMeta: raft.SnapshotMeta{
+		Version: raft.SnapshotVersionMax, ID: snapshotID(term, at), Index: at, Term: term, ConfigurationIndex: at,
+		Configuration: raft.Configuration{Servers: []raft.Server{{
+			Suffrage: raft.Voter, ID: raft.ServerID(node), Address: raft.ServerAddress(node),
+		}}},
+	}}
+	if err := s.snapshots.put(mark); err != nil {
+		return fmt.Errorf("rewrite the voters: %w", err)
+	}
+	return s.logs.files.Reset()
 }
 
-// keptState is the state machine of a directory whose state is in place, so
-// that there is nothing to take from a snapshot.
-type keptState struct{ *machine }
+// termKey is the name under which raft stores its term.
+const termKey = "CurrentTerm"
 
-// Restore implements [raft.FSM].
-func (keptState) Restore(src io.ReadCloser) error { return src.Close() }
+// replay applies the entries of the log that the state does not hold yet.
+func (s *Store) replay() error {
+	m := s.machine
+	for i := m.position().index + 1; i <= s.logs.files.Last(); i++ {
+		var entry raft.Log
+		if err := s.logs.GetLog(i, &entry); err != nil {
+			return err
+		}
+		m.ApplyBatch([]*raft.Log{&entry})
+		if s.halt.failed() {
+			return ErrUnavailable
+		}
+	}
+	if at := m.position(); at.ops > 0 {
+		// The rest of an entry that a backup caught in the middle: it was not
+		// acknowledged then.
+		m.next = position{index: at.index + 1}
+		m.flush()
+	}
+	return nil
+}

@@ -125,15 +125,20 @@ func TestTheLeaderSweepsWhatIsOverdue(t *testing.T) {
 		aged(t, lead.store, n, age{"sales", conversation.StatusResolved, time.Duration(200+n) * 24 * time.Hour})
 	}
 	c.agree()
-	if err := c.follower().store.sweepOverdue(t.Context()); err != nil {
+	follower := c.follower()
+	if err := follower.store.sweepOverdue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if gone := erasedOnes(t, lead.store, many); len(gone) != 0 {
+	if gone := erasedOnes(t, lead.store, many); len(gone) != 0 && !follower.store.Leads() {
 		t.Errorf("a follower erased %d", len(gone))
 	}
-	if err := lead.store.sweepOverdue(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	waitFor(t, func() bool { // on a busy machine the lead may change meanwhile
+		lead := c.leader().store
+		if err := lead.sweepOverdue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return len(erasedOnes(t, lead, many)) == many
+	})
 	c.agree()
 	for _, n := range c.all() {
 		if gone := erasedOnes(t, n.store, many); len(gone) != many {

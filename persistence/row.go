@@ -12,7 +12,7 @@ import (
 type row struct {
 	epoch    uint64
 	version  conversation.Seq
-	activity int64 // milliseconds
+	activity int64 // milliseconds; see listTime
 	due      int64 // milliseconds; noDue = none
 	inbox    conversation.InboxID
 	status   conversation.Status
@@ -108,3 +108,8 @@ func (c *rowCache) put(id conversation.ConversationID, r *row) {
 func (c *rowCache) clear() {
 	c.young, c.old = make(map[conversation.ConversationID]*row), nil
 }
+
+// listTime is the place in time that a conversation has in lists: the second of
+// its last activity. Most appends follow another one within a second, and so do
+// not move it; the exact time is in its head.
+func listTime(t time.Time) int64 { return t.Truncate(time.Second).UnixMilli() }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +20,8 @@ import (
 // A row that is deleted stays in the files of the database until they are written
 // anew, and the entry that brought it stays in the raft log until that is cut.
 // What was erased must not: each node cuts its log behind the erasure, has the
-// database write its files anew where the erased rows lay, and drops the logs and
-// lists of files that the database would keep for reuse.
+// database write its files anew where the erased rows lay, and drops the files of
+// the log and the lists of files that would be kept for reuse.
 //
 // It is done twice. The first pass comes soon; the second one takes what others
 // have written meanwhile that still had something in it, such as a book of what
@@ -72,7 +74,7 @@ func (s *scrubber) load(db *pebble.DB) error {
 
 // all has everything written anew, also after a restart.
 func (s *scrubber) all(db *pebble.DB) error {
-	err := db.Set(scrubKey(), appendHeader(nil, tagRaft), pebble.NoSync)
+	err := setDurably(db, scrubKey(), appendHeader(nil, tagRaft))
 	s.everything()
 	return err
 }
@@ -158,7 +160,10 @@ func (s *scrubber) work() []span {
 			out = append(out, span{from: tagPrefix(tag), to: endOf(tag)})
 		}
 	}
-	out = append(append(out, s.mu.spans...), span{from: tagPrefix(tagLog), to: endOf(tagLog)})
+	out = append(out, s.mu.spans...)
+	if len(out) == 0 {
+		return nil
+	}
 	slices.SortFunc(out, func(a, b span) int { return bytes.Compare(a.from, b.from) })
 	merged := out[:1]
 	for _, next := range out[1:] {
@@ -242,13 +247,16 @@ func (s *Store) pass(ctx context.Context, passes int) (left int, wait time.Durat
 func (s *Store) scrub(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, scrubTime)
 	defer cancel()
-	applied, began := s.machine.position().index, time.Now()
+	began := time.Now()
+	s.logs.files.Forget(true)
+	defer s.logs.files.Forget(false)
+	last := s.logs.files.Renew()
 	// The other nodes get these entries from the log of whoever leads: one that
 	// has not got them when they are cut has to get the whole state.
 	if err := pause(ctx, s.options.scrub.soon, nil); err != nil {
 		return err
 	}
-	if err := s.cutBehind(ctx, applied); err != nil {
+	if err := s.cutBehind(ctx, last); err != nil {
 		return fmt.Errorf("cut the log: %w", err)
 	}
 	if err := s.rewrite(ctx); err != nil {
@@ -259,8 +267,8 @@ func (s *Store) scrub(ctx context.Context) error {
 	return nil
 }
 
-// cutBehind drops all entries up to an applied one from the log.
-func (s *Store) cutBehind(ctx context.Context, applied uint64) error {
+// cutBehind drops all entries up to one from the log, and the files that hold them.
+func (s *Store) cutBehind(ctx context.Context, to uint64) error {
 	for range 2 {
 		// Something new, or there would be nothing to take a snapshot of.
 		if err := s.Barrier(ctx); err != nil {
@@ -268,12 +276,12 @@ func (s *Store) cutBehind(ctx context.Context, applied uint64) error {
 		}
 	}
 	last := s.raft.LastIndex()
-	err := s.truncateLog(last - min(applied, last))
+	err := s.truncateLog(last - min(to, last))
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		err = nil
 	}
-	if first, _ := s.logs.FirstIndex(); err == nil && first <= applied && first != 0 {
-		err = fmt.Errorf("the log begins at entry %d, %d was applied", first, applied)
+	if first := s.logs.files.First(); err == nil && first <= to && first != 0 {
+		err = fmt.Errorf("the log begins at entry %d, it was to be cut at %d", first, to)
 	}
 	return err
 }
@@ -281,11 +289,11 @@ func (s *Store) cutBehind(ctx context.Context, applied uint64) error {
 // rewrite has the database write its files anew where something was erased. Close
 // waits for it before it closes the database.
 func (s *Store) rewrite(ctx context.Context) error {
-	lists, err := s.options.files.lists(s.options.Dir)
+	lists, err := s.fileLists()
 	if err != nil {
 		return err
 	}
-	if err := s.freshLogs(); err != nil {
+	if err := s.db.Flush(); err != nil {
 		return err
 	}
 	for _, w := range s.scrubber.work() {
@@ -296,18 +304,26 @@ func (s *Store) rewrite(ctx context.Context) error {
 	return s.freshList(lists)
 }
 
-// freshLogs flushes what is in memory and removes the write-ahead logs before it.
-func (s *Store) freshLogs() error {
-	old, err := s.options.files.logs(s.options.Dir)
+// fileLists gives the names of the database's lists of its files, oldest first.
+func (s *Store) fileLists() ([]string, error) {
+	names, err := s.options.FS.List(s.options.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.options.files.reuse(false)
-	defer s.options.files.reuse(true)
-	if err := s.db.Flush(); err != nil {
-		return err
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, "MANIFEST-") })
+	slices.Sort(names)
+	return names, nil
+}
+
+// remove removes files of the journal's directory; one that is gone already is no
+// error.
+func (s *Store) remove(names []string) error {
+	for _, name := range names {
+		if err := s.options.FS.Remove(s.options.FS.PathJoin(s.options.Dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return s.options.files.remove(s.options.Dir, old)
+	return nil
 }
 
 // freshList has the database begin a new list of its files, and removes those
@@ -316,7 +332,7 @@ func (s *Store) freshLogs() error {
 // long, a new list comes by itself, at the latest with the next start.
 func (s *Store) freshList(before []string) error {
 	for range maxNudges {
-		now, err := s.options.files.lists(s.options.Dir)
+		now, err := s.fileLists()
 		if err != nil {
 			return err
 		}
@@ -326,7 +342,7 @@ func (s *Store) freshList(before []string) error {
 			return err
 		}
 		if len(before) > 0 && len(now) > 0 && now[len(now)-1] > before[len(before)-1] {
-			return s.options.files.remove(s.options.Dir, before)
+			return s.remove(before)
 		}
 	}
 	return nil

@@ -665,7 +665,7 @@ func TestSimulationSeesLoss(t *testing.T) {
 		t.Skip("the crash tests of one node have the same proof")
 	}
 	for seed := range uint64(10) {
-		if _, err := runSimulation(t, seed, func(o *Options) { o.sabotage.unsyncedLog = true; o.Fatal = func(string) {} }); err != nil {
+		if _, err := runSimulation(t, seed, func(o *Options) { o.FS = lazyDisk{FS: o.FS}; o.Fatal = func(string) {} }); err != nil {
 			t.Logf("seed %d: %v", seed, err)
 			return
 		}

@@ -67,9 +67,13 @@ func (s *snapshots) Create( //nolint:revive // raft's signature
 	version raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, _ raft.Transport,
 ) (raft.SnapshotSink, error) {
 	return &snapshotSink{store: s, mark: storedMark{SnapshotMeta: raft.SnapshotMeta{
-		Version: version, ID: strconv.FormatUint(term, 10) + "-" + strconv.FormatUint(index, 10), Index: index, Term: term,
+		Version: version, ID: snapshotID(term, index), Index: index, Term: term,
 		Configuration: conf, ConfigurationIndex: confIndex,
 	}}}, nil
+}
+
+func snapshotID(term, index uint64) string {
+	return strconv.FormatUint(term, 10) + "-" + strconv.FormatUint(index, 10)
 }
 
 // List implements [raft.SnapshotStore]; there is one at most.
@@ -166,9 +170,9 @@ func (s *snapshots) put(m *storedMark) error {
 	if err != nil {
 		return err
 	}
-	// Synced, and with it every state batch before it in the write-ahead log:
-	// entries may be dropped from the raft log after this.
-	if err := s.db.Set(snapshotKey(), rec, pebble.Sync); err != nil {
+	// With it every state batch before it goes to the disk: entries may be dropped
+	// from the raft log after this.
+	if err := setDurably(s.db, snapshotKey(), rec); err != nil {
 		return err
 	}
 	if s.halt.failed() {

@@ -17,6 +17,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
+
+	"github.com/colloquyhq/colloquy/persistence/logfile"
 )
 
 // Store is the journal of a node.
@@ -177,11 +179,8 @@ func (s *Store) start(ctx context.Context) error {
 // there is whole.
 func (s *Store) prepare(f *flights) error {
 	var err error
-	if s.logs, err = newLogStore(s.db, s.halt, s.options.SnapshotEvery); err != nil {
+	if err = s.openLog(); err != nil {
 		return err
-	}
-	if s.options.sabotage.unsyncedLog {
-		s.logs.sync = pebble.NoSync
 	}
 	s.snapshots = newSnapshots(s.db, s.options.FS, s.options.Dir, s.halt)
 	s.snapshots.hold = s.logs.kept.hold
@@ -201,6 +200,46 @@ func (s *Store) prepare(f *flights) error {
 	s.machine = s.newMachine(f)
 	s.snapshots.stale = s.stale
 	return errors.Join(s.machine.load(), s.directory.load(s.db), s.roster.load(s.db), s.blobs.load(s.db), s.scrubber.load(s.db), s.checkMark())
+}
+
+// openLog opens the raft log, which an older version of this program may have
+// left in the database.
+func (s *Store) openLog() error {
+	if s.identity.Format < 2 {
+		if err := moveLog(s.db, &s.identity, s.logOptions()); err != nil {
+			return fmt.Errorf("move the raft log out of the database: %w", err)
+		}
+	}
+	if err := dropMovedLog(s.db); err != nil {
+		return err
+	}
+	files, err := logfile.Open(s.logOptions())
+	if err != nil {
+		return logError(err)
+	}
+	s.logs, err = newLogStore(files, s.halt, s.options.SnapshotEvery)
+	if err != nil {
+		return errors.Join(err, files.Close())
+	}
+	return nil
+}
+
+func (s *Store) logOptions() logfile.Options {
+	return logfile.Options{
+		Dir: logDir(s.options.FS, s.options.Dir), FS: s.options.FS,
+		SegmentBytes: s.options.SnapshotEvery, Synced: s.fsync.observe, Failed: s.halt.fail,
+	}
+}
+
+// logDir is where the raft log of a journal lies.
+func logDir(fsys vfs.FS, dir string) string { return fsys.PathJoin(dir, "log") }
+
+// logError gives an error of the log its name here.
+func logError(err error) error {
+	if errors.Is(err, logfile.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
 }
 
 func (s *Store) newMachine(f *flights) *machine {
@@ -228,12 +267,19 @@ func (s *Store) stale(index, term uint64) bool {
 // has.
 func (s *Store) checkMark() error {
 	mark, err := s.snapshots.stored()
-	if err != nil || mark == nil {
+	if err != nil {
 		return err
 	}
-	if at := s.machine.position().index; at < mark.Applied {
+	at := s.machine.position().index
+	if mark != nil && at < mark.Applied {
 		return fmt.Errorf("%w: the state ends at raft entry %d, the log was truncated when it was at %d",
 			ErrCorrupt, at, mark.Applied)
+	}
+	if mark != nil {
+		at = max(at, mark.Index) // what lies between is none of the state's
+	}
+	if first := s.logs.files.First(); first > at+1 {
+		return fmt.Errorf("%w: the state ends at raft entry %d, the log begins at %d", ErrCorrupt, at, first)
 	}
 	return nil
 }
@@ -265,7 +311,7 @@ func (s *Store) leaderChanged(leader string) {
 }
 
 // truncate takes a snapshot, which is a mark, whenever the raft log has grown
-// enough. The log entries die in the memtable, before they would be flushed.
+// enough. What the entries made goes to the disk with it.
 func (s *Store) truncate() {
 	for {
 		select {
@@ -376,6 +422,20 @@ func (s *Store) close() error {
 	s.reads.Lock()
 	defer s.reads.Unlock()
 	s.closed = true
+	return errors.Join(err, s.closeFiles())
+}
+
+// closeFiles closes the log and the database. What the state has in memory goes
+// to the disk, so that the next start has nothing to replay and whoever looks at
+// the directory sees it.
+func (s *Store) closeFiles() error {
+	var err error
+	if s.logs != nil {
+		err = s.logs.files.Close()
+	}
+	if !s.halt.failed() {
+		err = errors.Join(err, s.db.Flush())
+	}
 	return errors.Join(err, s.db.Close())
 }
 

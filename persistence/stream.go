@@ -162,7 +162,7 @@ func (s *snapshots) replaceState(src io.Reader) (position, error) {
 	if err != nil {
 		return position{}, err
 	}
-	if err := s.db.Set(replacingKey(), mark, pebble.Sync); err != nil {
+	if err := setDurably(s.db, replacingKey(), mark); err != nil {
 		return position{}, err
 	}
 	if err := s.dropState(); err != nil {
@@ -212,7 +212,7 @@ func (s *snapshots) finishReplace(applied position) error {
 			return err
 		}
 	}
-	if err := errors.Join(s.db.Apply(b, pebble.Sync), b.Close()); err != nil {
+	if err := errors.Join(s.db.Apply(b, pebble.NoSync), b.Close(), s.db.Flush()); err != nil {
 		return err
 	}
 	if s.halt.failed() {

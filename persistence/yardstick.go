@@ -17,11 +17,13 @@ import (
 // synced each, from so many writers at a time and for so long, and gives how
 // many were written. That is what this machine can do without versions, indexes
 // and replicas: the measure of what [Store.Append] does. The options of the
-// database are those of a store.
+// database are those of a store, but for the write-ahead log.
 func Yardstick(ctx context.Context, dir string, writers, bytes int, d time.Duration) (rows uint64, err error) {
 	o := withDefaults(Options{Dir: dir})
 	h := newHalt(o.Logger, func(string) {})
-	db, err := pebble.Open(dir, o.pebbleOptions(h))
+	p := o.pebbleOptions(h)
+	p.DisableWAL = false
+	db, err := pebble.Open(dir, p)
 	if err != nil {
 		return 0, fmt.Errorf("yardstick: %w", err)
 	}

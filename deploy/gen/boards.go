@@ -52,7 +52,7 @@ func overview() board {
 			queries: quantiles("colloquy_journal_append_duration_seconds"),
 		},
 		{
-			title: "Fsync", about: "99th percentile of the recent syncs of the write-ahead log.", unit: unitSeconds, status: true,
+			title: "Fsync", about: "99th percentile of the recent syncs of the raft log.", unit: unitSeconds, status: true,
 			queries: []query{valueOf("colloquy_journal_fsync_p99_seconds").named("p99")},
 		},
 		{

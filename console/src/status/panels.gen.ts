@@ -233,7 +233,7 @@ export const panels: readonly Panel[] = [
   {
     "board": "overview",
     "title": "Fsync",
-    "about": "99th percentile of the recent syncs of the write-ahead log.",
+    "about": "99th percentile of the recent syncs of the raft log.",
     "unit": "s",
     "queries": [
       {
