@@ -124,7 +124,7 @@ func hurried(context.Context, time.Duration) bool { return true }
 // which is longer the more others have to do. It calls the look off when the view
 // has changed.
 func (e *Engine) letOthersGo(ctx context.Context, took time.Duration) bool {
-	const multiple, longest = 3, time.Second
+	const multiple, longest = 9, time.Second
 	pause := time.NewTimer(min(multiple*took, longest))
 	defer pause.Stop()
 	select {
