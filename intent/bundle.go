@@ -373,6 +373,14 @@ func (b *bundle) entity(name string) *entity {
 	return nil
 }
 
+// questions counts what is trained on.
+func (b *bundle) questions() (n int) {
+	for _, t := range b.topics {
+		n += len(t.ask) + len(t.title) + len(t.not)
+	}
+	return n
+}
+
 func (b *bundle) topic(id string) *topic {
 	for _, t := range b.topics {
 		if t.id == id {

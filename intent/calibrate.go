@@ -14,18 +14,22 @@ import (
 // than 0.9 sure, so that on the whole far more than nine in ten are right, and
 // many good answers are held back. Above one half the confidence therefore
 // leans, more the higher it is, towards what holds for everything at least as
-// sure.
+// sure. It rises with the probability all the way: what is surer is stated to be.
 type calibrator struct {
 	weights evidence
 	mean    evidence
 	scale   evidence // reciprocal standard deviation
-	above   [curvePoints]float32
+	stated  [curvePoints]float32
 }
 
-// curvePoints is the number of steps in which above is kept: above[i] is the
-// share of right ones among all predictions of at least the probability
-// i/(curvePoints-1).
-const curvePoints = 41
+// curvePoints is the number of steps in which stated is kept: stated[i] is the
+// confidence where the odds of the probability have the logarithm i × curveStep.
+// They are finest where most answers are, near one.
+const (
+	curvePoints = 41
+	curveStep   = 0.25
+	leastRise   = 1e-4 // from one step to the next
+)
 
 // minAbove is how many predictions a point of the curve has to rest on.
 const minAbove = 150
@@ -43,8 +47,8 @@ const (
 	calibratorSteps = 25
 	calibratorRidge = 1.0
 	// unknownShare is the part of the calibrator's training weight that
-	// questions of left-out intents have. It is on the high side of the share
-	// of messages that no pack covers.
+	// unknown questions have, at least. It is on the high side of the share of
+	// messages that no pack covers.
 	unknownShare = 0.30
 )
 
@@ -60,26 +64,44 @@ func (k *calibrator) probability(e *evidence) float32 {
 
 // bend leans a probability above one half towards the curve.
 func (k *calibrator) bend(p float32) float32 {
-	if p <= 0.5 || k.above[0] == 0 {
+	if p <= 0.5 || k.stated[0] == 0 {
 		return p
 	}
-	x := p * (curvePoints - 1)
+	x := float32(math.Log(float64(p)/max(1-float64(p), 1e-9))) / curveStep
 	i := min(int(x), curvePoints-2)
-	part := x - float32(i)
-	above := k.above[i]*(1-part) + k.above[i+1]*part
-	lean := (p - 0.5) * 2
-	return p + lean*(above-p)
+	part := min(x-float32(i), 1)
+	return k.stated[i] + part*(k.stated[i+1]-k.stated[i])
 }
 
 // learnCurve fills the curve from predictions of calibrators that have not
 // seen the samples they judge.
 func (k *calibrator) learnCurve(samples []sample) {
-	type point struct {
-		p      float32
-		weight float64
-		right  bool
+	above := rightAbove(judgeSamples(samples))
+	if above[0] == 0 {
+		return // too few to tell
 	}
-	var points []point
+	for i := range k.stated {
+		p := float32(logistic(float64(i) * curveStep))
+		lean := (p - 0.5) * 2
+		k.stated[i] = p + lean*(above[i]-p)
+		if i > 0 {
+			k.stated[i] = max(k.stated[i], k.stated[i-1]+leastRise)
+		}
+		k.stated[i] = min(k.stated[i], 1-float32(curvePoints-1-i)*leastRise)
+	}
+}
+
+// point is a sample with what another calibrator says of it.
+type point struct {
+	logit  float64
+	weight float64
+	right  bool
+}
+
+// judgeSamples has each fold judged by a calibrator that was trained on the others.
+// The surest goes first.
+func judgeSamples(samples []sample) []point {
+	points := make([]point, 0, len(samples))
 	for f := range ordinaryFolds {
 		var train []sample
 		for i := range samples {
@@ -90,32 +112,34 @@ func (k *calibrator) learnCurve(samples []sample) {
 		other := fitLogistic(train)
 		for i := range samples {
 			if s := &samples[i]; s.fold == f {
-				points = append(points, point{p: other.probability(&s.evidence), weight: s.weight, right: s.right})
+				points = append(points, point{logit: other.logit(&s.evidence), weight: s.weight, right: s.right})
 			}
 		}
 	}
-	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(b.p, a.p) })
+	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(b.logit, a.logit) })
+	return points
+}
+
+// rightAbove gives for each step of the curve the share of right ones among all
+// points that are at least as sure; where there are too few, that of the step before.
+func rightAbove(points []point) (above [curvePoints]float32) {
 	all, right, at := 0.0, 0.0, 0
 	for i := curvePoints - 1; i >= 0; i-- {
-		for at < len(points) && points[at].p >= float32(i)/(curvePoints-1) {
+		for at < len(points) && points[at].logit >= float64(i)*curveStep {
 			all += points[at].weight
 			if points[at].right {
 				right += points[at].weight
 			}
 			at++
 		}
-		// One in the denominator for doubt.
-		k.above[i] = float32(right / (all + 1))
-		if at < minAbove {
-			k.above[i] = -1
+		if at >= minAbove {
+			above[i] = float32(right / (all + 1)) // one more for doubt
 		}
 	}
-	for i := range k.above {
-		if i > 0 {
-			k.above[i] = max(k.above[i], k.above[i-1])
-		}
-		k.above[i] = max(k.above[i], 0)
+	for i := 1; i < curvePoints; i++ {
+		above[i] = max(above[i], above[i-1])
 	}
+	return above
 }
 
 func (k *calibrator) logit(e *evidence) float64 {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -27,6 +28,10 @@ type loader struct {
 	operator fs.FS // nil when there is no folder
 	store    Store // nil when there is none
 	norm     *normalizer
+
+	// draft is what the newest save was laid out in, until it is loaded: what has
+	// been parsed for the answer to a save need not be parsed once more.
+	draft atomic.Pointer[catalog]
 }
 
 // load reads everything. The catalog it gives is always whole: sources whose
@@ -41,6 +46,10 @@ func (l *loader) load(ctx context.Context, before *catalog, now time.Time) (*cat
 		if dir.fs == nil {
 			continue
 		}
+		if dir.origin == originBuiltin && before != nil {
+			sources = append(sources, before.builtinSources()...) // they do not change while the program runs
+			continue
+		}
 		names, files, err := listSources(dir.fs)
 		if err != nil {
 			return before, err
@@ -53,7 +62,18 @@ func (l *loader) load(ctx context.Context, before *catalog, now time.Time) (*cat
 			sources = append(sources, s)
 		}
 	}
-	return l.settle(before, append(sources, l.loadStored(ctx, before, now)...))
+	draft := l.draft.Swap(nil)
+	return l.settle(before, draft, append(sources, l.loadStored(ctx, before, draft, now)...))
+}
+
+func (c *catalog) builtinSources() (out []*source) {
+	for _, s := range c.sources {
+		if s.origin == originBuiltin {
+			own := *s
+			out = append(out, &own)
+		}
+	}
+	return out
 }
 
 func (c *catalog) source(name string, from origin) *source {
@@ -71,11 +91,11 @@ func (c *catalog) source(name string, from origin) *source {
 // settle builds the bundles. A pack that does not fit with the others goes
 // back to its earlier version; where it has not changed, those that it extends
 // do. When that does not help either, the whole earlier catalog stays.
-func (l *loader) settle(before *catalog, sources []*source) (*catalog, error) {
+func (l *loader) settle(before, draft *catalog, sources []*source) (*catalog, error) {
 	for {
 		c := &catalog{sources: sources, builtin: map[string]*pack{}, operator: map[string]*pack{}, bundles: map[string]*bundle{}}
 		c.index()
-		bad := c.makeBundles(l.norm)
+		bad := c.makeBundles(l.norm, before, draft)
 		if len(bad) == 0 {
 			return c, c.err()
 		}
@@ -128,11 +148,13 @@ func (c *catalog) index() {
 	}
 }
 
-// makeBundles lays out every pack alone and gives the problems by pack name.
-func (c *catalog) makeBundles(norm *normalizer) map[string]error {
+// makeBundles lays out every pack alone and gives the problems by pack name. What
+// other catalogs, some of which may be nil, have laid out of the same packs is taken
+// over.
+func (c *catalog) makeBundles(norm *normalizer, others ...*catalog) map[string]error {
 	bad := map[string]error{}
 	for _, name := range c.names() {
-		b, err := c.bundle([]string{name}, norm)
+		b, err := c.bundleLike(name, norm, others)
 		if err != nil {
 			bad[name] = err
 			continue
@@ -140,6 +162,24 @@ func (c *catalog) makeBundles(norm *normalizer) map[string]error {
 		c.bundles[name] = b
 	}
 	return bad
+}
+
+// bundleLike gives the bundle that another catalog has of a pack, if it is of the same
+// layers, or lays it out.
+func (c *catalog) bundleLike(name string, norm *normalizer, others []*catalog) (*bundle, error) {
+	layers, err := c.layers([]string{name})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range others {
+		if o == nil {
+			continue
+		}
+		if b := o.bundles[name]; b != nil && slices.Equal(b.layers, layers) {
+			return b, nil
+		}
+	}
+	return newBundle([]string{name}, layers, c.within, norm)
 }
 
 // revert puts bad packs back to their earlier version and reports whether that

@@ -69,10 +69,7 @@ func newCorpus(ctx context.Context, b *bundle, a *analyzer, workers int) (*corpu
 
 // reserve makes room for the questions of a bundle.
 func (c *corpus) reserve(b *bundle) {
-	n := 0
-	for _, t := range b.topics {
-		n += len(t.ask) + len(t.title) + len(t.not)
-	}
+	n := b.questions()
 	c.examples, c.questions = make([]example, 0, n), make([]question, 0, n)
 }
 
@@ -84,40 +81,85 @@ func (c *corpus) add(q question, label int, not bool) {
 // readStride is how many questions one goroutine reads at a time.
 const readStride = 64
 
+// readBlock is what a goroutine has read of some questions: the hashes of their n-grams,
+// one question's after the other's.
+type readBlock struct {
+	grams []uint64
+	ends  [readStride]int
+}
+
 // read fills in the features: every question by itself on several goroutines,
 // then their numbers, in order.
 func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
 	n := len(c.examples)
-	grams, all := make([][]uint64, n), make([]features, n)
-	err := spread(ctx, (n+readStride-1)/readStride, workers, func() func(int) {
-		s := &scratch{}
+	blocks, all := make([]readBlock, (n+readStride-1)/readStride), make([]features, n)
+	err := spread(ctx, len(blocks), workers, func() func(int) {
+		s, grams := &scratch{}, []uint64(nil)
 		return func(block int) {
+			b, dense := &blocks[block], make([]float32, 0, readStride*c.dim)
+			grams = grams[:0]
 			for i := block * readStride; i < min(n, (block+1)*readStride); i++ {
-				grams[i] = all[i].read(a, s, c.questions[i].text)
+				a.analyze(s, c.questions[i].text)
 				c.examples[i].units = int32(s.tokens.units) //nolint:gosec // at most maxTokens
+				grams, dense = append(grams, s.grams...), append(dense, s.dense...)
+				b.ends[i%readStride], all[i].dense = len(grams), dense[len(dense)-c.dim:]
 			}
+			b.grams = slices.Clone(grams)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	k := &numberer{vocab: c.vocab}
 	for i := range all {
-		all[i].number(c.vocab, grams[i])
+		b, begin := &blocks[i/readStride], 0
+		if i%readStride > 0 {
+			begin = b.ends[i%readStride-1]
+		}
+		all[i].ids, all[i].counts = k.number(b.grams[begin:b.ends[i%readStride]])
 	}
 	c.features = all
 	return nil
 }
 
-// number fills in the numbers of the features.
-func (x *features) number(v *vocabulary, grams []uint64) {
-	x.ids = make([]int32, 0, len(grams))
-	for k, g := range grams {
-		if id := v.add(g); id >= 0 {
-			x.counts[len(x.ids)] = x.counts[k]
-			x.ids = append(x.ids, id)
-		}
+// numberer gives n-grams their numbers, and counts them. What it gives lies in memory
+// that many questions share.
+type numberer struct {
+	vocab  *vocabulary
+	times  []uint16 // per feature: while a question is counted, zero outside
+	ids    []int32
+	counts []float32
+}
+
+// sharedNumbers is how many numbers are made room for at a time.
+const sharedNumbers = 1 << 15
+
+// number gives the distinct n-grams of a question, in the order in which they come.
+func (k *numberer) number(grams []uint64) (ids []int32, counts []float32) {
+	if cap(k.ids)-len(k.ids) < len(grams) {
+		k.ids = make([]int32, 0, max(sharedNumbers, len(grams)))
+		k.counts = make([]float32, 0, cap(k.ids))
 	}
-	x.counts = x.counts[:len(x.ids)]
+	begin := len(k.ids)
+	for _, g := range grams {
+		id := k.vocab.add(g)
+		if id < 0 {
+			continue
+		}
+		if int(id) >= len(k.times) {
+			k.times = append(k.times, make([]uint16, max(int(id), sharedNumbers))...)
+		}
+		if k.times[id] == 0 {
+			k.ids = append(k.ids, id)
+		}
+		k.times[id] += uint16(times(g)) //nolint:gosec // small
+	}
+	ids = k.ids[begin:len(k.ids):len(k.ids)]
+	for _, id := range ids {
+		k.counts = append(k.counts, sublinear(int(k.times[id])))
+		k.times[id] = 0
+	}
+	return ids, k.counts[begin:len(k.counts):len(k.counts)]
 }
 
 // recollect reads the features again that forget has dropped. All of them have
@@ -132,25 +174,6 @@ func (c *corpus) recollect(ctx context.Context, a *analyzer, workers int) error 
 // forget drops the features of the examples, which are half of what a model needs
 // to be trained and none of what it needs to predict.
 func (c *corpus) forget() { c.features = nil }
-
-// read fills in everything but the numbers of the features, and gives their
-// hashes.
-func (x *features) read(a *analyzer, s *scratch, text string) (grams []uint64) {
-	a.analyze(s, text)
-	x.dense = slices.Clone(s.dense)
-	slices.Sort(s.grams)
-	grams, x.counts = make([]uint64, 0, len(s.grams)), make([]float32, 0, len(s.grams))
-	for i := 0; i < len(s.grams); {
-		j := i
-		for j < len(s.grams) && s.grams[j] == s.grams[i] {
-			j++
-		}
-		grams = append(grams, s.grams[i])
-		x.counts = append(x.counts, sublinear((j-i)*times(s.grams[i])))
-		i = j
-	}
-	return grams
-}
 
 // rows lists the examples for which keep holds.
 func (c *corpus) rows(keep func(i int, ex *example) bool) []int32 {

@@ -1,6 +1,10 @@
 package intent
 
-import "math"
+import (
+	"context"
+	"math"
+	"slices"
+)
 
 // Where a class has few questions, what the classes have in common says more
 // about their shapes than each class by itself. So the machine of each class is
@@ -19,40 +23,50 @@ const (
 // addDiscriminant adds the discriminant to the weights of the dense part. Its
 // constants are left out: dense parts have one length, and an utterance of unknown
 // words shall not lean to any class.
-func (t *training) addDiscriminant() {
+func (t *training) addDiscriminant(ctx context.Context) error {
 	h, dim := t.head, t.corpus.dim
 	means, count := t.corpus.denseSums(t.rows, t.matrix, h.classes)
 	asked, questions := 0, 0
-	for k, n := range count {
-		if n == 0 {
-			continue
-		}
-		asked, questions = asked+1, questions+n
-		for d := range dim {
-			means[k*dim+d] /= float32(n)
-		}
+	for _, n := range count {
+		questions += n
+		asked += min(n, 1)
 	}
 	weight := min(discriminantMost, discriminantShare*float64(asked)/float64(max(questions, 1)))
 	if weight < discriminantLeast || asked < 2 {
-		return
+		return nil
 	}
-	factor := factorize(t.covariance(means), dim)
+	for k, n := range count {
+		for d := range dim {
+			means[k*dim+d] /= float32(max(n, 1))
+		}
+	}
+	moments, err := t.moments(ctx)
+	if err != nil {
+		return err
+	}
+	factor := factorize(covariance(moments, means, count), dim)
 	if factor == nil {
-		return
+		return nil
 	}
-	directions, x := make([]float32, h.classes*dim), make([]float64, dim)
-	for k := range h.classes {
-		for d, v := range means[k*dim:][:dim] {
-			x[d] = float64(v)
+	directions := make([]float32, h.classes*dim)
+	err = spread(ctx, h.classes, t.options.workers, func() func(class int) {
+		x := make([]float64, dim)
+		return func(class int) {
+			for d, v := range means[class*dim:][:dim] {
+				x[d] = float64(v)
+			}
+			substitute(factor, x)
+			for d, v := range x {
+				directions[class*dim+d] = float32(v)
+			}
 		}
-		substitute(factor, x)
-		for d, v := range x {
-			directions[k*dim+d] = float32(v)
-		}
+	})
+	if err != nil {
+		return err
 	}
-	spread := t.deviation(directions, count)
+	spread := deviation(directions, moments, means, count)
 	if spread == 0 {
-		return
+		return nil
 	}
 	scale := float32(weight / spread)
 	from := len(t.own) * h.classes
@@ -61,36 +75,57 @@ func (t *training) addDiscriminant() {
 			t.weights[from+d*h.classes+k] += scale * v
 		}
 	}
+	return nil
+}
+
+// moments gives the sums over all questions of the products of any two numbers of the
+// dense part: the lower half of a matrix.
+func (t *training) moments(ctx context.Context) ([]float32, error) {
+	const atOnce = 4 // rows
+	dim := t.corpus.dim
+	dense := make([][]float32, 0, len(t.rows)+atOnce)
+	for row, label := range t.labels {
+		if label >= 0 {
+			_, _, d := t.matrix.row(int32(row))
+			dense = append(dense, d)
+		}
+	}
+	for none := make([]float32, dim); len(dense)%atOnce != 0; {
+		dense = append(dense, none)
+	}
+	out := make([]float32, dim*dim)
+	const lines = 8 // that one goroutine takes at a time
+	return out, spread(ctx, (dim+lines-1)/lines, t.options.workers, func() func(int) {
+		return func(block int) {
+			for rows := dense; len(rows) > 0; rows = rows[atOnce:] {
+				four := [atOnce][]float32(rows)
+				for i := block * lines; i < min(dim, (block+1)*lines); i++ {
+					times := [atOnce]float32{rows[0][i], rows[1][i], rows[2][i], rows[3][i]}
+					addFour(out[i*dim:][:i+1], &four, &times)
+				}
+			}
+		}
+	})
 }
 
 // covariance gives the lower half of the covariance within classes, drawn to a
 // ball.
-func (t *training) covariance(means []float32) []float64 {
-	dim := t.corpus.dim
-	out, apart := make([]float64, dim*dim), make([]float32, dim)
-	for i := range t.rows {
-		ex := t.example(i)
-		if ex.not {
-			continue
-		}
-		mean := means[int(ex.label)*dim:][:dim]
-		_, _, dense := t.matrix.row(int32(i))
-		for d, v := range dense {
-			apart[d] = v - mean[d]
-		}
-		for a, v := range apart {
-			line := out[a*dim:][:a+1]
-			for b := range line {
-				line[b] += float64(v * apart[b])
-			}
+func covariance(moments, means []float32, count []int) []float64 {
+	dim := len(means) / len(count)
+	within := slices.Clone(moments)
+	for k, n := range count {
+		mean := means[k*dim:][:dim]
+		for i, v := range mean {
+			axpy(within[i*dim:][:i+1], mean[:i+1], -float32(n)*v)
 		}
 	}
 	trace := 0.0
 	for d := range dim {
-		trace += out[d*dim+d]
+		trace += float64(within[d*dim+d])
 	}
-	for i := range out {
-		out[i] *= 1 - shrinkage
+	out := make([]float64, len(within))
+	for i, v := range within {
+		out[i] = (1 - shrinkage) * float64(v)
 	}
 	for d := range dim {
 		out[d*dim+d] += shrinkage * trace / float64(dim)
@@ -98,22 +133,28 @@ func (t *training) covariance(means []float32) []float64 {
 	return out
 }
 
-// deviation gives the standard deviation of the discriminant over all questions
-// and classes.
-func (t *training) deviation(directions []float32, count []int) float64 {
-	dim, n, sum, squares := t.corpus.dim, 0.0, 0.0, 0.0
-	for i := range t.rows {
-		if t.example(i).not {
+// deviation gives the standard deviation of the discriminant over all questions and
+// classes.
+func deviation(directions, moments, means []float32, count []int) float64 {
+	dim := len(means) / len(count)
+	questions, classes, sum, squares := 0, 0, 0.0, 0.0
+	total := make([]float32, dim) // of all questions
+	for k, n := range count {
+		questions += n
+		axpy(total, means[k*dim:][:dim], float32(n))
+	}
+	for k, n := range count {
+		if n == 0 {
 			continue
 		}
-		_, _, dense := t.matrix.row(int32(i))
-		for k := range t.head.classes {
-			if count[k] == 0 {
-				continue
-			}
-			v := float64(dot(directions[k*dim:][:dim], dense))
-			n, sum, squares = n+1, sum+v, squares+v*v
+		classes++
+		direction := directions[k*dim:][:dim]
+		sum += float64(dot(direction, total))
+		for i, v := range direction {
+			line := moments[i*dim:][:i+1]
+			squares += float64(v * (2*dot(line[:i], direction[:i]) + line[i]*v))
 		}
 	}
+	n := float64(questions * classes)
 	return math.Sqrt(max(squares/n-sum/n*sum/n, 0))
 }

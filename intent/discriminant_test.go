@@ -33,7 +33,9 @@ func TestDiscriminantHelpsTheFew(t *testing.T) {
 		o := defaultHeadOptions()
 		all := m.corpus.rows(func(int, *example) bool { return true })
 		tr := newTraining(m.head, m.corpus, all, m.head.matrix(m.corpus, all), o)
-		tr.addDiscriminant()
+		if err := tr.addDiscriminant(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		moved := false
 		for _, w := range tr.weights {
 			moved = moved || w != 0

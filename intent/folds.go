@@ -116,21 +116,24 @@ func (h *head) holdOutOne(c *corpus, s *scratch, row int32) heldOut {
 	return heldOut{row: row, predicted: r.best, background: r.background, evidence: r.evidence}
 }
 
-// samples weighs the held-out predictions for the calibrator. Questions of
-// background intents are unknown ones as well.
+// samples weighs the held-out predictions for the calibrator. Questions of background
+// intents are unknown ones as well, and count like any other, so that a pack says how
+// frequent they are. Those of intents that were left out stand in for what is missing
+// of the share of unknown ones, and for half of it where nothing is.
 func (c *corpus) samples(held []heldOut) []sample {
-	known, unknown := 0, 0
+	known, leftOut, background := 0, 0, 0
 	for i := range held {
-		if c.unknown(&held[i]) {
-			unknown++
-		} else {
+		switch {
+		case held[i].leftOut:
+			leftOut++
+		case c.unknown(&held[i]):
+			background++
+		default:
 			known++
 		}
 	}
-	weight := 1.0
-	if unknown > 0 && known > 0 {
-		weight = unknownShare / (1 - unknownShare) * float64(known) / float64(unknown)
-	}
+	share := unknownShare / (1 - unknownShare) * float64(known)
+	weight := max(share-float64(background), share/2) / float64(max(leftOut, 1))
 	out := make([]sample, 0, len(held))
 	for i := range held {
 		x := &held[i]
@@ -138,11 +141,10 @@ func (c *corpus) samples(held []heldOut) []sample {
 			continue
 		}
 		s := sample{evidence: x.evidence, weight: 1, fold: x.fold}
-		if c.unknown(x) {
+		if x.leftOut && known > 0 {
 			s.weight = weight
-		} else {
-			s.right = x.predicted == c.examples[x.row].label
 		}
+		s.right = !c.unknown(x) && x.predicted == c.examples[x.row].label
 		out = append(out, s)
 	}
 	return out

@@ -9,6 +9,7 @@ const (
 	agreementPower = 0.15
 	agreementUsual = 0.3 // of two questions with a feature, how often they are of one class
 	agreementPairs = 5   // so many pairs count as usual beside those that there are
+	mostAlike      = 12  // features of so few questions and pairs are weighed once for all
 )
 
 // inverseFrequencies gives the weights of the features, from some rows in their order.
@@ -18,20 +19,30 @@ const (
 // automatic text categorization, PAMI 2009, for the idea; the measure is ours.
 func (c *corpus) inverseFrequencies(rows []int32) []float32 {
 	held, agreed := c.occurrences(rows)
-	usual := math.Pow(agreementUsual, agreementPower)
+	var known [mostAlike + 1][mostAlike + 1]float32 // most features are of few questions
 	out := make([]float32, len(held))
 	for i, n := range held {
-		if n == 0 {
-			continue
+		switch {
+		case n == 0:
+		case n <= mostAlike && agreed[i] <= mostAlike:
+			w := &known[n][agreed[i]]
+			if *w == 0 {
+				*w = weight(n, agreed[i], len(rows))
+			}
+			out[i] = *w
+		default:
+			out[i] = weight(n, agreed[i], len(rows))
 		}
-		agreement := usual
-		if n > 1 {
-			pairs := float64(n) * float64(n-1)
-			agreement = math.Pow((float64(agreed[i])+agreementPairs*agreementUsual)/(pairs+agreementPairs), agreementPower)
-		}
-		out[i] = float32((math.Log(float64(1+len(rows))/float64(1+n)) + 1) * agreement)
 	}
 	return out
+}
+
+// weight gives what a feature of n rows weighs, of all rows, if so many pairs of the n
+// agree.
+func weight(n int32, agreed int64, rows int) float32 {
+	pairs := float64(n) * float64(n-1)
+	agreement := math.Pow((float64(agreed)+agreementPairs*agreementUsual)/(pairs+agreementPairs), agreementPower)
+	return float32((math.Log(float64(1+rows)/float64(1+n)) + 1) * agreement)
 }
 
 // occurrences counts the rows that have a feature, and the pairs of them that are of

@@ -42,27 +42,49 @@ type step struct {
 
 // newGrid rounds weights, which are rows × classes.
 func newGrid(weights []float32, classes int) *grid {
-	rows := len(weights) / max(classes, 1)
-	g := &grid{classes: classes, words: (classes + cellsPerWord - 1) / cellsPerWord, scale: make([]float32, rows)}
-	g.cells = make([]uint64, rows*g.words)
-	for r := range rows {
-		row := weights[r*classes:][:classes]
-		largest := float32(0)
+	g := emptyGrid(len(weights)/max(classes, 1), classes)
+	g.round(weights, 0, len(g.scale))
+	return g
+}
+
+func emptyGrid(rows, classes int) *grid {
+	words := (classes + cellsPerWord - 1) / cellsPerWord
+	return &grid{classes: classes, words: words, scale: make([]float32, rows), cells: make([]uint64, rows*words)}
+}
+
+// round fills in some of the rows.
+func (g *grid) round(weights []float32, first, end int) {
+	for r := first; r < end; r++ {
+		row := weights[r*g.classes:][:g.classes]
+		largest := uint32(0) // the bits of what is not negative are in its order
 		for _, w := range row {
-			largest = max(largest, w, -w)
+			largest = max(largest, math.Float32bits(w)&^signBit)
 		}
 		if largest == 0 {
 			continue // the scale is zero as well
 		}
-		g.scale[r] = largest / largestCell
+		g.scale[r] = math.Float32frombits(largest) / largestCell
+		steps := largestCell / math.Float32frombits(largest)
 		cells := g.cells[r*g.words:][:g.words]
-		for k, w := range row {
-			cell := uint64(math.RoundToEven(float64(w/g.scale[r])) + zeroCell)
-			cells[k/cellsPerWord] |= cell << (k % cellsPerWord * cellBits)
+		for i := range cells {
+			word := uint64(0)
+			for k, w := range row[i*cellsPerWord : min((i+1)*cellsPerWord, len(row))] {
+				word |= uint64(cell(float32(w*steps))) << (k * cellBits)
+			}
+			cells[i] = word
 		}
 	}
-	return g
 }
+
+const (
+	signBit = 1 << 31
+	// ones is so large that the lowest bit of a number of its size is worth one: what is
+	// added to it is rounded, to even, and stands in the lowest bits.
+	ones = 3 << 22
+)
+
+// cell rounds a number between -127 and 127.
+func cell(v float32) uint8 { return uint8(math.Float32bits(v+ones)) + zeroCell } //nolint:gosec // the lowest bits are meant
 
 // add adds some rows, each times its value, to what out has for each class.
 func (g *grid) add(out []float32, rows []int32, values []float32, a *adder) {

@@ -25,7 +25,7 @@ type head struct {
 }
 
 // trainerVersion changes when the same packs would give another model.
-const trainerVersion = "colloquy intent 6"
+const trainerVersion = "colloquy intent 7"
 
 // headOptions are the settings of training.
 type headOptions struct {
@@ -168,18 +168,14 @@ func (h *head) appendDense(s *scratch, dense []float32) {
 
 // denseMean gives the mean direction of the dense parts, which says nothing.
 func (c *corpus) denseMean(rows []int32) []float32 {
-	mean := make([]float32, c.dim)
-	n := 0
+	mean, direction := make([]float32, c.dim), make([]float32, c.dim)
 	for _, r := range rows {
-		v := append([]float32(nil), c.features[r].dense...)
-		unitLength(v)
-		n++
-		for d, x := range v {
-			mean[d] += x
-		}
+		copy(direction, c.features[r].dense)
+		unitLength(direction)
+		axpy(mean, direction, 1)
 	}
 	for d := range mean {
-		mean[d] /= float32(max(n, 1))
+		mean[d] /= float32(max(len(rows), 1))
 	}
 	return mean
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ const maxModels = 32
 // out of the way.
 type Library struct {
 	options Options
+	quick   int // goroutines for what takes no longer than a blink
 	loader  *loader
 	metrics *metrics
 	base    *analyzer // what all models share
@@ -73,13 +75,17 @@ func Open(o Options) (*Library, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	quick := o.Workers
+	if quick == 0 {
+		quick = runtime.GOMAXPROCS(0)
+	}
 	o.fill()
 	mean, err := newMeanings()
 	if err != nil {
 		return nil, err
 	}
 	l := &Library{
-		options: o, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean},
+		options: o, quick: quick, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean},
 	}
 	if l.ear, err = newEar(l.base.norm); err != nil {
 		return nil, err

@@ -8,8 +8,9 @@ func factorize(a []float64, n int) []float64 {
 	for i := range n {
 		for j := range i + 1 {
 			sum := a[i*n+j]
-			for k := range j {
-				sum -= a[i*n+k] * a[j*n+k]
+			other := a[j*n:][:j]
+			for k, v := range a[i*n:][:j] {
+				sum -= v * other[k]
 			}
 			switch {
 			case i != j:
@@ -28,15 +29,16 @@ func factorize(a []float64, n int) []float64 {
 func substitute(factor, b []float64) {
 	n := len(b)
 	for i := range n {
-		for k := range i {
-			b[i] -= factor[i*n+k] * b[k]
+		x := b[i]
+		for k, f := range factor[i*n:][:i] {
+			x -= f * b[k]
 		}
-		b[i] /= factor[i*n+i]
+		b[i] = x / factor[i*n+i]
 	}
 	for i := n - 1; i >= 0; i-- {
-		for k := i + 1; k < n; k++ {
-			b[i] -= factor[k*n+i] * b[k]
-		}
 		b[i] /= factor[i*n+i]
+		for k, f := range factor[i*n:][:i] {
+			b[k] -= f * b[i]
+		}
 	}
 }

@@ -23,7 +23,7 @@ type Options struct {
 	Logger     *slog.Logger          // nil means no log
 	Registerer prometheus.Registerer // nil means no metrics
 	Poll       time.Duration         // how often Dir is looked at; zero means one second
-	Workers    int                   // goroutines for training; zero means one less than the processors, at least one
+	Workers    int                   // goroutines for training; zero means one less than the processors, at least one, and all for what is quick
 	Now        func() time.Time      // clock for load times and latencies; zero means the system's
 }
 

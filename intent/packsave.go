@@ -137,6 +137,7 @@ func (l *Library) trySave(ctx context.Context, s PackSave, restores uint64) (Sav
 		return out, nil
 	}
 	v := conversation.PackVersion{Hash: t.pack.version, At: l.options.Now().UTC(), By: s.By, Comment: s.Comment, Restores: restores}
+	l.loader.draft.Store(t.catalog) // before anybody can hear of the change
 	out.Pack, err = l.options.Store.PutPack(ctx, s.Name, s.Expect, v, s.Text)
 	return out, err
 }
@@ -248,7 +249,7 @@ func (l *Library) trial(name string, with *source) *trial {
 
 // layOut lays out every pack, and the combinations that have a model.
 func (t *trial) layOut(norm *normalizer) error {
-	bad := t.catalog.makeBundles(norm)
+	bad := t.catalog.makeBundles(norm, t.before.catalog)
 	var errs []error
 	for _, name := range langs(bad) {
 		if bad[t.name] != nil && name != t.name && t.isAbove(name) {

@@ -16,7 +16,7 @@ type storedCalibrator struct {
 	Mean    evidence `json:"mean"`
 	Scale   evidence `json:"scale"`
 
-	Above [curvePoints]float32 `json:"above"`
+	Stated [curvePoints]float32 `json:"stated"`
 
 	Packs      []string    `json:"packs"`
 	Evaluation *Evaluation `json:"evaluation"`
@@ -53,7 +53,7 @@ func (m *model) recall() bool {
 		return false
 	}
 	m.proof.Store(&proof{evaluation: *s.Evaluation})
-	m.calibrate.ready.Store(&calibrator{weights: s.Weights, mean: s.Mean, scale: s.Scale, above: s.Above})
+	m.calibrate.ready.Store(&calibrator{weights: s.Weights, mean: s.Mean, scale: s.Scale, stated: s.Stated})
 	m.corpus.forget()
 	return true
 }
@@ -73,7 +73,7 @@ func (m *model) kept() *storedCalibrator {
 
 // stored gives the form in which a calibrator is kept.
 func (m *model) stored(k *calibrator, e *Evaluation) *storedCalibrator {
-	return &storedCalibrator{Weights: k.weights, Mean: k.mean, Scale: k.scale, Above: k.above, Packs: m.bundle.packs, Evaluation: e}
+	return &storedCalibrator{Weights: k.weights, Mean: k.mean, Scale: k.scale, Stated: k.stated, Packs: m.bundle.packs, Evaluation: e}
 }
 
 // usable refuses what no training gives, such as a file of zeros.

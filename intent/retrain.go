@@ -122,7 +122,7 @@ func (l *Library) train(ctx context.Context, b *bundle, before *model) (*model, 
 	if m := l.tried.Load(); m != nil && m.bundle.hash == b.hash && slices.Equal(m.bundle.packs, b.packs) && l.tried.CompareAndSwap(m, nil) {
 		return m, nil
 	}
-	m, err := newModel(ctx, b, l.base, l.options.Workers)
+	m, err := newModel(ctx, b, l.base, l.trainers(b))
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +132,18 @@ func (l *Library) train(ctx context.Context, b *bundle, before *model) (*model, 
 	m.prove()
 	m.inherit(before)
 	return m, nil
+}
+
+// quickQuestions is how many questions are trained within a few tenths of a second.
+const quickQuestions = 5000
+
+// trainers is how many goroutines train the model of a bundle. Somebody waits for it,
+// so all processors take part if it is quick; else one is left to those who talk.
+func (l *Library) trainers(b *bundle) int {
+	if b.questions() <= quickQuestions {
+		return l.quick
+	}
+	return l.options.Workers
 }
 
 // install lets a model serve, unless the packs have changed since. Errors:

@@ -1,6 +1,9 @@
 package intent
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // single is a feature that only one row has, with its value there. Its weights are
 // what the row weighs in the solution of each class, times that value; most rows weigh
@@ -25,11 +28,31 @@ type parts struct {
 
 func (p *parts) of(row int32) []weighed { return p.list[p.start[row]:p.start[row+1]] }
 
+// roundStride is how many rows of weights one goroutine rounds at a time.
+const roundStride = 1024
+
 // finish hands the weights to the head, and for the features that only one row
 // has what that row weighs.
-func (t *training) finish() {
+func (t *training) finish(ctx context.Context) error {
 	h := t.head
-	h.weights = newGrid(t.weights, h.classes)
+	h.weights = emptyGrid(t.width(), h.classes)
+	rounds := (t.width() + roundStride - 1) / roundStride
+	return spread(ctx, rounds+2, t.options.workers, func() func(int) {
+		return func(i int) {
+			switch i {
+			case 0:
+				h.near = newNearest(t.matrix, len(t.own), func(row int) bool { return t.labels[row] < 0 })
+			case 1:
+				t.finishSingles()
+			default:
+				h.weights.round(t.weights, (i-2)*roundStride, min(t.width(), (i-1)*roundStride))
+			}
+		}
+	})
+}
+
+func (t *training) finishSingles() {
+	h := t.head
 	h.places = make([]int32, len(h.idf)+t.corpus.dim)
 	for i, f := range t.own {
 		h.places[f] = int32(i)
@@ -43,7 +66,6 @@ func (t *training) finish() {
 		h.singles[i] = s.weighed
 	}
 	h.parts = t.parts()
-	h.near = newNearest(t.matrix, len(t.own), func(row int) bool { return t.example(row).not })
 }
 
 func (t *training) parts() parts {

@@ -2,6 +2,7 @@ package intent
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -31,6 +32,7 @@ func spread(ctx context.Context, n, workers int, newWork func() func(i int)) err
 					return
 				}
 				work(i)
+				runtime.Gosched() // a message waits for a piece of training, not for all of it
 			}
 		})
 	}

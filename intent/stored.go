@@ -29,8 +29,8 @@ type Store interface {
 // have this name.
 func storedFile(name string) string { return "saved:" + name }
 
-// loadStored reads the packs of the journal.
-func (l *loader) loadStored(ctx context.Context, before *catalog, now time.Time) []*source {
+// loadStored reads the packs of the journal, but for what a draft has read already.
+func (l *loader) loadStored(ctx context.Context, before, draft *catalog, now time.Time) []*source {
 	if l.store == nil {
 		return nil
 	}
@@ -39,7 +39,11 @@ func (l *loader) loadStored(ctx context.Context, before *catalog, now time.Time)
 		v := p.Current()
 		next := source{name: storedFile(p.Name), origin: originStored, saved: v.Number}
 		stamp := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", p.Name, v.Number, v.Hash))
-		s := next.take(before.source(next.name, originStored), stamp, l.norm, func() ([]packFile, error) {
+		known := before.source(next.name, originStored)
+		if k := draft.source(next.name, originStored).version(v.Hash); k != nil && known.version(v.Hash) == nil {
+			known = &source{pack: k, stamp: stamp}
+		}
+		s := next.take(known, stamp, l.norm, func() ([]packFile, error) {
 			text, err := l.store.PackText(ctx, p.Name, v)
 			return []packFile{{name: next.name, content: text}}, err
 		})
@@ -49,6 +53,15 @@ func (l *loader) loadStored(ctx context.Context, before *catalog, now time.Time)
 		out = append(out, s)
 	}
 	return out
+}
+
+// version gives the pack that a source holds, if it is of a text with this hash. The
+// source may be nil.
+func (s *source) version(hash string) *pack {
+	if s == nil || s.pack == nil || s.pack.version != hash {
+		return nil
+	}
+	return s.pack
 }
 
 // checkName refuses a stored pack that calls itself something else than it is

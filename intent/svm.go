@@ -31,39 +31,11 @@ type svmOptions struct {
 
 // machine is the working memory for training one class against the rest.
 type machine struct {
-	sparse []float32 // weights, one per feature
+	sparse []float32 // weights, one per feature, to be filled in
 	dense  []float32
 	bias   float32
 	order  []int32
 	diag   []float32
-}
-
-// party is the rows that one class is trained on, with what they weigh in the
-// solution.
-type party struct {
-	rows  []int32
-	signs []float32
-	alpha []float32
-}
-
-// The signs of a party's rows.
-const (
-	ofClass  = 1
-	ofOthers = -1
-)
-
-func (p *party) add(row int32, sign float32) {
-	p.rows, p.signs, p.alpha = append(p.rows, row), append(p.signs, sign), append(p.alpha, 0)
-}
-
-// mine counts the rows of the class.
-func (p *party) mine() (n int) {
-	for _, s := range p.signs {
-		if s == ofClass {
-			n++
-		}
-	}
-	return n
 }
 
 // small is a step that is not worth its cost.
@@ -118,10 +90,8 @@ func (m *machine) train(x *sparse, p *party, o svmOptions) {
 	}
 }
 
-// begin takes up the solution that p has.
+// begin takes up the solution that p has. The weights are zero before.
 func (m *machine) begin(x *sparse, p *party, o svmOptions) {
-	clear(m.sparse)
-	clear(m.dense)
 	m.bias = 0
 	m.order, m.diag = m.order[:0], m.diag[:0]
 	for i, row := range p.rows {
@@ -147,58 +117,4 @@ func (m *machine) add(x *sparse, row int32, step float32) {
 	m.bias += step
 	addSparse(m.sparse, index, value, step)
 	axpy(m.dense, dense, step)
-}
-
-// dotSparse gives the inner product of weights with a sparse vector.
-func dotSparse(weights []float32, index []int32, value []float32) float32 {
-	value = value[:len(index)]
-	var a, b float32
-	k := 0
-	for ; k+2 <= len(index); k += 2 {
-		a += weights[index[k]] * value[k]
-		b += weights[index[k+1]] * value[k+1]
-	}
-	if k < len(index) {
-		a += weights[index[k]] * value[k]
-	}
-	return a + b
-}
-
-func addSparse(weights []float32, index []int32, value []float32, step float32) {
-	value = value[:len(index)]
-	for k, f := range index {
-		weights[f] += step * value[k]
-	}
-}
-
-// dot gives the inner product of two vectors of one length.
-func dot(a, b []float32) float32 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 float32
-	for len(a) >= 8 && len(b) >= 8 {
-		s0 += a[0]*b[0] + a[4]*b[4]
-		s1 += a[1]*b[1] + a[5]*b[5]
-		s2 += a[2]*b[2] + a[6]*b[6]
-		s3 += a[3]*b[3] + a[7]*b[7]
-		a, b = a[8:], b[8:]
-	}
-	for i := range a {
-		s0 += a[i] * b[i]
-	}
-	return s0 + s1 + s2 + s3
-}
-
-// axpy adds step times b to a.
-func axpy(a, b []float32, step float32) {
-	b = b[:len(a)]
-	for len(a) >= 4 && len(b) >= 4 {
-		a[0] += step * b[0]
-		a[1] += step * b[1]
-		a[2] += step * b[2]
-		a[3] += step * b[3]
-		a, b = a[4:], b[4:]
-	}
-	for i := range a {
-		a[i] += step * b[i]
-	}
 }

@@ -512,14 +512,36 @@ func (m *simulation) healed() {
 		}
 		return true
 	}
-	deadline := time.Now().Add(60 * time.Second)
+	// The writers go on, and may be all that a busy machine has time for.
+	deadline := time.Now().Add(3 * time.Minute)
 	for !m.stop.Load() && !ok() {
 		if time.Now().After(deadline) {
-			m.failed("the cluster does not heal")
+			m.failed("the cluster does not heal%s", m.standings())
 			return
 		}
 		_ = pause(context.Background(), 5*time.Millisecond, nil) // looked at again
 	}
+}
+
+// standings says where the nodes are, for whoever has to find out why they do not
+// get level.
+func (m *simulation) standings() string {
+	var b strings.Builder
+	for _, n := range m.c.all() {
+		s := n.store
+		if s == nil {
+			fmt.Fprintf(&b, "; %s is down", n.address)
+			continue
+		}
+		h := s.Health(context.Background())
+		fmt.Fprintf(&b, "; %s (%s): %s, log from %d to %d, %d voters, %v", n.address, s.identity.Node[:4], s.cluster.standing(),
+			s.logs.files.First(), s.logs.files.Last(), h.Voters, s.configuration().Servers)
+		if s.Leads() {
+			servers, err := s.Servers(context.Background())
+			fmt.Fprintf(&b, ", sees %+v %v", servers, err)
+		}
+	}
+	return b.String()
 }
 
 // verify compares every node with the books, byte for byte, and with the others.

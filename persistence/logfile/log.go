@@ -153,7 +153,7 @@ func (l *Log) write(s *segment, buf []byte) error {
 	if s.end+int64(len(buf)) > maxSegmentBytes {
 		return fmt.Errorf("a batch of %d bytes is too large for the log", len(buf))
 	}
-	_, err := s.file.WriteAt(buf, s.end)
+	_, err := s.file.WriteAt(l.padded(s, buf), s.end)
 	if err == nil {
 		began := time.Now()
 		if err = s.file.SyncData(); err == nil && l.o.Synced != nil {
@@ -168,6 +168,24 @@ func (l *Log) write(s *segment, buf []byte) error {
 	l.mu.Unlock()
 	return nil
 }
+
+// padded adds zeros to a small batch that would make a file longer. To sync what
+// takes the place of something costs half as much as to sync a file that grows,
+// so a file grows by a larger piece now and then.
+func (l *Log) padded(s *segment, buf []byte) []byte {
+	end := s.end + int64(len(buf))
+	if end <= s.size {
+		return buf
+	}
+	if more := min(growBytes, l.o.SegmentBytes-end); more > 0 && len(buf) < growBytes/4 {
+		buf = append(buf, make([]byte, more)...)
+	}
+	s.size = s.end + int64(len(buf))
+	return buf
+}
+
+// growBytes is how much a file grows at a time.
+const growBytes = 256 << 10
 
 // maxKeptBytes bounds the buffer that is kept for the next batch.
 const maxKeptBytes = 8 << 20

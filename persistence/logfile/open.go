@@ -259,7 +259,12 @@ func (l *Log) begin(fresh bool) (*segment, error) {
 	}
 	s.file = f
 	b := s.noteAfter(h.append(nil), l.note)
-	if _, err = f.WriteAt(b, 0); err == nil {
+	info, err := f.Stat()
+	if err == nil {
+		s.size = info.Size()
+		_, err = f.WriteAt(l.padded(s, b), 0)
+	}
+	if err == nil {
 		err = errors.Join(f.Sync(), l.syncDir(l.o.Dir))
 	}
 	if err != nil {

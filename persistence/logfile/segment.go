@@ -48,6 +48,7 @@ type segment struct {
 	fresh bool // nothing in the files before it counts
 
 	end     int64    // of what was written and synced
+	size    int64    // of the file, which may be longer
 	first   uint64   // number of the first entry
 	offsets []uint32 // where each entry lies
 }

@@ -1,0 +1,59 @@
+package intent
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func randomVector(random *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(random.NormFloat64())
+	}
+	return out
+}
+
+// TestVectorsAddUp: what the processor does in its own way is what the plain way gives,
+// to the bit, beside whatever else lies in memory; and both are right.
+func TestVectorsAddUp(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(23, 29))
+	for n := range 100 {
+		whole := n - n%vectorBlock
+		from := n % 3 // vectors begin anywhere
+		a, b, c, d := randomVector(random, n+from)[from:], randomVector(random, n), randomVector(random, n), randomVector(random, n)
+		out := randomVector(random, n+1)
+		step, times := float32(random.NormFloat64()), [4]float32(randomVector(random, 4))
+		if whole > 0 {
+			if got, want := dotWhole(a[:whole], b[:whole]), dotPlain(a[:whole], b[:whole]); got != want {
+				t.Errorf("%d numbers: dot = %v, want %v", whole, got, want)
+			}
+		}
+		sum := 0.0
+		for i := range a {
+			sum += float64(a[i]) * float64(b[i])
+		}
+		if got := dot(a, b); math.Abs(float64(got)-sum) > 1e-4 {
+			t.Errorf("%d numbers: dot = %v, want about %v", n, got, sum)
+		}
+		got, want := slices.Clone(out), slices.Clone(out)
+		axpy(got[:n], b, step)
+		axpyPlain(want[:n], b, step)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d numbers: axpy gives %v, want %v", n, got, want)
+		}
+		addFour(got[:n], &[4][]float32{a, b, c, d}, &times)
+		addFourPlain(want[:n], 0, &[4][]float32{a, b, c, d}, &times)
+		if !slices.Equal(got, want) {
+			t.Errorf("%d numbers: four vectors give %v, want %v", n, got, want)
+		}
+		if n > 0 {
+			exact := float64(out[0]) + float64(step*b[0]) + float64(times[0]*a[0]) + float64(times[1]*b[0]) + float64(times[2]*c[0]) + float64(times[3]*d[0])
+			if math.Abs(float64(got[0])-exact) > 1e-5 {
+				t.Errorf("%d numbers: the first is %v, want about %v", n, got[0], exact)
+			}
+		}
+	}
+}
