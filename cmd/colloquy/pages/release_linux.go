@@ -34,8 +34,11 @@ func Release() error {
 	}
 	var errs []error
 	for _, p := range parts {
-		if _, _, errno := unix.RawSyscall(unix.SYS_MADVISE, p.from, p.to-p.from, unix.MADV_DONTNEED); errno != 0 {
-			errs = append(errs, fmt.Errorf("give memory back: %w", errno))
+		// Where the kernel has the file in large pieces it would map 2 MiB for a
+		// byte. It may refuse, if it knows no such pieces.
+		_ = p.advise(unix.MADV_NOHUGEPAGE)
+		if err := p.advise(unix.MADV_DONTNEED); err != nil {
+			errs = append(errs, fmt.Errorf("give memory back: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -43,6 +46,13 @@ func Release() error {
 
 // part is a piece of the address space.
 type part struct{ from, to uintptr }
+
+func (p part) advise(advice uintptr) error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_MADVISE, p.from, p.to-p.from, advice); errno != 0 {
+		return errno
+	}
+	return nil
+}
 
 // unwritten finds in smaps (man 5 proc_pid_smaps) the parts that hold the file
 // as it is: it cannot be written to there, and has not been.
