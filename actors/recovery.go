@@ -51,11 +51,13 @@ func (r *recovery) take() func(conversation.ConversationID) bool {
 }
 
 // recover takes up open turns: all of this node's when it starts, and those that
-// it gains whenever the view changes. A node's copy of the journal may be a
-// moment behind when it hears of a change, so each look is followed by another.
+// it gains whenever the view changes, while the journal still looks for a leader
+// and there is nothing else to do. A node's copy of the journal may be a moment
+// behind when it hears of a change, so each look is followed by another, which lets
+// the visitors of a lost node go first.
 func (e *Engine) recover(ctx context.Context) {
 	all := func(conversation.ConversationID) bool { return true }
-	e.takeUp(ctx, all)
+	e.takeUp(ctx, all, hurried)
 	later := []func(conversation.ConversationID) bool{all}
 	second := time.NewTimer(e.o.Settle)
 	defer second.Stop()
@@ -65,45 +67,71 @@ func (e *Engine) recover(ctx context.Context) {
 			return
 		case <-e.recovery.kick:
 			gained := e.recovery.take()
-			e.takeUp(ctx, gained)
+			e.takeUp(ctx, gained, hurried)
 			if later = append(later, gained); len(later) > maxPastViews {
 				later = []func(conversation.ConversationID) bool{all}
 			}
 			second.Reset(e.o.Settle)
 		case <-second.C:
-			if !e.alone() {
-				e.takeUp(ctx, func(id conversation.ConversationID) bool {
-					return slices.ContainsFunc(later, func(g func(conversation.ConversationID) bool) bool { return g(id) })
-				})
+			either := func(id conversation.ConversationID) bool {
+				return slices.ContainsFunc(later, func(g func(conversation.ConversationID) bool) bool { return g(id) })
 			}
-			later = nil
+			if e.alone() || e.takeUp(ctx, either, e.letOthersGo) {
+				later = nil
+			}
 		}
 	}
 }
 
 // takeUp wakes the conversations whose newest visitor message the bot has not
 // answered: the process died, or the node did, between storing and replying, or
-// the conversation was moved in between.
-func (e *Engine) takeUp(ctx context.Context, gained func(conversation.ConversationID) bool) {
+// the conversation was moved in between. Between pages it asks whether to go on. It
+// reports whether it has looked as far as it could.
+func (e *Engine) takeUp(ctx context.Context, gained func(conversation.ConversationID) bool, goOn pace) bool {
 	cursor, woken := "", 0
 	oldest := time.Now().Add(-recoverSince)
 	for ctx.Err() == nil {
+		began := time.Now()
 		heads, next, err := e.o.Lists.Heads(ctx, HeadsQuery{
 			Status: []conversation.Status{conversation.StatusPending}, Since: oldest, Cursor: cursor, Limit: recoveryPage,
 			Only: func(id conversation.ConversationID) bool { return e.has(id) && gained(id) },
 		})
 		if err != nil {
 			e.log.Warn("open turns not read", "err", err)
-			return
+			return true
 		}
 		woken += e.wakeOpen(ctx, heads)
 		if cursor = next; next == "" {
 			break
 		}
+		if !goOn(ctx, time.Since(began)) {
+			return false
+		}
 	}
 	if woken > 0 {
 		e.log.Info("open turns taken up", "count", woken)
 	}
+	return true
+}
+
+// pace is called between two pages, with the time that the first has taken. It may
+// wait, and reports whether to go on.
+type pace func(ctx context.Context, took time.Duration) bool
+
+func hurried(context.Context, time.Duration) bool { return true }
+
+// letOthersGo waits for a multiple of the time that the page before has taken,
+// which is longer the more others have to do. It calls the look off when the view
+// has changed.
+func (e *Engine) letOthersGo(ctx context.Context, took time.Duration) bool {
+	const multiple, longest = 9, time.Second
+	pause := time.NewTimer(min(multiple*took, longest))
+	defer pause.Stop()
+	select {
+	case <-ctx.Done():
+	case <-pause.C:
+	}
+	return len(e.recovery.kick) == 0
 }
 
 func (e *Engine) wakeOpen(ctx context.Context, heads []conversation.Head) int {

@@ -88,8 +88,12 @@ type Gateway struct {
 	base atomic.Pointer[baseContext]
 }
 
-// baseContext carries the context of Run to the goroutines of connections.
-type baseContext struct{ done <-chan struct{} }
+// baseContext carries the context of Run to the goroutines of connections: itself,
+// because a time limit on a context that is not the standard library's costs a
+// goroutine.
+type baseContext struct {
+	context.Context //nolint:containedctx // it is one
+}
 
 // New makes a gateway. It reads its keys and starts nothing.
 func New(o Options) (*Gateway, error) {
@@ -249,7 +253,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 // Run serves the connections until ctx ends, then ends them all and waits for
 // what works for them. Connections that are taken in earlier wait for it.
 func (g *Gateway) Run(ctx context.Context) error {
-	g.base.Store(&baseContext{done: ctx.Done()})
+	g.base.Store(&baseContext{ctx})
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	looped := make(chan error, 1)
 	go func() { looped <- g.group.Run(loops, g.codecs.endLoop) }()
@@ -299,30 +303,10 @@ func (g *Gateway) panicked(what string, c *conn, v any, stack []byte) {
 
 // background gives the context of work that no request waits for.
 func (g *Gateway) background() context.Context {
-	b := g.base.Load()
-	if b == nil {
-		return context.Background()
+	if b := g.base.Load(); b != nil {
+		return b.Context
 	}
-	return doneContext{Context: context.Background(), done: b.done}
-}
-
-// doneContext ends when Run does.
-type doneContext struct {
-	context.Context //nolint:containedctx // it is one
-	done            <-chan struct{}
-}
-
-// Done implements [context.Context].
-func (d doneContext) Done() <-chan struct{} { return d.done }
-
-// Err implements [context.Context].
-func (d doneContext) Err() error {
-	select {
-	case <-d.done:
-		return context.Canceled
-	default:
-		return nil
-	}
+	return context.Background()
 }
 
 // admit takes a connection in, unless the gateway is draining or full.

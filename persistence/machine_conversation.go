@@ -253,24 +253,40 @@ func (m *machine) writeOutbox(r *reader, id conversation.ConversationID) {
 // applyClaim raises the epoch of a conversation.
 func (m *machine) applyClaim(r *reader) (result, error) {
 	id := r.id()
-	have, err := m.row(id)
+	have, head, err := m.rowAndHead(id)
 	if err != nil {
 		return result{}, err
-	}
-	m.settle(have.burst)
-	var head []byte
-	if have.version > 0 {
-		rec, err := m.get(appendHeadKey(nil, id))
-		if err != nil {
-			return result{}, err
-		}
-		if _, head, err = decodeRow(rec); err != nil {
-			return result{}, err
-		}
 	}
 	have.epoch++
 	m.writeRow(id, have, head)
 	return result{n: have.epoch}, nil
+}
+
+// rowAndHead is row, with the head that is stored beside it. When a node is lost,
+// the others claim everything that it had, and know none of it yet: so both come
+// from one look.
+func (m *machine) rowAndHead(id conversation.ConversationID) (have *row, head []byte, err error) {
+	if have = m.rows.get(id); have != nil {
+		if have.version == 0 {
+			return have, nil, nil
+		}
+		m.settle(have.burst)
+	}
+	stored := row{due: noDue}
+	m.key = appendHeadKey(m.key[:0], id)
+	_, err = lookup(m.db, m.key, func(rec []byte) (err error) {
+		stored, head, err = decodeRow(rec)
+		head = bytes.Clone(head)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if have == nil {
+		have = &stored
+		m.rows.put(id, have)
+	}
+	return have, head, nil
 }
 
 // applySaveState stores a snapshot of the version that is stored. One that

@@ -84,28 +84,38 @@ func (s *Store) Load(ctx context.Context, id conversation.ConversationID) (*conv
 }
 
 // loadState reads an older snapshot with newer entries just as well, so the two
-// reads need not be of one moment.
+// reads need not be of one moment. They share an iterator: to make one is a good
+// part of what a short conversation costs.
 func loadState(db pebble.Reader, id conversation.ConversationID) (*conversation.State, error) {
-	state := new(conversation.State)
-	_, err := lookup(db, appendStateKey(nil, id), func(rec []byte) error { return decodeJSON(tagState, rec, state) })
+	it, err := db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return nil, err
 	}
+	state, err := foldState(it, id)
+	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
+		return nil, err
+	}
+	return state, nil
+}
+
+func foldState(it *pebble.Iterator, id conversation.ConversationID) (*conversation.State, error) {
+	state := new(conversation.State)
+	if it.SeekPrefixGE(appendStateKey(nil, id)) {
+		if err := decodeJSON(tagState, it.Value(), state); err != nil {
+			return nil, err
+		}
+	}
 	state.ID = id
-	end := after(append(tagPrefix(tagEntry), id[:]...))
-	err = scan(db, prefixBounds(appendEntryKey(nil, id, state.Version+1), end), func(_, rec []byte) (bool, error) {
-		e, err := decodeEntry(rec)
+	it.SetBounds(appendEntryKey(nil, id, state.Version+1), after(append(tagPrefix(tagEntry), id[:]...)))
+	for ok := it.First(); ok; ok = it.Next() {
+		e, err := decodeEntry(it.Value())
 		if err == nil && e.Seq != state.Version+1 && !erases(&e) {
 			err = fmt.Errorf("%w: entry %d follows %d", ErrCorrupt, e.Seq, state.Version)
 		}
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		state.Apply(e)
-		return true, nil
-	})
-	if err != nil {
-		return nil, err
 	}
 	state.ID = id
 	return state, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/colloquyhq/colloquy/cmd/colloquy/pages"
 	"github.com/colloquyhq/colloquy/engine"
 )
 
@@ -54,10 +55,25 @@ func serve(t *tool, options engine.Options, show *demo) error {
 		}
 		// Where any free port was asked for, the next node takes the same.
 		options.Config.Listen, options.Config.OpsListen = e.Addr(), e.OpsAddr()
-		if err = e.Run(t.ctx); !errors.Is(err, engine.ErrEvicted) || t.ctx.Err() != nil {
+		if err = runNode(t.ctx, e); !errors.Is(err, engine.ErrEvicted) || t.ctx.Err() != nil {
 			return err
 		}
 	}
+}
+
+// runNode runs a node, and gives back what only its start has needed of the program
+// once that is over.
+func runNode(ctx context.Context, e *engine.Engine) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	go func() {
+		select {
+		case <-e.Ready():
+			_ = pages.Release() // where all memory is pinned nothing is gained
+		case <-ctx.Done():
+		}
+	}()
+	return e.Run(ctx)
 }
 
 // unlessCalledOff gives the error of a start, but for one that was told to end

@@ -22,8 +22,8 @@ const (
 	// brings several.
 	busyWindow = 10 * time.Millisecond
 	busyEvents = 100
-	// enoughEvents at once are handled at once.
-	enoughEvents = 32
+	// shortestRest is worth what it costs to rest.
+	shortestRest = 30 * time.Microsecond
 )
 
 // eventLoop looks after connections on one goroutine.
@@ -61,6 +61,7 @@ type eventLoop struct {
 
 	books books
 
+	looked  time.Time // when it has last looked for events
 	window  time.Time // when counting began
 	counted int
 	isBusy  bool
@@ -132,8 +133,12 @@ func (l *eventLoop) turn() bool {
 }
 
 // gather waits for events. While many come, each wake-up costs more than the
-// work that it brings; then a short rest makes one of several.
+// work that it brings; then looks are some time apart, so that one finds the
+// events of several. A loop that works all the time never rests.
 func (l *eventLoop) gather() (int, error) {
+	if pause := l.g.o.Moderation - time.Since(l.looked); l.isBusy && pause > shortestRest {
+		rest(pause)
+	}
 	n := l.poll.poll()
 	if n == 0 {
 		var err error
@@ -142,19 +147,16 @@ func (l *eventLoop) gather() (int, error) {
 		}
 		l.wakeUp()
 	}
-	if l.isBusy && n > 0 && n < enoughEvents && l.g.o.Moderation > 0 && !l.poll.rings(n) {
-		rest(l.g.o.Moderation)
-		n = l.poll.poll() // what was there before is still there
-	}
 	l.measure(n)
 	return n, nil
 }
 
 func (l *eventLoop) measure(n int) {
 	l.counted += n
-	if now := time.Now(); now.Sub(l.window) >= busyWindow {
-		l.isBusy = l.counted >= busyEvents && now.Sub(l.window) < 2*busyWindow
-		l.window, l.counted = now, 0
+	l.looked = time.Now()
+	if passed := l.looked.Sub(l.window); passed >= busyWindow {
+		l.isBusy = l.counted >= busyEvents && passed < 2*busyWindow
+		l.window, l.counted = l.looked, 0
 	}
 }
 

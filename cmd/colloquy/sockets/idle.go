@@ -40,6 +40,7 @@ func Idle(ctx context.Context, o *Options) (*Result, error) {
 
 func measureIdle(pairs []*pair, o *Options, r *Result) error {
 	var before, after standing
+	var anonBefore int64
 	var connecting usage
 	for i, p := range pairs {
 		s, err := p.weigh()
@@ -47,6 +48,7 @@ func measureIdle(pairs []*pair, o *Options, r *Result) error {
 			return err
 		}
 		before = sum(before, s)
+		anonBefore += total(pairs[i:i+1], anonBytes)
 		used := p.used()
 		if err := p.connect(o, i*o.Connections); err != nil {
 			return err
@@ -73,6 +75,7 @@ func measureIdle(pairs []*pair, o *Options, r *Result) error {
 	n := float64(r.Connections)
 	r.RSSBefore, r.RSSAfterGC, r.AnonAfterGC = before.RSS, after.RSS, total(pairs, anonBytes)
 	r.BytesPerConn = float64(after.RSS-before.RSS) / n
+	r.AnonPerConn = float64(r.AnonAfterGC-anonBefore) / n
 	r.HeapPerConn = (float64(after.Heap) - float64(before.Heap)) / n
 	r.StackPerConn = (float64(after.Stack) - float64(before.Stack)) / n
 	r.ConnectUS = micros(connecting.total) / n

@@ -83,6 +83,7 @@ type Result struct {
 	RSSTouched   int64   `json:"rss_touched,omitempty"`   // each has sent three messages
 	RSSAfterGC   int64   `json:"rss_after_gc,omitempty"`  // and garbage is collected
 	AnonAfterGC  int64   `json:"anon_after_gc,omitempty"` // of that, without the pages of the program's file
+	AnonPerConn  float64 `json:"anon_bytes_per_conn,omitempty"`
 	HeapPerConn  float64 `json:"heap_bytes_per_conn,omitempty"`
 	StackPerConn float64 `json:"stack_bytes_per_conn,omitempty"`
 	ConnectUS    float64 `json:"connect_cpu_us,omitempty"`
@@ -93,7 +94,7 @@ type Result struct {
 	CPUMicros  float64 `json:"cpu_us_per_msg,omitempty"`
 	UserMicros float64 `json:"user_us_per_msg,omitempty"`
 	Busy       float64 `json:"server_busy,omitempty"` // share of its core
-	LoadBusy   float64 `json:"load_busy,omitempty"`
+	LoadBusy   float64 `json:"load_busy,omitempty"`   // the same of the load; to look for answers in vain is no work
 	P50        float64 `json:"p50_ms,omitempty"`
 	P99        float64 `json:"p99_ms,omitempty"`
 	P999       float64 `json:"p999_ms,omitempty"`
@@ -140,7 +141,7 @@ func (r *Result) fill(a *load.Answer, used usage) {
 	r.Answering = a.Answering
 	if a.Seconds > 0 {
 		r.MsgsPerS = float64(a.Answers) / a.Seconds
-		r.Busy, r.LoadBusy = used.total.Seconds()/a.Seconds, a.CPUMicros/1e6/a.Seconds
+		r.Busy, r.LoadBusy = used.total.Seconds()/a.Seconds, (a.CPUMicros-a.IdleMicros)/1e6/a.Seconds
 	}
 	if a.Answers > 0 {
 		r.CPUMicros, r.UserMicros = micros(used.total)/float64(a.Answers), micros(used.user)/float64(a.Answers)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/colloquyhq/colloquy/cmd/colloquy/pages"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
 	"github.com/colloquyhq/colloquy/gateway/wire"
@@ -71,6 +72,9 @@ func Serve(ctx context.Context, o *ServerOptions, in io.Reader, out io.Writer) e
 	go func() { ended <- g.Run(ctx) }()
 	go func() { ended <- g.Serve(ctx, ln) }()
 	answers := json.NewEncoder(out)
+	if err := pages.Release(); err != nil { // as a node does
+		return err
+	}
 	if err := answers.Encode(standing{Addr: ln.Addr().String()}); err != nil {
 		return err
 	}

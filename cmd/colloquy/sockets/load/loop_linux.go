@@ -130,15 +130,15 @@ func (l *loop) until(ctx context.Context, limit time.Duration, what string, cond
 	return l.err
 }
 
-// poll handles what has happened, or waits for at most d.
-func (l *loop) poll(d time.Duration) {
-	n, err := unix.EpollWait(l.epoll, l.ready, int(d.Milliseconds()))
+// poll handles what has happened, or waits for at most d. It gives the number of
+// events.
+func (l *loop) poll(d time.Duration) int {
+	n, err := await(l.epoll, l.ready, d)
 	l.now = l.clock()
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		l.err = fmt.Errorf("epoll: %w", err)
-		return
 	}
-	for i := range max(n, 0) {
+	for i := range n {
 		e := &l.ready[i]
 		s := l.byFD[e.Fd]
 		if s == nil {
@@ -155,6 +155,7 @@ func (l *loop) poll(d time.Duration) {
 		l.ticked = l.now
 		l.tick()
 	}
+	return n
 }
 
 // watch tells epoll what is waited for.
@@ -188,7 +189,7 @@ func (l *loop) write(s *socket, b []byte) {
 		return
 	}
 	for len(b) > 0 {
-		n, err := unix.Write(s.fd, b)
+		n, err := write(s.fd, b)
 		switch {
 		case err == nil:
 			b = b[n:]
@@ -204,7 +205,7 @@ func (l *loop) write(s *socket, b []byte) {
 }
 
 func (l *loop) onReadable(s *socket) {
-	n, err := unix.Read(s.fd, l.buf)
+	n, err := read(s.fd, l.buf)
 	switch {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
 		return

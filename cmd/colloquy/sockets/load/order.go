@@ -90,4 +90,5 @@ type Answer struct {
 	Resent     int     `json:"resent"`     // questions that were sent again after a lost connection
 	Refused    int     `json:"refused"`    // attempts to connect that were refused or failed
 	CPUMicros  float64 `json:"cpu_us"`     // processor time of the load process during this order
+	IdleMicros float64 `json:"idle_us"`    // of that, looking for answers that were not there yet
 }

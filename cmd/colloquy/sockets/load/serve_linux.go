@@ -28,9 +28,9 @@ const orderTime = 2 * time.Minute
 // answer for each to out, and keeps the sockets alive in between. It returns
 // when in ends.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	// One thread, and no collection of garbage in the middle of a measurement.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	// No collection of garbage in the middle of a measurement. And the goroutine is
+	// not locked to its thread: every 10 ms the runtime would have it ask another
+	// thread for its turn.
 	const memory = 2 << 30
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(memory)
@@ -39,23 +39,27 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer l.close()
-	orders, ended := make(chan Order), make(chan error, 1)
-	go func() { ended <- readOrders(ctx, in, orders) }()
+	orders, obeyed, ended := make(chan Order), make(chan struct{}, 1), make(chan error, 1)
+	go func() { ended <- readOrders(ctx, in, orders, obeyed) }()
 	for {
 		select {
 		case o := <-orders:
 			if err := json.NewEncoder(out).Encode(l.obey(ctx, &o)); err != nil {
 				return fmt.Errorf("answer: %w", err)
 			}
+			obeyed <- struct{}{}
 		case err := <-ended:
 			return err
 		default:
 			l.poll(time.Millisecond)
+			runtime.Gosched() // for who reads orders
 		}
 	}
 }
 
-func readOrders(ctx context.Context, in io.Reader, orders chan<- Order) error {
+// readOrders reads an order when the one before has been obeyed: who waits for in
+// may take the processor along for 10 ms, until the runtime notices.
+func readOrders(ctx context.Context, in io.Reader, orders chan<- Order, obeyed <-chan struct{}) error {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxOrder)
 	for lines.Scan() {
@@ -65,6 +69,11 @@ func readOrders(ctx context.Context, in io.Reader, orders chan<- Order) error {
 		}
 		select {
 		case orders <- o:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		select {
+		case <-obeyed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
