@@ -107,7 +107,8 @@ type node struct {
 
 func openNode(ctx context.Context, t *task) (*node, error) {
 	n := &node{task: t, text: conversation.Text(strings.Repeat("hello there ", t.Bytes/12+1)[:t.Bytes])}
-	o := persistence.Options{Dir: t.Dir}
+	// What ends a worker by itself has to be seen.
+	o := persistence.Options{Dir: t.Dir, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))}
 	if t.Key != "" {
 		if err := n.join(&o); err != nil {
 			return nil, err
