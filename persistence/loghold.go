@@ -11,8 +11,8 @@ const (
 	holdAfter = 10 * time.Second
 	// What is held is bounded, so that a peer that never gets its state does not
 	// fill the disk.
-	heldTruncations = 64
-	heldBytesLeast  = 256 << 20
+	heldTails      = 64
+	heldBytesLeast = 256 << 20
 )
 
 // logHolds keep entries of the log that a peer needs next: while the state is
@@ -33,8 +33,8 @@ type logHold struct {
 	until time.Time // zero = until it is released
 }
 
-func newLogHolds(truncateAt int64) *logHolds {
-	h := &logHolds{most: max(heldTruncations*truncateAt, heldBytesLeast)}
+func newLogHolds(tail int64) *logHolds {
+	h := &logHolds{most: max(heldTails*tail, heldBytesLeast)}
 	h.mu.holds = make(map[*logHold]struct{})
 	return h
 }

@@ -16,7 +16,7 @@ import (
 const (
 	DefaultCacheBytes    = 128 << 20
 	DefaultMemTableBytes = 64 << 20
-	DefaultSnapshotEvery = 16 << 20
+	DefaultSnapshotEvery = 64 << 20
 	DefaultQueueLength   = 8192
 	DefaultRefTTL        = 8 * 24 * time.Hour
 	MaxRefTTL            = 60 * 24 * time.Hour
@@ -37,9 +37,13 @@ type Options struct {
 	Logger     *slog.Logger          // nil = nothing is logged
 	Registerer prometheus.Registerer // nil = metrics are kept but not registered
 
-	CacheBytes    int64         // of the block cache; zero = [DefaultCacheBytes]
-	MemTableBytes int64         // of one memtable; zero = [DefaultMemTableBytes]
-	SnapshotEvery int64         // bytes of raft log after which it is truncated; zero = [DefaultSnapshotEvery]
+	CacheBytes    int64 // of the block cache; zero = [DefaultCacheBytes]
+	MemTableBytes int64 // of one memtable; zero = [DefaultMemTableBytes]
+	// SnapshotEvery is so many bytes of raft log after which it is truncated, and
+	// what the entries made goes to the disk; zero = [DefaultSnapshotEvery]. As much
+	// may have to be replayed after a crash; where it is less, rows that are
+	// replaced soon are written more often.
+	SnapshotEvery int64
 	QueueLength   int           // writes that may wait; more are refused; zero = [DefaultQueueLength]
 	RefTTL        time.Duration // how long senders' ids are found, to the day; zero = [DefaultRefTTL], at most [MaxRefTTL]
 	// OpenTimeout bounds how long opening may take; zero = [DefaultOpenTimeout],
@@ -123,6 +127,12 @@ func withDefaults(o Options) Options {
 	}
 	return o
 }
+
+// tailBytes is how much of the raft log stays behind a truncation, for peers that
+// lag a little, and how long its files are.
+func (o *Options) tailBytes() int64 { return min(o.SnapshotEvery, maxTailBytes) }
+
+const maxTailBytes = 16 << 20
 
 func orDefault[T ~int | ~int64](v, def T) T {
 	if v == 0 {

@@ -240,7 +240,7 @@ func TestLogStoreKeepsEntriesAsTheyAre(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := newLogStore(files, h, 1<<20)
+		l, err := newLogStore(files, h, 1<<20, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,8 +44,8 @@ type logStore struct {
 // started often and wrote little.
 const manySegments = 64
 
-func newLogStore(files *logfile.Log, h *halt, limit int64) (*logStore, error) {
-	l := &logStore{files: files, halt: h, limit: limit, full: make(chan struct{}, 1), kept: newLogHolds(limit)}
+func newLogStore(files *logfile.Log, h *halt, limit, tail int64) (*logStore, error) {
+	l := &logStore{files: files, halt: h, limit: limit, full: make(chan struct{}, 1), kept: newLogHolds(tail)}
 	var err error
 	if l.mu.stable, err = decodeStable(files.Note()); err != nil {
 		return nil, fmt.Errorf("read the raft vote: %w", err)

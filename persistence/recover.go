@@ -86,7 +86,7 @@ func inspectLog(a *Archive, fsys vfs.FS, dir string) (*logfile.Log, error) {
 func found(db *pebble.DB, files *logfile.Log, id Identity, fsys vfs.FS, dir string) (Recovery, raft.Configuration, error) {
 	h := newHalt(slog.New(slog.DiscardHandler), func(string) {})
 	r := Recovery{Node: id.Node}
-	logs, err := newLogStore(files, h, DefaultSnapshotEvery)
+	logs, err := newLogStore(files, h, DefaultSnapshotEvery, maxTailBytes)
 	if err != nil {
 		return r, raft.Configuration{}, err
 	}

@@ -217,7 +217,7 @@ func (s *Store) openLog() error {
 	if err != nil {
 		return logError(err)
 	}
-	s.logs, err = newLogStore(files, s.halt, s.options.SnapshotEvery)
+	s.logs, err = newLogStore(files, s.halt, s.options.SnapshotEvery, s.options.tailBytes())
 	if err != nil {
 		return errors.Join(err, files.Close())
 	}
@@ -227,7 +227,7 @@ func (s *Store) openLog() error {
 func (s *Store) logOptions() logfile.Options {
 	return logfile.Options{
 		Dir: logDir(s.options.FS, s.options.Dir), FS: s.options.FS,
-		SegmentBytes: s.options.SnapshotEvery, Synced: s.fsync.observe, Failed: s.halt.fail,
+		SegmentBytes: s.options.tailBytes(), Synced: s.fsync.observe, Failed: s.halt.fail,
 	}
 }
 
@@ -332,7 +332,7 @@ func (s *Store) tail() uint64 {
 	if s.cluster == nil {
 		return trailingEntries
 	}
-	return max(s.logs.sizes.within(s.options.SnapshotEvery), trailingEntries)
+	return max(s.logs.sizes.within(s.options.tailBytes()), trailingEntries)
 }
 
 // truncateLog takes a snapshot and drops the log before it, but for a tail.
