@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/engine"
@@ -58,7 +59,9 @@ func (f *configFlags) openStore(t *tool) (*persistence.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := persistence.Open(persistence.Options{Dir: config.DataDir})
+	// Where the disk fails the process ends, and this is the last that is heard of it.
+	logger := slog.New(slog.NewTextHandler(t.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	s, err := persistence.Open(persistence.Options{Dir: config.DataDir, Logger: logger})
 	if errors.Is(err, persistence.ErrLocked) {
 		return nil, fmt.Errorf("%s is in use by a running node; stop it first: %w", config.DataDir, err)
 	}
