@@ -257,7 +257,7 @@ func TestNothingAcknowledgedIsLostToPowerCuts(t *testing.T) {
 func TestCrashCheckerSeesLoss(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 7))
-	for range 10 {
+	for range 40 {
 		fs, l := vfs.NewCrashableMem(), newLedger()
 		o := crashOptions(fs)
 		o.MemTableBytes = 16 << 20 // a flush would put on the disk what the log lacks
@@ -274,6 +274,9 @@ func TestCrashCheckerSeesLoss(t *testing.T) {
 		}
 		o.FS = after
 		s, err = Open(o)
+		if errors.Is(err, ErrCorrupt) {
+			continue // the log has seen it by itself: a file before another one is too short
+		}
 		if err != nil {
 			t.Fatalf("Open = %v", err)
 		}
@@ -288,5 +291,5 @@ func TestCrashCheckerSeesLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Error("ten power cuts on a log that is not synced, and nothing was missed")
+	t.Error("forty power cuts on a log that is not synced, and nothing was missed")
 }
