@@ -49,15 +49,22 @@ func benchTurns(b *testing.B, visitors int) {
 			}
 		}
 	}
+	share(b, visitors, "cpu-µs/turn", talk)
+}
+
+// share has b.N things done by so many at a time, and reports the processor time
+// of each.
+func share(b *testing.B, among int, unit string, do func(who, n int)) {
+	b.Helper()
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := processorTime(b)
 	var all sync.WaitGroup
-	for who := range visitors {
-		all.Go(func() { talk(who, (b.N+visitors-1-who)/visitors) })
+	for who := range among {
+		all.Go(func() { do(who, (b.N+among-1-who)/among) })
 	}
 	all.Wait()
-	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/turn")
+	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/1000/float64(b.N), unit)
 }
 
 // processorTime is what the process has used of the processors.
@@ -103,13 +110,5 @@ func BenchmarkWebhook(b *testing.B) {
 			_ = resp.Body.Close()
 		}
 	}
-	b.ReportAllocs()
-	b.ResetTimer()
-	before := processorTime(b)
-	var all sync.WaitGroup
-	for who := range connections {
-		all.Go(func() { post(who, (b.N+connections-1-who)/connections) })
-	}
-	all.Wait()
-	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/delivery")
+	share(b, connections, "cpu-µs/delivery", post)
 }

@@ -96,7 +96,6 @@ func (s *Store) observe(ctx context.Context) {
 
 // fsyncWindow knows how long syncs of the log took in recent times.
 type fsyncWindow struct {
-	once  sync.Once
 	total prometheus.Histogram // since the start
 	mu    struct {
 		sync.Mutex
@@ -108,21 +107,18 @@ type fsyncWindow struct {
 // windowTime is how long a window lasts; one starts when the last has.
 const windowTime = time.Minute
 
-func (w *fsyncWindow) histogram() prometheus.Histogram {
-	w.once.Do(func() {
-		w.total = prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "fsync_seconds", Help: "Syncs of the raft log.", Buckets: prometheus.ExponentialBuckets(50e-6, 1.25, 64),
-		})
-	})
-	return w.total
+func newFsyncWindow() *fsyncWindow {
+	return &fsyncWindow{total: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "fsync_seconds", Help: "Syncs of the raft log.", Buckets: prometheus.ExponentialBuckets(50e-6, 1.25, 64),
+	})}
 }
 
 // observe takes how long a sync took.
-func (w *fsyncWindow) observe(d time.Duration) { w.histogram().Observe(d.Seconds()) }
+func (w *fsyncWindow) observe(d time.Duration) { w.total.Observe(d.Seconds()) }
 
 func (w *fsyncWindow) p99(now time.Time) time.Duration {
 	var sample dto.Metric
-	if err := w.histogram().Write(&sample); err != nil {
+	if err := w.total.Write(&sample); err != nil {
 		return 0
 	}
 	w.mu.Lock()

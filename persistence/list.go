@@ -38,9 +38,9 @@ type ListQuery struct {
 
 // List gives one page of conversations and the cursor of the next page, which is
 // empty after the last. A page is in the order of activity; which of those that
-// were active in the same second come on an earlier page is by their ids. No conversation comes twice while a list is read page by
-// page, even when some move; one that becomes active meanwhile is at the front
-// of a new list.
+// were active in the same second come on an earlier page is by their ids. No
+// conversation comes twice while a list is read page by page, even when some
+// move; one that becomes active meanwhile is at the front of a new list.
 func (s *Store) List(ctx context.Context, q ListQuery) (heads []conversation.Head, next string, err error) {
 	start, err := parseListCursor(q.Cursor)
 	if err != nil {

@@ -104,6 +104,8 @@ func foldState(it *pebble.Iterator, id conversation.ConversationID) (*conversati
 		if err := decodeJSON(tagState, it.Value(), state); err != nil {
 			return nil, err
 		}
+	} else if err := it.Error(); err != nil {
+		return nil, err // the next move would forget it
 	}
 	state.ID = id
 	it.SetBounds(appendEntryKey(nil, id, state.Version+1), after(append(tagPrefix(tagEntry), id[:]...)))

@@ -124,30 +124,38 @@ func adopt(fsys vfs.FS, dir string, id Identity, m Manifest) (err error) {
 // onlyVoter applies what is left in the raft log of a directory that does not
 // run, and makes a node the only voter: the log begins anew behind that.
 func (s *Store) onlyVoter(node string) error {
-	if err := s.replay(); err != nil {
+	err := s.replay()
+	if err == nil {
+		err = s.markOnly(node)
+	}
+	if err == nil {
+		err = s.logs.files.Reset()
+	}
+	if err != nil {
 		return fmt.Errorf("rewrite the voters: %w", err)
 	}
+	return nil
+}
+
+// markOnly stores a snapshot mark at the end of the log, with one voter.
+func (s *Store) markOnly(node string) error {
 	term, err := s.logs.GetUint64([]byte(termKey))
 	if err == nil && term == 0 {
 		term, err = 1, s.logs.SetUint64([]byte(termKey), 1)
 	}
 	if err != nil {
-		return fmt.Errorf("rewrite the voters: %w", err)
+		return err
 	}
 	at, err := s.logEnd()
 	if err != nil {
-		return fmt.Errorf("rewrite the voters: %w", err)
+		return err
 	}
-	mark := &storedMark{Applied: s.machine.position().index, SnapshotMeta: raft.SnapshotMeta{
+	return s.snapshots.put(&storedMark{Applied: s.machine.position().index, SnapshotMeta: raft.SnapshotMeta{
 		Version: raft.SnapshotVersionMax, ID: snapshotID(term, at), Index: at, Term: term, ConfigurationIndex: at,
 		Configuration: raft.Configuration{Servers: []raft.Server{{
 			Suffrage: raft.Voter, ID: raft.ServerID(node), Address: raft.ServerAddress(node),
 		}}},
-	}}
-	if err := s.snapshots.put(mark); err != nil {
-		return fmt.Errorf("rewrite the voters: %w", err)
-	}
-	return s.logs.files.Reset()
+	}})
 }
 
 // termKey is the name under which raft stores its term.

@@ -43,7 +43,7 @@ type Store struct {
 	watchers   *watchers
 	raft       *raft.Raft
 	queue      *queue
-	fsync      fsyncWindow
+	fsync      *fsyncWindow
 	leadership *leadership
 	cluster    *clusterNode // nil when the node is alone
 
@@ -99,7 +99,7 @@ func newStore(o Options, db *pebble.DB, h *halt) *Store {
 	s := &Store{
 		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
 		watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
-		scrubber: newScrubber(),
+		scrubber: newScrubber(), fsync: newFsyncWindow(),
 	}
 	s.leadership = newLeadership(s.leaderChanged)
 	return s

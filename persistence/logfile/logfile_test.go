@@ -22,6 +22,15 @@ func mustOpen(t testing.TB, fs vfs.FS) *Log {
 	return l
 }
 
+// reopen closes a log and opens it again.
+func reopen(t testing.TB, l *Log, fs vfs.FS) *Log {
+	t.Helper()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return mustOpen(t, fs)
+}
+
 // put appends entries whose bytes say which they are.
 func put(t testing.TB, l *Log, first uint64, round, n int) {
 	t.Helper()
@@ -100,10 +109,7 @@ func TestWhatIsReplacedStaysReplaced(t *testing.T) {
 		wantRange(t, l, 1, 16)
 		want(t, l, 14, text(14, 1))
 		want(t, l, 16, text(16, 3))
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		l = mustOpen(t, fs)
+		l = reopen(t, l, fs)
 	}
 }
 
@@ -136,10 +142,7 @@ func TestTheFrontGoesWithItsFiles(t *testing.T) {
 			put(t, l, i+61, 2, 1)
 		}
 		// Nothing that was in a file before is in it now.
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		l = mustOpen(t, fs)
+		l = reopen(t, l, fs)
 		if l.Last() != 120 || l.First() > 41 {
 			t.Errorf("the log goes from %d to %d", l.First(), l.Last())
 		}
@@ -181,17 +184,11 @@ func TestNothingIsLeftOfWhatWasDroppedForGood(t *testing.T) {
 		if got := string(l.Note()); got != "vote" {
 			t.Errorf("note = %q", got)
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		l = mustOpen(t, fs)
+		l = reopen(t, l, fs)
 	}
 	l.DropBack(1) // everything: what follows may begin anywhere
 	put(t, l, 5, 2, 1)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l = mustOpen(t, fs)
+	l = reopen(t, l, fs)
 	wantRange(t, l, 5, 5)
 	put(t, l, 6, 2, 1)
 	if err := l.DropFront(7); err != nil {
@@ -263,10 +260,7 @@ func TestATornBatchIsNoDamage(t *testing.T) {
 	l = mustOpen(t, disk)
 	wantRange(t, l, 1, 3)
 	put(t, l, 4, 2, 1)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	l = mustOpen(t, disk)
+	l = reopen(t, l, disk)
 	wantRange(t, l, 1, 4)
 	want(t, l, 4, text(4, 2))
 }

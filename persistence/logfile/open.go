@@ -258,7 +258,10 @@ func (l *Log) begin(fresh bool) (*segment, error) {
 		return nil, err
 	}
 	s.file = f
-	b := s.noteAfter(h.append(nil), l.note)
+	b := h.append(nil)
+	if len(l.note) > 0 {
+		b = s.note(b, headerBytes, l.note)
+	}
 	info, err := f.Stat()
 	if err == nil {
 		s.size = info.Size()
@@ -276,14 +279,6 @@ func (l *Log) begin(fresh bool) (*segment, error) {
 	l.emptied = l.emptied && !fresh
 	l.mu.Unlock()
 	return s, nil
-}
-
-// noteAfter appends the note behind a header, when there is one.
-func (s *segment) noteAfter(b, note []byte) []byte {
-	if len(note) == 0 {
-		return b
-	}
-	return s.note(b, headerBytes, note)
 }
 
 func (l *Log) syncDir(dir string) error {
