@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"sync"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -44,14 +45,25 @@ func (s *spans) take(t ptrace.Traces) error {
 	return nil
 }
 
-// find gives a trace with a span that fits.
+// whole tells whether every span of a turn that crosses the nodes has come, from
+// whichever of them; the lock must be held.
+func (s *spans) whole(trace string) bool {
+	for name := range parents {
+		if _, ok := named(s.by[trace], name); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// find gives a copy of a trace with a span that fits.
 func (s *spans) find(fits func(span) bool) map[string]span {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, trace := range s.by {
 		for _, x := range trace {
 			if fits(x) {
-				return trace
+				return maps.Clone(trace)
 			}
 		}
 	}
