@@ -164,24 +164,38 @@ func (n *node) peers() []persistence.Peer {
 	return out
 }
 
-// awaitVoters waits until this node votes: from then on every append is stored
-// by it as well.
+// awaitVoters waits until as many nodes vote as will with those that are there
+// now: from then on every append is stored by most of them.
 func (n *node) awaitVoters(ctx context.Context) error {
+	want := voters(n.task.Number + 1)
 	for n.member != nil {
 		servers, err := n.store.Servers(ctx)
 		if err != nil {
 			return err
 		}
+		vote := 0
 		for _, s := range servers {
-			if s.Node == n.store.Identity().Node && s.Voter {
-				return nil
+			if s.Voter {
+				vote++
 			}
 		}
+		if vote >= want {
+			return nil
+		}
 		if err := rest(ctx, readyPause); err != nil {
-			return fmt.Errorf("node %d got no vote: %w", n.task.Number, err)
+			return fmt.Errorf("%d nodes vote with node %d, not %d: %w", vote, n.task.Number+1, want, err)
 		}
 	}
 	return nil
+}
+
+// voters is how many of so many nodes get a vote: an even number above two would
+// survive no more losses than one less.
+func voters(nodes int) int {
+	if nodes > 2 && nodes%2 == 0 {
+		nodes--
+	}
+	return min(nodes, persistence.DefaultVoters)
 }
 
 func rest(ctx context.Context, d time.Duration) error {
