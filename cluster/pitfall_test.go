@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
 	protoremote "github.com/asynkron/protoactor-go/remote"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -227,6 +229,33 @@ func TestProtoactorsOwnCallsFindTheSameGrains(t *testing.T) {
 	}
 	if _, err := protocluster.GetCluster(ms[0].System).Request("x", "nobody", wrapperspb.String("hello"), protocluster.WithTimeout(time.Second)); err == nil {
 		t.Error("a kind that nobody hosts was asked")
+	}
+}
+
+// A port that somebody else has is an error of the one who wants it, whichever of
+// the three it is, and not the end of the process.
+func TestTakenPortsAreTold(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	there, free := cluster.Endpoint{Listen: taken.Addr().String()}, cluster.Endpoint{Listen: "127.0.0.1:0"}
+	for name, ports := range map[string][3]cluster.Endpoint{
+		"gossip": {there, free, free}, "links": {free, there, free}, "grains": {free, free, there},
+	} {
+		quiet := slog.New(slog.DiscardHandler)
+		n, err := cluster.Open(cluster.NodeOptions{
+			System: cluster.NewSystem(quiet), Key: cluster.NewKey(), Gossip: ports[0], Link: ports[1], Grains: ports[2],
+			Logger: quiet, Registerer: prometheus.NewRegistry(), Version: "1.0.0",
+		})
+		if err == nil {
+			_ = n.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "listen for "+name) {
+			t.Errorf("the port of the %s is taken: %v", name, err)
+		}
 	}
 }
 
