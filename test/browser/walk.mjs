@@ -259,8 +259,8 @@ step("a shop on another origin embeds the widget, once its inbox allows it", asy
   if (server.fake) return; // the stand-in serves one origin only
   const page = '<!doctype html><html lang="zh"><title>Another shop</title><link rel="icon" href="data:,"><h1>Another shop</h1><script src="{base}/widget.js" data-inbox="demo-shop" data-lang="zh"></script>';
   const shop = createServer((_, res) => res.setHeader("content-type", "text/html").end(page.replace("{base}", server.base)));
-  await once(shop.listen(0, "127.0.0.1"), "listening");
-  const origin = `http://127.0.0.1:${shop.address().port}`;
+  await once(shop.listen(0, server.host), "listening");
+  const origin = `http://${server.host}:${shop.address().port}`;
   try {
     const status = await agent.evaluate(async (origins) => {
       const response = await fetch("/v1/inboxes/demo-shop", { method: "PATCH", headers: { "content-type": "application/json", "x-colloquy-csrf": "console" }, body: JSON.stringify({ origins }) });
@@ -425,7 +425,7 @@ step("the console works on a phone, in English and in the dark", async () => {
 
 step("the operations listener draws what the node does", async () => {
   if (server.fake) return;
-  const page = await open("status", {}, "/status/", `http://127.0.0.1:${server.opsPort}`);
+  const page = await open("status", {}, "/status/", `http://${server.host}:${server.opsPort}`);
   await page.locator(".said", { hasText: "As of" }).waitFor();
   const panels = page.locator(".panel");
   await panels.filter({ hasText: "Messages" }).locator(".u-legend", { hasText: "web" }).waitFor();
