@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 const here = import.meta.dirname;
-const startMs = 90_000; // the first start trains the packs
+const startMs = 180_000; // the first start trains the packs
 
 /** ownHost gives a loopback address whose ports nobody else is likely to take, where all of 127/8 is loopback. */
 function ownHost() {

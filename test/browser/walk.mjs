@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { Server } from "./server.mjs";
 import { Watch } from "./watch.mjs";
 
-const patience = 15_000;
+const patience = 45_000;
 const trainMs = 120_000; // the machine may be busy with other things
 const shots = process.env.WALK_SHOTS ?? "";
 const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -209,8 +209,8 @@ step("the page is honest while the server is dead, and both sides come back by t
   await frame.locator(".meta.sending").waitFor();
   await shot(visitor, "09-server-dead");
   await server.start();
-  await frame.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 40_000 });
-  await agent.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 40_000 });
+  await frame.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
+  await agent.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
   watch.down = false;
   await bubble(agent, "their", "服务器重启前写下的话").waitFor();
   await agent.locator(".modes button").nth(0).click();
@@ -315,9 +315,9 @@ step("a visitor whose network lets no WebSocket through talks all the same", asy
   await box.locator(".banner:not([hidden])").waitFor();
   await say(box, "断线时写的话");
   await server.start();
-  await box.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 60_000 });
+  await box.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
   await box.locator(".meta.sending").waitFor({ state: "detached" });
-  for (const page of [frame, agent]) await page.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 60_000 });
+  for (const page of [frame, agent]) await page.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
   watch.down = false;
   assert.equal(await bubble(box, "own", question).count(), 1);
   assert.equal(await bubble(box, "own", "断线时写的话").count(), 1);
