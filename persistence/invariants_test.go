@@ -32,7 +32,7 @@ func inspect(s *Store) (map[conversation.ConversationID]conversation.Seq, error)
 			return err == nil, err
 		}
 		versions[id] = r.version
-		h, err := readHead(s.db, id)
+		h, err := readHead(valuesOf(s.db), id)
 		if !h.Erased {
 			wantList[string(appendListKey(nil, &r, id))] = true
 		}

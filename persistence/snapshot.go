@@ -24,6 +24,8 @@ type snapshots struct {
 	fs   vfs.FS
 	dir  string
 	halt *halt
+	// settle hands over the rows that wait; nil = there are none.
+	settle func() error
 	// stale says that a snapshot brings nothing new; nil = every one does.
 	stale func(index, term uint64) bool
 	// hold keeps the log from an entry on while a state is sent that ends there.
@@ -170,8 +172,13 @@ func (s *snapshots) put(m *storedMark) error {
 	if err != nil {
 		return err
 	}
-	// With it every state batch before it goes to the disk: entries may be dropped
-	// from the raft log after this.
+	// With it every row that was applied before it goes to the disk: entries may be
+	// dropped from the raft log after this.
+	if s.settle != nil {
+		if err := s.settle(); err != nil {
+			return err
+		}
+	}
 	if err := setDurably(s.db, snapshotKey(), rec); err != nil {
 		return err
 	}
