@@ -38,7 +38,7 @@ type rowBuffer struct {
 	index    map[uint64]int32 // by the hash of a key, its row
 	next     []int32          // by row, the one before it with the same hash; noRow = none
 	order    []rowOrder       // of the rows, once each
-	seed     maphash.Seed
+	hash     func(key []byte) uint64
 	waiting  atomic.Int64 // rows
 }
 
@@ -72,7 +72,11 @@ const (
 )
 
 func newRowBuffer(db *pebble.DB, limit int) *rowBuffer {
-	return &rowBuffer{db: db, limit: limit, index: make(map[uint64]int32), seed: maphash.MakeSeed()}
+	seed := maphash.MakeSeed()
+	return &rowBuffer{
+		db: db, limit: limit, index: make(map[uint64]int32),
+		hash: func(key []byte) uint64 { return maphash.Bytes(seed, key) },
+	}
 }
 
 // put takes the rows of a burst and empties it. Those of a burst that drops ranges
@@ -98,7 +102,7 @@ func (b *rowBuffer) put(batch *rowBatch, now bool) error {
 
 // set makes a row the newest of its key.
 func (b *rowBuffer) set(kind rowKind, key, value []byte) {
-	hash := maphash.Bytes(b.seed, key)
+	hash := b.hash(key)
 	first, known := b.index[hash]
 	if !known {
 		first = noRow
@@ -128,7 +132,7 @@ func (b *rowBuffer) replace(op *rowOp, kind rowKind, value []byte) {
 
 // find gives the row of a key.
 func (b *rowBuffer) find(key []byte) (rowOp, bool) {
-	i, known := b.index[maphash.Bytes(b.seed, key)]
+	i, known := b.index[b.hash(key)]
 	for ; known && i != noRow; i = b.next[i] {
 		if op := b.rows.ops[i]; bytes.Equal(b.rows.key(op), key) {
 			return op, true

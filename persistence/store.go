@@ -99,7 +99,7 @@ func OpenContext(ctx context.Context, options Options) (*Store, error) {
 func newStore(o Options, db *pebble.DB, h *halt) *Store {
 	s := &Store{
 		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
-		buffer: newRowBuffer(db, rowBufferBytes), watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
+		buffer: newRowBuffer(db, o.rowBuffer), watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
 		scrubber: newScrubber(), fsync: newFsyncWindow(),
 	}
 	s.leadership = newLeadership(s.leaderChanged)

@@ -1,0 +1,263 @@
+package persistence
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"pgregory.net/rapid"
+
+	"github.com/colloquyhq/colloquy/conversation"
+)
+
+// TestRowBufferIsLikeWritingInOrder compares a buffer in front of a database, read
+// in every way, with the same writes one after the other. Some hashes are the same,
+// which no test would see otherwise.
+func TestRowBufferIsLikeWritingInOrder(t *testing.T) {
+	t.Parallel()
+	for name, hash := range map[string]func([]byte) uint64{
+		"hashes":       nil,
+		"equal hashes": func(key []byte) uint64 { return uint64(key[len(key)-1] % 2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, err := pebble.Open("db", &pebble.Options{FS: vfs.NewMem(), Logger: pebbleLogger{logger: withDefaults(Options{}).Logger}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = db.Close() }()
+			b := newRowBuffer(db, 200)
+			if hash != nil {
+				b.hash = hash
+			}
+			want := make(map[string]string)
+			rapid.Check(t, func(r *rapid.T) { bufferBursts(r, b, want) })
+		})
+	}
+}
+
+// bufferKeys have common beginnings of every length that the order looks at, and
+// such as differ behind it.
+func bufferKeys() []string {
+	keys := []string{"a\x00\x00", "m\x00\x00", "m\x00\x00\x01", "h\x00\x00\x01"}
+	for _, tail := range []string{"1", "2", "3", "11", ""} {
+		keys = append(keys, "m\x00\x00conversation-0123"+tail, "h\x00\x00convers"+tail)
+	}
+	return keys
+}
+
+func bufferBursts(r *rapid.T, b *rowBuffer, want map[string]string) {
+	key := rapid.SampledFrom(bufferKeys())
+	for range rapid.IntRange(1, 6).Draw(r, "bursts") {
+		var batch rowBatch
+		for range rapid.IntRange(1, 8).Draw(r, "writes") {
+			k := key.Draw(r, "key")
+			switch rapid.IntRange(0, 12).Draw(r, "kind") {
+			case 0:
+				to := key.Draw(r, "to")
+				if to <= k {
+					continue
+				}
+				batch.dropRange([]byte(k), []byte(to))
+				maps.DeleteFunc(want, func(old, _ string) bool { return old >= k && old < to })
+			case 1, 2, 3:
+				batch.drop([]byte(k))
+				delete(want, k)
+			default:
+				want[k] = rapid.StringN(0, 40, -1).Draw(r, "value")
+				batch.set([]byte(k), []byte(want[k]))
+			}
+		}
+		if err := b.put(&batch, rapid.IntRange(0, 9).Draw(r, "now") == 0); err != nil {
+			r.Fatal(err)
+		}
+		if len(batch.ops) != 0 || batch.ranges {
+			r.Fatal("the burst is not empty")
+		}
+		wantRows(r, want, b.value)
+		wantRows(r, want, b.lookup)
+	}
+	if rapid.Bool().Draw(r, "settle") {
+		if err := b.settle(); err != nil {
+			r.Fatal(err)
+		}
+		wantRows(r, want, valuesOf(b.db))
+	}
+}
+
+// wantRows reads every key there is, and those that there are not.
+func wantRows(r *rapid.T, want map[string]string, read valuer) {
+	for _, k := range bufferKeys() {
+		var got []byte
+		found, err := read([]byte(k), func(v []byte) error {
+			got = bytes.Clone(v)
+			return nil
+		})
+		if v, ok := want[k]; err != nil || found != ok || string(got) != v {
+			r.Fatalf("row %q = %q, %v, %v, want %q, %v", k, got, found, err, v, ok)
+		}
+	}
+}
+
+// A conversation is the same wherever its rows are: in the database, waiting, or in
+// part one and in part the other, with a snapshot on either side.
+func TestConversationsAreReadWhereverTheyAre(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testOptions(vfs.NewMem()))
+	n := 0
+	rapid.Check(t, func(r *rapid.T) {
+		n++
+		id := conv(n)
+		var want []conversation.Entry
+		for range rapid.IntRange(1, 12).Draw(r, "steps") {
+			at := conversation.Seq(len(want))
+			switch rapid.IntRange(0, 4).Draw(r, "step") {
+			case 0:
+				if err := s.buffer.settle(); err != nil {
+					r.Fatal(err)
+				}
+			case 1:
+				if at == 0 {
+					continue
+				}
+				state, err := s.Load(t.Context(), id)
+				if err == nil {
+					err = s.SaveState(t.Context(), state, 0)
+				}
+				if err != nil {
+					r.Fatal(err)
+				}
+			default:
+				a := step(id, at, rapid.IntRange(1, 3).Draw(r, "entries"))
+				if err := s.Append(t.Context(), a); err != nil {
+					r.Fatal(err)
+				}
+				want = append(want, a.Entries...)
+			}
+			after := conversation.Seq(rapid.IntRange(0, len(want)+1).Draw(r, "after"))
+			limit := rapid.IntRange(1, 4).Draw(r, "limit")
+			if err := sameConversation(t.Context(), s, id, want, after, limit); err != nil {
+				r.Fatal(err)
+			}
+		}
+	})
+}
+
+// sameConversation reads a conversation in every way.
+func sameConversation(
+	ctx context.Context, s *Store, id conversation.ConversationID, want []conversation.Entry, after conversation.Seq, limit int,
+) error {
+	state, err := s.Load(ctx, id)
+	if err != nil || state.Version != conversation.Seq(len(want)) {
+		return fmt.Errorf("Load = %+v, %v; want version %d", state, err, len(want))
+	}
+	known, err := s.Exists(ctx, id)
+	if err != nil || known != (len(want) > 0) {
+		return fmt.Errorf("Exists = %v, %v after %d entries", known, err, len(want))
+	}
+	got, err := s.Entries(ctx, id, after, limit)
+	if err != nil {
+		return err
+	}
+	first := min(int(after), len(want)) //nolint:gosec // a few
+	part := want[first:min(first+limit, len(want))]
+	if len(got) != len(part) {
+		return fmt.Errorf("%d entries after %d, limit %d, want %d", len(got), after, limit, len(part))
+	}
+	for i := range part {
+		if got[i].Seq != part[i].Seq || !reflect.DeepEqual(got[i].Event, part[i].Event) {
+			return fmt.Errorf("entry %d = %+v, want %+v", i, got[i], part[i])
+		}
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	if h, err := s.Head(ctx, id); err != nil || h.Version != state.Version {
+		return fmt.Errorf("Head = %+v, %v", h, err)
+	}
+	return nil
+}
+
+// What is read while rows come and are handed over is of one moment: no entry is
+// missing between two others, and nobody sees less than was acknowledged before.
+func TestReadingWhileRowsAreHandedOver(t *testing.T) {
+	t.Parallel()
+	o := testOptions(vfs.NewMem())
+	o.rowBuffer = 2 << 10
+	s := openTest(t, o)
+	const conversations, appends = 8, 150
+	var acked [conversations]struct {
+		sync.Mutex
+		version conversation.Seq
+	}
+	version := func(c int) conversation.Seq {
+		acked[c].Lock()
+		defer acked[c].Unlock()
+		return acked[c].version
+	}
+	ctx, written := context.WithCancel(t.Context())
+	var writers, readers sync.WaitGroup
+	for c := range conversations {
+		writers.Go(func() {
+			for i := range conversation.Seq(appends) {
+				if err := s.Append(t.Context(), step(conv(c), 2*i, 2)); err != nil {
+					t.Error(err)
+					return
+				}
+				acked[c].Lock()
+				acked[c].version = 2*i + 2
+				acked[c].Unlock()
+			}
+		})
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				if err := readWhole(t.Context(), s, conv(c), version(c)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	readers.Go(func() {
+		for ctx.Err() == nil {
+			if _, _, err := s.List(t.Context(), ListQuery{}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	writers.Wait()
+	written()
+	readers.Wait()
+	checkInvariants(t, s)
+}
+
+// readWhole reads a conversation whose entries come in pairs.
+func readWhole(ctx context.Context, s *Store, id conversation.ConversationID, least conversation.Seq) error {
+	state, err := s.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if state.Version < least || state.Version%2 != 0 {
+		return fmt.Errorf("Load gives version %d, %d were acknowledged", state.Version, least)
+	}
+	entries, err := s.Entries(ctx, id, 0, 0)
+	if err != nil {
+		return err
+	}
+	if conversation.Seq(len(entries)) < state.Version || len(entries)%2 != 0 {
+		return fmt.Errorf("%d entries after version %d", len(entries), state.Version)
+	}
+	for i, e := range entries {
+		if e.Seq != conversation.Seq(i)+1 {
+			return fmt.Errorf("entry %d stands at %d", e.Seq, i)
+		}
+	}
+	return nil
+}
