@@ -290,15 +290,14 @@ func (m *machine) get(key []byte) ([]byte, error) {
 }
 
 // flush puts the batch where it can be read, moves the applied index and tells the
-// watchers. Nothing is synced: the raft entries were. What erases does not wait,
-// since the scrubber comes after it.
+// watchers. Nothing is synced: the raft entries were.
 func (m *machine) flush() {
 	if m.next == m.applied {
 		return
 	}
 	m.value = m.next.append(m.value[:0])
 	m.batch.set(appliedKey(), m.value)
-	if err := m.buffer.put(&m.batch, m.erased); err != nil || m.halt.failed() {
+	if err := m.buffer.put(&m.batch); err != nil || m.halt.failed() {
 		m.halt.fail(fmt.Errorf("write state: %w", err))
 		return
 	}

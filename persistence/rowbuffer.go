@@ -81,10 +81,10 @@ func newRowBuffer(db *pebble.DB, limit int) *rowBuffer {
 
 // put takes the rows of a burst and empties it. Those of a burst that drops ranges
 // go to the database at once, after everything that waits.
-func (b *rowBuffer) put(batch *rowBatch, now bool) error {
+func (b *rowBuffer) put(batch *rowBatch) error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	if now || batch.ranges {
+	if batch.ranges {
 		return errors.Join(b.handOver(), batch.apply(b.db))
 	}
 	b.mu.Lock()

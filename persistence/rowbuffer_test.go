@@ -74,7 +74,7 @@ func bufferBursts(r *rapid.T, b *rowBuffer, want map[string]string) {
 				batch.set([]byte(k), []byte(want[k]))
 			}
 		}
-		if err := b.put(&batch, rapid.IntRange(0, 9).Draw(r, "now") == 0); err != nil {
+		if err := b.put(&batch); err != nil {
 			r.Fatal(err)
 		}
 		if len(batch.ops) != 0 || batch.ranges {
