@@ -42,22 +42,27 @@ type rowBuffer struct {
 	waiting  atomic.Int64 // rows
 }
 
-// rowOrder is what rows are sorted by: the first bytes of a key, without those of
-// the group, which is the same in all. They tell most keys apart.
+// rowOrder is what rows are sorted by: the first bytes of a key without those of the
+// group, which are the same in all. They tell nearly all keys apart, so that few have
+// to be looked at.
 type rowOrder struct {
-	high, low uint64
-	row       int32
+	a, b, c uint64
+	row     int32
 }
 
 func orderOf(key []byte, row int32) rowOrder {
-	var b [16]byte
+	var k [24]byte
 	if len(key) > prefixBytes {
-		b[0] = key[0]
-		copy(b[1:], key[prefixBytes:])
+		k[0] = key[0]
+		copy(k[1:], key[prefixBytes:])
 	} else {
-		copy(b[:], key)
+		copy(k[:], key)
 	}
-	return rowOrder{high: binary.BigEndian.Uint64(b[:]), low: binary.BigEndian.Uint64(b[8:]), row: row}
+	o := rowOrder{a: binary.BigEndian.Uint64(k[:]), b: binary.BigEndian.Uint64(k[8:]), c: binary.BigEndian.Uint64(k[16:]), row: row}
+	if id, seq, err := entryKeySeq(key); err == nil && k[0] == tagEntry && seq < 1<<56 {
+		o.c = uint64(id[idBytes-1])<<56 | uint64(seq) // the whole rest
+	}
+	return o
 }
 
 const (
@@ -253,10 +258,12 @@ func (b *rowBuffer) handOver() error {
 // faster when the one before was near.
 func (b *rowBuffer) compare(x, y rowOrder) int {
 	switch {
-	case x.high != y.high:
-		return cmp.Compare(x.high, y.high)
-	case x.low != y.low:
-		return cmp.Compare(x.low, y.low)
+	case x.a != y.a:
+		return cmp.Compare(x.a, y.a)
+	case x.b != y.b:
+		return cmp.Compare(x.b, y.b)
+	case x.c != y.c:
+		return cmp.Compare(x.c, y.c)
 	}
 	return bytes.Compare(b.rows.key(b.rows.ops[x.row]), b.rows.key(b.rows.ops[y.row]))
 }

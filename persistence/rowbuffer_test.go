@@ -47,7 +47,7 @@ func TestRowBufferIsLikeWritingInOrder(t *testing.T) {
 func bufferKeys() []string {
 	keys := []string{"a\x00\x00", "m\x00\x00", "m\x00\x00\x01", "h\x00\x00\x01"}
 	for _, tail := range []string{"1", "2", "3", "11", ""} {
-		keys = append(keys, "m\x00\x00conversation-0123"+tail, "h\x00\x00convers"+tail)
+		keys = append(keys, "m\x00\x00conversation-0123"+tail, "m\x00\x00conversation-012\x00\x00\x00\x00\x00\x00\x00"+(tail+"0")[:1], "h\x00\x00convers"+tail)
 	}
 	return keys
 }
