@@ -99,7 +99,8 @@ func (b *rowBatch) full() bool { return len(b.buf) > maxBatchBytes || len(b.ops)
 // apply writes everything in the order in which it came, unsynced, and empties the
 // batch.
 func (b *rowBatch) apply(db *pebble.DB) error {
-	out := b.batchFor(db)
+	const overhead = 8 // of a row, about
+	out := db.NewBatchWithSize(len(b.buf) + overhead*len(b.ops) + 16)
 	for _, op := range b.ops {
 		if err := b.write(out, op); err != nil {
 			return errors.Join(err, out.Close())
@@ -107,12 +108,6 @@ func (b *rowBatch) apply(db *pebble.DB) error {
 	}
 	b.reset()
 	return errors.Join(db.Apply(out, pebble.NoSync), out.Close())
-}
-
-// batchFor makes a batch of the database that all rows fit into.
-func (b *rowBatch) batchFor(db *pebble.DB) *pebble.Batch {
-	const overhead = 8 // of a row, about
-	return db.NewBatchWithSize(len(b.buf) + overhead*len(b.ops) + 16)
 }
 
 func (b *rowBatch) write(out *pebble.Batch, op rowOp) error {

@@ -38,6 +38,7 @@ type rowBuffer struct {
 	index    map[uint64]int32 // by the hash of a key, its row
 	next     []int32          // by row, the one before it with the same hash; noRow = none
 	order    []rowOrder       // of the rows, once each
+	out      *pebble.Batch    // scratch; nil = nothing was handed over yet
 	hash     func(key []byte) uint64
 	waiting  atomic.Int64 // rows
 }
@@ -241,15 +242,18 @@ func (b *rowBuffer) handOver() error {
 		return nil
 	}
 	slices.SortFunc(b.order, b.compare)
-	out := b.rows.batchFor(b.db)
+	if b.out == nil {
+		b.out = b.db.NewBatch(pebble.WithMaxRetainedSizeBytes(2 * b.limit))
+	}
 	for _, o := range b.order {
-		if err := b.rows.write(out, b.rows.ops[o.row]); err != nil {
-			return errors.Join(err, out.Close())
+		if err := b.rows.write(b.out, b.rows.ops[o.row]); err != nil {
+			return err
 		}
 	}
-	if err := errors.Join(b.db.Apply(out, pebble.NoSync), out.Close()); err != nil {
+	if err := b.db.Apply(b.out, pebble.NoSync); err != nil {
 		return err
 	}
+	b.out.Reset()
 	b.empty()
 	return nil
 }
