@@ -67,7 +67,8 @@ func (s *Store) append(ctx context.Context, a *conversation.Append) error {
 	if a.CheckRefs {
 		days = s.refAge()
 	}
-	op, err := s.enc.encodeAppend(make([]byte, 0, appendRoom), a, days)
+	room := s.enc.room()
+	op, err := s.enc.encodeAppend((*room)[:0], a, days)
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", a.ID, err)
 	}
@@ -78,11 +79,11 @@ func (s *Store) append(ctx context.Context, a *conversation.Append) error {
 	if _, err := s.queue.do(ctx, op, a); err != nil {
 		return fmt.Errorf("append %d entries to %s at %d: %w", len(a.Entries), a.ID, a.Expect, err)
 	}
+	// After an error the queue may still be about to read it.
+	*room = op
+	s.enc.giveBack(room)
 	return nil
 }
-
-// appendRoom is what most appends need, so that their encoding does not grow.
-const appendRoom = 2 << 10
 
 // checkAppend refuses what would make rows that cannot be read back.
 func checkAppend(a *conversation.Append) error {

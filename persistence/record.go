@@ -46,8 +46,8 @@ type jsonBuffer struct {
 	enc *json.Encoder
 }
 
-// encoders is a cache of encoders.
-type encoders struct{ pool sync.Pool }
+// encoders is a cache of encoders, and of memory for what they make.
+type encoders struct{ pool, rooms sync.Pool }
 
 func newEncoders() *encoders {
 	return &encoders{pool: sync.Pool{New: func() any {
@@ -56,6 +56,25 @@ func newEncoders() *encoders {
 		j.enc.SetEscapeHTML(false)
 		return j
 	}}}
+}
+
+// appendRoom is what most appends need, so that their encoding does not grow.
+const appendRoom = 2 << 10
+
+// room lends memory for an append.
+func (e *encoders) room() *[]byte {
+	if b, ok := e.rooms.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, appendRoom)
+	return &b
+}
+
+// giveBack takes memory back that nobody reads any more.
+func (e *encoders) giveBack(b *[]byte) {
+	if cap(*b) <= maxPooledBytes {
+		e.rooms.Put(b)
+	}
 }
 
 // maxPooledBytes keeps one huge document from staying in memory for ever.
