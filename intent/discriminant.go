@@ -69,10 +69,10 @@ func (t *training) addDiscriminant(ctx context.Context) error {
 		return nil
 	}
 	scale := float32(weight / spread)
-	from := len(t.own) * h.classes
 	for k := range h.classes {
+		weights := t.stripe(k / stripeClasses)[k%stripeClasses:]
 		for d, v := range directions[k*dim:][:dim] {
-			t.weights[from+d*h.classes+k] += scale * v
+			weights[(len(t.own)+d)*stripeClasses] += scale * v
 		}
 	}
 	return nil

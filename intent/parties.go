@@ -65,7 +65,8 @@ func (t *training) try(ctx context.Context) error {
 
 // average adds the mean question of a class to its weights, which are zero before.
 func (t *training) average(class int) {
-	p, classes := &t.parties[class], t.head.classes
+	p := &t.parties[class]
+	weights := t.stripe(class / stripeClasses)[class%stripeClasses:]
 	share := 1 / float32(max(p.mine(), 1))
 	for i, row := range p.rows {
 		if p.signs[i] != ofClass {
@@ -73,10 +74,10 @@ func (t *training) average(class int) {
 		}
 		index, value, dense := t.matrix.row(row)
 		for k, f := range index {
-			t.weights[int(f)*classes+class] += share * value[k]
+			weights[int(f)*stripeClasses] += share * value[k]
 		}
 		for d, v := range dense {
-			t.weights[(len(t.own)+d)*classes+class] += share * v
+			weights[(len(t.own)+d)*stripeClasses] += share * v
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // classBlock is how many classes one goroutine trains at a time, so that the weights
-// that they have for a feature are written side by side.
+// that they have for a feature are written side by side. Stripes are made of blocks.
 const classBlock = 4
 
 // training is the state of a head's training.
@@ -24,7 +24,8 @@ type training struct {
 	// to any other, so training does without it.
 	matrix  *sparse
 	own     []int32   // per feature of the matrix, its number in the head
-	weights []float32 // of these features, then the dense ones × classes
+	dims    []int32   // the numbers behind them, of the dense features
+	weights []float32 // by stripe of classes, of all these features
 	margins []float32 // of the classes × rows, by the weights
 	singles []single
 }
@@ -35,7 +36,10 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 		labels: make([]int32, len(rows)), parties: make([]party, h.classes), others: make([]int32, h.classes),
 	}
 	t.narrow(x)
-	t.weights = make([]float32, t.width()*h.classes)
+	for d := range c.dim {
+		t.dims = append(t.dims, int32(len(t.own)+d)) //nolint:gosec // bounded by maxQuestions × maxTokens
+	}
+	t.weights = make([]float32, t.stripes()*t.width()*stripeClasses)
 	questions := 0
 	for i := range rows {
 		ex := t.example(i)
@@ -101,6 +105,17 @@ func (t *training) narrow(x *sparse) {
 // width is how many weights a class has.
 func (t *training) width() int { return len(t.own) + t.corpus.dim }
 
+// stripes is how many stripes the classes make; the last may have less of them than
+// numbers.
+func (t *training) stripes() int { return (t.head.classes + stripeClasses - 1) / stripeClasses }
+
+// stripe gives the weights of a stripe of classes: for each feature those of the classes
+// side by side.
+func (t *training) stripe(i int) []float32 {
+	size := t.width() * stripeClasses
+	return t.weights[i*size:][:size]
+}
+
 // run fills the weights and the bias of the head.
 func (t *training) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{t.invite, t.trainLoosely, t.try, t.trainAll, t.addDiscriminant} {
@@ -130,25 +145,18 @@ func (t *training) train(ctx context.Context, loose float64) error {
 				m.sparse, m.dense = weights[:len(t.own)], weights[len(t.own):]
 				t.trainClass(m, first+k, loose)
 			}
-			t.place(block, first, n)
+			t.place(block, first)
 		}
 	})
 }
 
-// place writes the weights of some classes, which are by class, where they belong.
-func (t *training) place(block []float32, first, n int) {
-	classes, width := t.head.classes, t.width()
-	if n < classBlock {
-		for f := range width {
-			for k := range n {
-				t.weights[f*classes+first+k] = block[k*width+f]
-			}
-		}
-		return
-	}
+// place writes the weights of a block of classes, which are by class, where they belong.
+func (t *training) place(block []float32, first int) {
+	width := t.width()
+	to := t.stripe(first / stripeClasses)[first%stripeClasses:]
 	a, b, c, d := block[:width], block[width:][:width], block[2*width:][:width], block[3*width:][:width]
 	for f := range a {
-		*(*[classBlock]float32)(t.weights[f*classes+first:]) = [classBlock]float32{a[f], b[f], c[f], d[f]}
+		*(*[classBlock]float32)(to[f*stripeClasses:]) = [classBlock]float32{a[f], b[f], c[f], d[f]}
 	}
 }
 
@@ -176,24 +184,33 @@ func (t *training) fillMargins(ctx context.Context) error {
 	if t.margins == nil {
 		t.margins = make([]float32, n*classes)
 	}
-	return spread(ctx, (n+marginStride-1)/marginStride, t.options.workers, func() func(int) {
-		block := make([]float32, marginStride*classes)
+	// Stripe by stripe, so that the weights of one stay near.
+	strides := (n + marginStride - 1) / marginStride
+	return spread(ctx, t.stripes()*strides, t.options.workers, func() func(int) {
+		margins := make([][stripeClasses]float32, marginStride)
 		return func(i int) {
-			first := i * marginStride
-			rows := min(marginStride, n-first)
-			for r := range rows {
-				margins := block[r*classes:][:classes]
-				index, value, dense := t.matrix.row(int32(first + r)) //nolint:gosec // bounded by maxQuestions
-				copy(margins, t.head.bias)
-				addRows(margins, t.weights, index, value)
-				addDense(margins, t.weights[len(t.own)*classes:], dense)
-			}
-			for k := range classes {
-				side := t.margins[k*n+first:][:rows]
+			class, first := i/strides*stripeClasses, i%strides*marginStride
+			rows := margins[:min(marginStride, n-first)]
+			t.stripeMargins(rows, class/stripeClasses, first)
+			for k := range min(stripeClasses, classes-class) {
+				side := t.margins[(class+k)*n+first:][:len(rows)]
 				for r := range side {
-					side[r] = block[r*classes+k]
+					side[r] = rows[r][k]
 				}
 			}
 		}
 	})
+}
+
+// stripeMargins takes the margins of some rows for a stripe of classes.
+func (t *training) stripeMargins(out [][stripeClasses]float32, stripe, first int) {
+	var bias [stripeClasses]float32
+	copy(bias[:], t.head.bias[stripe*stripeClasses:])
+	weights := t.stripe(stripe)
+	for r := range out {
+		index, value, dense := t.matrix.row(int32(first + r)) //nolint:gosec // bounded by maxQuestions
+		out[r] = bias
+		addStripe(&out[r], weights, index, value)
+		addStripe(&out[r], weights, t.dims, dense)
+	}
 }
