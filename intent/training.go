@@ -23,23 +23,27 @@ type training struct {
 	// that only one row has adds a constant to that row's own product and nothing
 	// to any other, so training does without it.
 	matrix  *sparse
-	own     []int32   // per feature of the matrix, its number in the head
-	dims    []int32   // the numbers behind them, of the dense features
+	own     []int32 // per feature of the matrix, its number in the head
+	dims    []int32 // the numbers behind them, of the dense features
+	singles []single
+
 	weights []float32 // by stripe of classes, of all these features
 	margins []float32 // of the classes × rows, by the weights
-	singles []single
 }
 
-func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *training {
+func newTraining(ctx context.Context, h *head, c *corpus, rows []int32, o headOptions) (*training, error) {
 	t := &training{
 		head: h, corpus: c, rows: rows, options: o,
 		labels: make([]int32, len(rows)), parties: make([]party, h.classes), others: make([]int32, h.classes),
 	}
-	t.narrow(x)
+	if err := t.fillMatrix(ctx); err != nil {
+		return nil, err
+	}
 	for d := range c.dim {
 		t.dims = append(t.dims, int32(len(t.own)+d)) //nolint:gosec // bounded by maxQuestions × maxTokens
 	}
-	t.weights = make([]float32, t.stripes()*t.width()*stripeClasses)
+	t.weights = borrowFloats(t.stripes() * t.width() * stripeClasses)
+	clear(t.weights)
 	questions := 0
 	for i := range rows {
 		ex := t.example(i)
@@ -57,50 +61,17 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 	for k := range t.others {
 		t.others[k] += int32(questions)
 	}
-	return t
+	return t, nil
+}
+
+// release gives memory back that the head does not keep.
+func (t *training) release() {
+	returnFloats(t.weights)
+	returnFloats(t.margins)
+	t.weights, t.margins = nil, nil
 }
 
 func (t *training) example(row int) *example { return &t.corpus.examples[t.rows[row]] }
-
-// narrow makes the matrix from one with all features.
-func (t *training) narrow(x *sparse) {
-	count := make([]int32, len(t.head.idf))
-	for _, f := range x.index {
-		count[f]++
-	}
-	number := make([]int32, len(count)) // in the matrix, and one
-	shared, alone := 0, 0
-	for _, n := range count {
-		if n == 1 {
-			alone++
-		} else if n > 1 {
-			shared++
-		}
-	}
-	t.own, t.singles = make([]int32, 0, shared), make([]single, 0, alone)
-	y := &sparse{
-		dense: x.dense, dim: x.dim, square: x.square, lone: make([]float32, len(t.rows)), start: make([]int32, 1, len(x.start)),
-		index: make([]int32, 0, len(x.index)), value: make([]float32, 0, len(x.index)),
-	}
-	for i := range t.rows {
-		row := int32(i)
-		index, value, _ := x.row(row)
-		for k, f := range index {
-			if count[f] == 1 {
-				t.singles = append(t.singles, single{f, weighed{row, value[k]}})
-				y.lone[i] += value[k] * value[k]
-				continue
-			}
-			if number[f] == 0 {
-				t.own = append(t.own, f)
-				number[f] = int32(len(t.own)) //nolint:gosec // bounded by maxQuestions × maxTokens
-			}
-			y.index, y.value = append(y.index, number[f]-1), append(y.value, value[k])
-		}
-		y.start = append(y.start, int32(len(y.index))) //nolint:gosec // as above
-	}
-	t.matrix = y
-}
 
 // width is how many weights a class has.
 func (t *training) width() int { return len(t.own) + t.corpus.dim }
@@ -182,7 +153,7 @@ const marginStride = 64
 func (t *training) fillMargins(ctx context.Context) error {
 	n, classes := len(t.rows), t.head.classes
 	if t.margins == nil {
-		t.margins = make([]float32, n*classes)
+		t.margins = borrowFloats(n * classes)
 	}
 	// Stripe by stripe, so that the weights of one stay near.
 	strides := (n + marginStride - 1) / marginStride

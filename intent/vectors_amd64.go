@@ -52,6 +52,16 @@ func addFourBlocksWide(out *float32, blocks int, rows *[4][]float32, times *[4]f
 //go:noescape
 func addStripeEach(margins *[stripeClasses]float32, weights *float32, index *int32, value *float32, n int)
 
+// largestEach gives the largest of so many words of numbers, whatever their sign.
+//
+//go:noescape
+func largestEach(row *float32, words int) float32
+
+// roundEach rounds so many words of numbers, as roundPlain does.
+//
+//go:noescape
+func roundEach(cells *uint64, row *float32, words int, steps float32)
+
 func dotWhole(a, b []float32) float32 {
 	if wide {
 		return dotBlocksWide(&a[0], &b[0], len(a)/vectorBlock)
@@ -89,4 +99,19 @@ func dotSparseWhole(weights []float32, index []int32, value []float32) float32 {
 
 func addSparseWhole(weights []float32, index []int32, value []float32, step float32) {
 	addSparseEach(&weights[0], &index[0], &value[0], len(index), step)
+}
+
+func largestWhole(row []float32) float32 {
+	if wide {
+		return largestEach(&row[0], len(row)/cellsPerWord)
+	}
+	return largestOf(row)
+}
+
+func roundWhole(cells []uint64, row []float32, steps float32) {
+	if wide {
+		roundEach(&cells[0], &row[0], len(cells), steps)
+		return
+	}
+	roundPlain(cells, row, steps)
 }

@@ -21,3 +21,7 @@ func dotSparseWhole(weights []float32, index []int32, value []float32) float32 {
 func addSparseWhole(weights []float32, index []int32, value []float32, step float32) {
 	addSparsePlain(weights, index, value, step)
 }
+
+func largestWhole(row []float32) float32 { return largestOf(row) }
+
+func roundWhole(cells []uint64, row []float32, steps float32) { roundPlain(cells, row, steps) }

@@ -172,3 +172,68 @@ stripeDone:
 	VMOVUPS Y1, 32(DI)
 	VZEROUPPER
 	RET
+
+// func largestEach(row *float32, words int) float32
+TEXT ·largestEach(SB), NOSPLIT, $0-20
+	MOVQ     row+0(FP), SI
+	MOVQ     words+8(FP), CX
+	VPCMPEQD Y1, Y1, Y1
+	VPSRLD   $1, Y1, Y1
+	VPXOR    Y0, Y0, Y0
+
+largestNext:
+	DECQ    CX
+	JLT     largestDone
+	VPAND   (SI), Y1, Y2
+	VPMAXUD Y2, Y0, Y0
+	ADDQ    $32, SI
+	JMP     largestNext
+
+largestDone:
+	VEXTRACTI128 $1, Y0, X2
+	VPMAXUD      X2, X0, X0
+	VPSHUFD      $0x4e, X0, X2
+	VPMAXUD      X2, X0, X0
+	VPSHUFD      $0xb1, X0, X2
+	VPMAXUD      X2, X0, X0
+	VMOVSS       X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+DATA roundOnes<>+0(SB)/4, $0x4b400000
+GLOBL roundOnes<>(SB), RODATA|NOPTR, $4
+
+DATA roundZero<>+0(SB)/4, $0x00000080
+GLOBL roundZero<>(SB), RODATA|NOPTR, $4
+
+DATA roundMask<>+0(SB)/4, $0x000000ff
+GLOBL roundMask<>(SB), RODATA|NOPTR, $4
+
+// func roundEach(cells *uint64, row *float32, words int, steps float32)
+TEXT ·roundEach(SB), NOSPLIT, $0-28
+	MOVQ         cells+0(FP), DI
+	MOVQ         row+8(FP), SI
+	MOVQ         words+16(FP), CX
+	VBROADCASTSS steps+24(FP), Y0
+	VBROADCASTSS roundOnes<>(SB), Y1
+	VPBROADCASTD roundZero<>(SB), Y2
+	VPBROADCASTD roundMask<>(SB), Y3
+
+roundNext:
+	DECQ         CX
+	JLT          roundDone
+	VMULPS       (SI), Y0, Y4
+	VADDPS       Y1, Y4, Y4
+	VPADDD       Y2, Y4, Y4
+	VPAND        Y3, Y4, Y4
+	VEXTRACTI128 $1, Y4, X5
+	VPACKUSDW    X5, X4, X4
+	VPACKUSWB    X4, X4, X4
+	VMOVQ        X4, (DI)
+	ADDQ         $32, SI
+	ADDQ         $8, DI
+	JMP          roundNext
+
+roundDone:
+	VZEROUPPER
+	RET

@@ -1,0 +1,124 @@
+package intent
+
+import (
+	"context"
+	"sync"
+)
+
+// rowStride is how many rows of the matrix one goroutine weighs at a time.
+const rowStride = 128
+
+// weighing fills in the matrix of a training.
+type weighing struct {
+	*training
+	numbers []int32 // per feature of the head: one more than its number in the matrix, 0 = no row has it, or alone
+	singles []int32 // per row, how many singles the rows before have
+}
+
+// alone marks a feature that only one row has.
+const alone = -1
+
+// fillMatrix weighs the rows and brings them to length one.
+func (t *training) fillMatrix(ctx context.Context) error {
+	w := &weighing{training: t, numbers: make([]int32, len(t.head.idf)), singles: make([]int32, 1, len(t.rows)+1)}
+	w.count()
+	w.number()
+	return spread(ctx, (len(t.rows)+rowStride-1)/rowStride, t.options.workers, func() func(int) {
+		var values []float32
+		return func(i int) {
+			for row := i * rowStride; row < min(len(t.rows), (i+1)*rowStride); row++ {
+				values = w.weigh(row, values[:0])
+			}
+		}
+	})
+}
+
+// count tells the features that several rows have from those of one, and makes room.
+func (w *weighing) count() {
+	for _, r := range w.rows {
+		for _, f := range w.corpus.features[r].ids {
+			w.numbers[f]++
+		}
+	}
+	shared, entries, singles := 0, 0, 0
+	for f, n := range w.numbers {
+		switch {
+		case n == 1:
+			w.numbers[f] = alone
+			singles++
+		case n > 1:
+			w.numbers[f] = 0 // not numbered yet
+			shared, entries = shared+1, entries+int(n)
+		}
+	}
+	rows, dim := len(w.rows), w.corpus.dim
+	w.own, w.training.singles = make([]int32, 0, shared), make([]single, singles)
+	w.matrix = &sparse{
+		start: make([]int32, 1, rows+1), index: make([]int32, 0, entries), value: make([]float32, entries),
+		dim: dim, dense: make([]float32, rows*dim), square: make([]float32, rows), lone: make([]float32, rows),
+	}
+}
+
+// number numbers the features that several rows have, in the order in which they come.
+func (w *weighing) number() {
+	x, singles := w.matrix, int32(0)
+	for _, r := range w.rows {
+		for _, f := range w.corpus.features[r].ids {
+			if w.numbers[f] == alone {
+				singles++
+				continue
+			}
+			if w.numbers[f] == 0 {
+				w.own = append(w.own, f)
+				w.numbers[f] = int32(len(w.own)) //nolint:gosec // bounded by maxQuestions × maxTokens
+			}
+			x.index = append(x.index, w.numbers[f]-1)
+		}
+		x.start = append(x.start, int32(len(x.index))) //nolint:gosec // maxQuestions × maxTokens × 4
+		w.singles = append(w.singles, singles)
+	}
+}
+
+// weigh fills in the values of a row. It lends the memory for all of them, and returns it.
+func (w *weighing) weigh(row int, values []float32) []float32 {
+	f, x := &w.corpus.features[w.rows[row]], w.matrix
+	for k, id := range f.ids {
+		values = append(values, f.counts[k]*w.head.idf[id])
+	}
+	unitLength(values)
+	shared, singles := x.value[x.start[row]:x.start[row+1]], w.training.singles[w.singles[row]:w.singles[row+1]]
+	for k, id := range f.ids {
+		v := values[k]
+		if w.numbers[id] != alone {
+			shared[0], shared = v, shared[1:]
+			continue
+		}
+		singles[0], singles = single{id, weighed{int32(row), v}}, singles[1:] //nolint:gosec // bounded by maxQuestions
+		x.lone[row] += v * v
+	}
+	dense := x.dense[row*x.dim:][:x.dim]
+	copy(dense, f.dense)
+	center(dense, w.head.mean, w.head.share)
+	x.square[row] = 2 + w.head.share*w.head.share
+	return values
+}
+
+// spareFloats is what trainings hand on to each other: what they need is large, and
+// another one often follows soon.
+//
+//nolint:gochecknoglobals // memory, without contents
+var spareFloats sync.Pool
+
+// borrowFloats gives n numbers, whatever they are.
+func borrowFloats(n int) []float32 {
+	if v, ok := spareFloats.Get().(*[]float32); ok && cap(*v) >= n {
+		return (*v)[:n]
+	}
+	return make([]float32, n)
+}
+
+func returnFloats(v []float32) {
+	if cap(v) > 0 {
+		spareFloats.Put(&v)
+	}
+}
