@@ -11,18 +11,18 @@ const rowStride = 128
 // weighing fills in the matrix of a training.
 type weighing struct {
 	*training
-	numbers []int32 // per feature of the head: one more than its number in the matrix, 0 = no row has it, or alone
+	numbers []int32 // per feature of the head: how many rows have it, then its number in the matrix, or -alone
 	singles []int32 // per row, how many singles the rows before have
 }
 
-// alone marks a feature that only one row has.
-const alone = -1
+// alone is how many rows have a feature that the matrix does without.
+const alone = 1
 
 // fillMatrix weighs the rows and brings them to length one.
 func (t *training) fillMatrix(ctx context.Context) error {
 	w := &weighing{training: t, numbers: make([]int32, len(t.head.idf)), singles: make([]int32, 1, len(t.rows)+1)}
 	w.count()
-	w.number()
+	w.place()
 	return spread(ctx, (len(t.rows)+rowStride-1)/rowStride, t.options.workers, func() func(int) {
 		var values []float32
 		return func(i int) {
@@ -33,46 +33,49 @@ func (t *training) fillMatrix(ctx context.Context) error {
 	})
 }
 
-// count tells the features that several rows have from those of one, and makes room.
+// count tells the features that several rows have from those of one, and numbers them:
+// those of most rows come first, so that what is needed often lies near to each other.
 func (w *weighing) count() {
 	for _, r := range w.rows {
 		for _, f := range w.corpus.features[r].ids {
 			w.numbers[f]++
 		}
 	}
-	shared, entries, singles := 0, 0, 0
+	rows, dim := len(w.rows), w.corpus.dim
+	next, entries := make([]int32, rows+1), 0 // per number of rows, how many features have so many, then the number of the first of them
+	for _, n := range w.numbers {
+		next[n]++
+	}
+	singles, shared := next[alone], int32(0)
+	for n := rows; n > alone; n-- {
+		next[n], shared, entries = shared, shared+next[n], entries+n*int(next[n])
+	}
+	w.own, w.training.singles = make([]int32, shared), make([]single, singles)
 	for f, n := range w.numbers {
-		switch {
-		case n == 1:
-			w.numbers[f] = alone
-			singles++
-		case n > 1:
-			w.numbers[f] = 0 // not numbered yet
-			shared, entries = shared+1, entries+int(n)
+		if n > alone {
+			w.own[next[n]] = int32(f) //nolint:gosec // bounded by maxQuestions × maxTokens
+			w.numbers[f] = next[n]
+			next[n]++
+		} else {
+			w.numbers[f] = -n
 		}
 	}
-	rows, dim := len(w.rows), w.corpus.dim
-	w.own, w.training.singles = make([]int32, 0, shared), make([]single, singles)
 	w.matrix = &sparse{
 		start: make([]int32, 1, rows+1), index: make([]int32, 0, entries), value: make([]float32, entries),
 		dim: dim, dense: make([]float32, rows*dim), square: make([]float32, rows), lone: make([]float32, rows),
 	}
 }
 
-// number numbers the features that several rows have, in the order in which they come.
-func (w *weighing) number() {
+// place fills in which features each row has.
+func (w *weighing) place() {
 	x, singles := w.matrix, int32(0)
 	for _, r := range w.rows {
 		for _, f := range w.corpus.features[r].ids {
-			if w.numbers[f] == alone {
+			if n := w.numbers[f]; n >= 0 {
+				x.index = append(x.index, n)
+			} else {
 				singles++
-				continue
 			}
-			if w.numbers[f] == 0 {
-				w.own = append(w.own, f)
-				w.numbers[f] = int32(len(w.own)) //nolint:gosec // bounded by maxQuestions × maxTokens
-			}
-			x.index = append(x.index, w.numbers[f]-1)
 		}
 		x.start = append(x.start, int32(len(x.index))) //nolint:gosec // maxQuestions × maxTokens × 4
 		w.singles = append(w.singles, singles)
@@ -89,7 +92,7 @@ func (w *weighing) weigh(row int, values []float32) []float32 {
 	shared, singles := x.value[x.start[row]:x.start[row+1]], w.training.singles[w.singles[row]:w.singles[row+1]]
 	for k, id := range f.ids {
 		v := values[k]
-		if w.numbers[id] != alone {
+		if w.numbers[id] >= 0 {
 			shared[0], shared = v, shared[1:]
 			continue
 		}
