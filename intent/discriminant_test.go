@@ -36,6 +36,7 @@ func TestDiscriminantHelpsTheFew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		clear(tr.weights)
 		if err := tr.addDiscriminant(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,6 @@
 package intent
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // rowStride is how many rows of the matrix one goroutine weighs at a time.
 const rowStride = 128
@@ -61,8 +58,8 @@ func (w *weighing) count() {
 		}
 	}
 	w.matrix = &sparse{
-		start: make([]int32, 1, rows+1), index: make([]int32, 0, entries), value: make([]float32, entries),
-		dim: dim, dense: make([]float32, rows*dim), square: make([]float32, rows), lone: make([]float32, rows),
+		start: make([]int32, 1, rows+1), index: take(&w.memory.index, entries)[:0], value: take(&w.memory.values, entries),
+		dim: dim, dense: take(&w.memory.dense, rows*dim), square: make([]float32, rows), lone: make([]float32, rows),
 	}
 }
 
@@ -104,24 +101,4 @@ func (w *weighing) weigh(row int, values []float32) []float32 {
 	center(dense, w.head.mean, w.head.share)
 	x.square[row] = 2 + w.head.share*w.head.share
 	return values
-}
-
-// spareFloats is what trainings hand on to each other: what they need is large, and
-// another one often follows soon.
-//
-//nolint:gochecknoglobals // memory, without contents
-var spareFloats sync.Pool
-
-// borrowFloats gives n numbers, whatever they are.
-func borrowFloats(n int) []float32 {
-	if v, ok := spareFloats.Get().(*[]float32); ok && cap(*v) >= n {
-		return (*v)[:n]
-	}
-	return make([]float32, n)
-}
-
-func returnFloats(v []float32) {
-	if cap(v) > 0 {
-		spareFloats.Put(&v)
-	}
 }

@@ -48,7 +48,7 @@ func (p *party) mine() (n int) {
 // invite adds to each party the rows of other classes that are most like the mean
 // of its own.
 func (t *training) invite(ctx context.Context) error {
-	err := spread(ctx, t.head.classes, t.options.workers, func() func(class int) { return t.average })
+	err := spread(ctx, t.stripes(), t.options.workers, func() func(stripe int) { return t.average })
 	if err != nil {
 		return err
 	}
@@ -63,10 +63,17 @@ func (t *training) try(ctx context.Context) error {
 	return t.join(ctx, func(p *party) (least float32, most int) { return wrongBy - 1, len(p.rows) })
 }
 
-// average adds the mean question of a class to its weights, which are zero before.
-func (t *training) average(class int) {
-	p := &t.parties[class]
-	weights := t.stripe(class / stripeClasses)[class%stripeClasses:]
+// average makes the mean questions of a stripe of classes their weights.
+func (t *training) average(stripe int) {
+	weights := t.stripe(stripe)
+	clear(weights)
+	first := stripe * stripeClasses
+	for k := range min(stripeClasses, t.head.classes-first) {
+		t.addAverage(weights[k:], &t.parties[first+k])
+	}
+}
+
+func (t *training) addAverage(weights []float32, p *party) {
 	share := 1 / float32(max(p.mine(), 1))
 	for i, row := range p.rows {
 		if p.signs[i] != ofClass {

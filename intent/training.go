@@ -29,12 +29,14 @@ type training struct {
 
 	weights []float32 // by stripe of classes, of all these features
 	margins []float32 // of the classes × rows, by the weights
+	memory  *memory
 }
 
 func newTraining(ctx context.Context, h *head, c *corpus, rows []int32, o headOptions) (*training, error) {
 	t := &training{
 		head: h, corpus: c, rows: rows, options: o,
 		labels: make([]int32, len(rows)), parties: make([]party, h.classes), others: make([]int32, h.classes),
+		memory: borrowMemory(),
 	}
 	if err := t.fillMatrix(ctx); err != nil {
 		return nil, err
@@ -42,8 +44,8 @@ func newTraining(ctx context.Context, h *head, c *corpus, rows []int32, o headOp
 	for d := range c.dim {
 		t.dims = append(t.dims, int32(len(t.own)+d)) //nolint:gosec // bounded by maxQuestions × maxTokens
 	}
-	t.weights = borrowFloats(t.stripes() * t.width() * stripeClasses)
-	clear(t.weights)
+	t.weights = take(&t.memory.weights, t.stripes()*t.width()*stripeClasses)
+	t.margins = take(&t.memory.margins, h.classes*len(rows))
 	questions := 0
 	for i := range rows {
 		ex := t.example(i)
@@ -64,11 +66,10 @@ func newTraining(ctx context.Context, h *head, c *corpus, rows []int32, o headOp
 	return t, nil
 }
 
-// release gives memory back that the head does not keep.
+// release ends the training: another one may have its memory.
 func (t *training) release() {
-	returnFloats(t.weights)
-	returnFloats(t.margins)
-	t.weights, t.margins = nil, nil
+	spareMemory.Put(t.memory)
+	t.memory, t.matrix, t.weights, t.margins = nil, nil, nil, nil
 }
 
 func (t *training) example(row int) *example { return &t.corpus.examples[t.rows[row]] }
@@ -152,9 +153,6 @@ const marginStride = 64
 // fillMargins takes the margins of every row for all classes.
 func (t *training) fillMargins(ctx context.Context) error {
 	n, classes := len(t.rows), t.head.classes
-	if t.margins == nil {
-		t.margins = borrowFloats(n * classes)
-	}
 	// Stripe by stripe, so that the weights of one stay near.
 	strides := (n + marginStride - 1) / marginStride
 	return spread(ctx, t.stripes()*strides, t.options.workers, func() func(int) {
