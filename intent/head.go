@@ -43,7 +43,19 @@ func defaultHeadOptions() headOptions {
 
 // fit trains a head on some rows of a corpus.
 func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, error) {
-	h := &head{classes: len(c.classes), idf: c.inverseFrequencies(rows), mean: c.denseMean(rows), share: o.dense}
+	h := &head{classes: len(c.classes), share: o.dense}
+	err := spread(ctx, 2, o.workers, func() func(int) {
+		return func(i int) {
+			if i == 0 {
+				h.idf = c.inverseFrequencies(rows)
+			} else {
+				h.mean = c.denseMean(rows)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	h.bias = make([]float32, h.classes)
 	h.indexLabels(c, rows)
 	t, err := newTraining(ctx, h, c, rows, o)
