@@ -50,7 +50,7 @@ func (w *weighing) count() {
 	w.own, w.training.singles = make([]int32, shared), make([]single, singles)
 	for f, n := range w.numbers {
 		if n > alone {
-			w.own[next[n]] = int32(f) //nolint:gosec // bounded by maxQuestions × maxTokens
+			w.own[next[n]] = int32(f)
 			w.numbers[f] = next[n]
 			next[n]++
 		} else {
