@@ -121,12 +121,12 @@ func checkAppend(a *conversation.Append) error {
 // refuse: the state of a conversation that was erased must not even get into the
 // log.
 func (s *Store) fenced(ctx context.Context, id conversation.ConversationID, epoch uint64) error {
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	_, err = lookup(s.db, appendHeadKey(nil, id), func(rec []byte) error {
+	_, err = s.buffer.lookup(appendHeadKey(nil, id), func(rec []byte) error {
 		r, _, err := decodeRow(rec)
 		if err == nil && epoch < r.epoch {
 			err = fmt.Errorf("epoch %d, the claim of epoch %d came later: %w", epoch, r.epoch, ErrFenced)

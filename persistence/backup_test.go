@@ -190,14 +190,14 @@ func TestBackupHoldsTheUnappliedTail(t *testing.T) {
 	if err := s.Backup(t.Context(), "backup"); err != nil {
 		t.Fatal(err)
 	}
-	want := dump(t, s.db)
+	want := dump(t, s)
 	if _, err := restore(fs, "backup", "restored", testStart); err != nil {
 		t.Fatal(err)
 	}
 	o := testOptions(fs)
 	o.Dir = "restored"
 	r := openTest(t, o)
-	got := dump(t, r.db)
+	got := dump(t, r)
 	delete(want, string(appliedKey()))
 	delete(got, string(appliedKey()))
 	diff(t, "rows", want, got)

@@ -2,18 +2,14 @@ package persistence
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// rowBatch gathers the rows of a burst and hands them to the database in key
-// order. The memtable finds the place of a key much faster when the one before
-// was near, and a row that the burst wrote twice is written once: its last
-// value.
+// rowBatch gathers rows: those of a burst, in the order in which they came, or
+// those that wait, each key once; see [rowBuffer].
 type rowBatch struct {
 	buf []byte // keys and values
 	ops []rowOp
@@ -22,24 +18,11 @@ type rowBatch struct {
 	ranges bool
 }
 
-// rowOp is a write: key and value lie in buf from start to mid and to end.
+// rowOp is a write: key and value lie in buf from start to mid and to end, and
+// there is room for a value up to room.
 type rowOp struct {
-	kind            rowKind
-	start, mid, end int
-	order           uint64 // of the key, as far as eight bytes tell
-}
-
-// orderOf gives eight bytes of a key that tell most keys apart: its tag and what
-// follows the group, which is the same in all.
-func orderOf(key []byte) uint64 {
-	var b [8]byte
-	if len(key) > 0 {
-		b[0] = key[0]
-	}
-	if len(key) > prefixBytes {
-		copy(b[1:], key[prefixBytes:])
-	}
-	return binary.BigEndian.Uint64(b[:])
+	kind                  rowKind
+	start, mid, end, room int
 }
 
 type rowKind uint8
@@ -54,13 +37,20 @@ const (
 const maxKeptBytes = 2 * maxBatchBytes
 
 func (b *rowBatch) add(kind rowKind, key, value []byte) {
-	op := rowOp{kind: kind, start: len(b.buf), order: orderOf(key)}
+	b.ops = append(b.ops, b.place(kind, key, value, 0))
+	b.ranges = b.ranges || kind == rowDeleteRange
+}
+
+// place copies key and value behind the others, and says where they are.
+func (b *rowBatch) place(kind rowKind, key, value []byte, slack int) rowOp {
+	op := rowOp{kind: kind, start: len(b.buf)}
 	b.buf = append(b.buf, key...)
 	op.mid = len(b.buf)
 	b.buf = append(b.buf, value...)
 	op.end = len(b.buf)
-	b.ops = append(b.ops, op)
-	b.ranges = b.ranges || kind == rowDeleteRange
+	b.buf = append(b.buf, make([]byte, slack)...)
+	op.room = len(b.buf)
+	return op
 }
 
 func (b *rowBatch) set(key, value []byte) { b.add(rowSet, key, value) }
@@ -106,25 +96,12 @@ func (b *rowBatch) newest(key []byte) (value []byte, known bool) {
 // full says that the batch should go before more is added.
 func (b *rowBatch) full() bool { return len(b.buf) > maxBatchBytes || len(b.ops) > maxBatchOps }
 
-// apply writes everything, unsynced, and empties the batch.
+// apply writes everything in the order in which it came, unsynced, and empties the
+// batch.
 func (b *rowBatch) apply(db *pebble.DB) error {
-	if !b.ranges {
-		slices.SortFunc(b.ops, func(x, y rowOp) int {
-			if x.order != y.order {
-				return cmp.Compare(x.order, y.order)
-			}
-			if c := bytes.Compare(b.key(x), b.key(y)); c != 0 {
-				return c
-			}
-			return x.start - y.start // the order of the writes
-		})
-	}
-	const overhead = 8 // of an operation, about
+	const overhead = 8 // of a row, about
 	out := db.NewBatchWithSize(len(b.buf) + overhead*len(b.ops) + 16)
-	for i, op := range b.ops {
-		if !b.ranges && i+1 < len(b.ops) && bytes.Equal(b.key(op), b.key(b.ops[i+1])) {
-			continue // a later write of the same row follows
-		}
+	for _, op := range b.ops {
 		if err := b.write(out, op); err != nil {
 			return errors.Join(err, out.Close())
 		}

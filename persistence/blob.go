@@ -85,12 +85,12 @@ func (s *Store) expiresOn() uint32 { return dayOf(s.options.Now()) + 1 }
 // File gives what is known of a file. Errors: [ErrNotFound].
 func (s *Store) File(ctx context.Context, id conversation.AttachmentID) (conversation.File, error) {
 	var f conversation.File
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return f, fmt.Errorf("%s: %w", id, err)
 	}
 	defer done()
-	found, err := value(s.db, fileKey(id), func(rec []byte) error {
+	found, err := s.buffer.value(fileKey(id), func(rec []byte) error {
 		r, err := decodeFile(rec)
 		if err == nil {
 			f, err = r.file()
@@ -186,13 +186,13 @@ func (s *Store) OpenBlob(ctx context.Context, blob string) (*Blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the bytes of a file: %w", err)
 	}
 	defer done()
 	b := &Blob{ctx: ctx, store: s, id: id, have: -1}
-	found, err := value(s.db, blobKey(id), func(rec []byte) error {
+	found, err := s.buffer.value(blobKey(id), func(rec []byte) error {
 		head, err := decodeBlobHead(rec)
 		b.size = head.size
 		return err
@@ -239,13 +239,13 @@ func (b *Blob) Read(p []byte) (int, error) {
 }
 
 func (b *Blob) load(index int64) error {
-	done, err := b.store.reading(b.ctx)
+	done, err := b.store.looking(b.ctx)
 	if err != nil {
 		return fmt.Errorf("read a file: %w", err)
 	}
 	defer done()
 	b.have = -1
-	found, err := value(b.store.db, chunkKey(b.id, uint32(index)), func(rec []byte) error { //nolint:gosec // below maxChunks
+	found, err := b.store.buffer.value(chunkKey(b.id, uint32(index)), func(rec []byte) error { //nolint:gosec // below maxChunks
 		data, err := body(tagBlob, rec)
 		b.chunk = append(b.chunk[:0], data...)
 		return err

@@ -271,7 +271,7 @@ func TestReplacementGoesOnAfterAPowerCut(t *testing.T) {
 	if err = errors.Join(err, src.Close()); err != nil {
 		t.Fatal(err)
 	}
-	want := dump(t, from.db)
+	want := dump(t, from)
 	disk := vfs.NewCrashableMem()
 	o := testOptions(disk)
 	to := openTest(t, o)
@@ -302,7 +302,7 @@ func TestReplacementGoesOnAfterAPowerCut(t *testing.T) {
 	if err := s.resume(); err != nil {
 		t.Fatalf("resume = %v", err)
 	}
-	if d := cmp.Diff(want, dump(t, db)); d != "" {
+	if d := cmp.Diff(want, dumpRows(t, db)); d != "" {
 		t.Errorf("state differs (-want +got):\n%s", d)
 	}
 	if m, err := s.stored(); err != nil || m == nil || m.Index != meta.Index {

@@ -217,7 +217,7 @@ func waitFor(t testing.TB, done func() bool) {
 // crashOptions make flushes, truncations and log rotation happen all the time.
 func crashOptions(fs vfs.FS) Options {
 	o := testOptions(fs)
-	o.MemTableBytes, o.SnapshotEvery = 256<<10, 64<<10
+	o.MemTableBytes, o.SnapshotEvery, o.rowBuffer = 256<<10, 64<<10, 16<<10
 	return o
 }
 

@@ -9,10 +9,10 @@
 //	Append -> queue -> raft entry (many appends) -> fsync -> state batch -> nil
 //
 // An append is answered with nil only when its raft entry was synced by a
-// majority of the voters and applied here. The state batch stays in memory at
-// first: the database has no write-ahead log. What a power cut takes of it is made
-// again from the raft log, starting after the applied index that is part of every
-// batch; the raft log is cut only behind what is on the disk.
+// majority of the voters and applied here. The rows that it made stay in memory at
+// first, in a buffer and then in the database, which has no write-ahead log. What a
+// power cut takes of them is made again from the raft log, starting after the applied
+// index that is one of the rows; the raft log is cut only behind what is on the disk.
 //
 // Stale owners are refused by the state machine: an append names the version
 // it builds on and the epoch of its claim. See [ErrConflict] and [ErrFenced].

@@ -58,13 +58,13 @@ func checkDocName(kind, id string) error {
 
 // Doc gives a document. Errors: [ErrNotFound].
 func (s *Store) Doc(ctx context.Context, kind, id string) (Doc, error) {
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return Doc{}, fmt.Errorf("%s %s: %w", kind, id, err)
 	}
 	defer done()
 	d := Doc{ID: id}
-	found, err := value(s.db, documentKey(kind, id), func(rec []byte) error { return d.decode(rec) })
+	found, err := s.buffer.value(documentKey(kind, id), func(rec []byte) error { return d.decode(rec) })
 	if err == nil && !found {
 		err = ErrNotFound
 	}

@@ -3,6 +3,7 @@ package persistence
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -156,7 +157,7 @@ func TestNothingIsLeftOfAPerson(t *testing.T) {
 	}
 	c.agree()
 	for _, n := range nodes {
-		if err := n.store.db.Flush(); err != nil { // so that it is in tables and not in logs only
+		if err := errors.Join(n.store.buffer.settle(), n.store.db.Flush()); err != nil { // so that it is in tables and not in logs only
 			t.Fatal(err)
 		}
 		if len(sightings(t, n.fs, "journal")) == 0 {

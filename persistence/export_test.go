@@ -117,7 +117,7 @@ func TestExportAndImportGiveTheSame(t *testing.T) {
 		t.Errorf("Import read %d lines, want %d", n, want)
 	}
 	to = reopen(t, to)
-	want, got := dump(t, from.db), dump(t, to.db)
+	want, got := dump(t, from), dump(t, to)
 	for _, rows := range []map[string]string{want, got} {
 		delete(rows, string(appliedKey()))
 		delete(rows, string(appendHeadKey(nil, conv(99))))
@@ -208,7 +208,7 @@ func TestImportNamesTheBadLineAndLeavesNothing(t *testing.T) {
 			if !errors.As(err, &bad) || bad.Line != want {
 				t.Fatalf("Import = %v, want an error at line %d", err, want)
 			}
-			rows := dump(t, to.db)
+			rows := dump(t, to)
 			delete(rows, string(appliedKey()))
 			diff(t, "rows left", map[string]string{}, rows)
 			if len(to.Inboxes()) != 0 {

@@ -218,7 +218,7 @@ func TestUnsentFilesGo(t *testing.T) {
 	if file, blob := exists(t, s, sent); !file || !blob {
 		t.Errorf("what was sent is gone: %t, %t", file, blob)
 	}
-	for key := range dump(t, s.db) {
+	for key := range dump(t, s) {
 		blob, err := parseBlob(orphan.Blob)
 		if err != nil || bytes.HasPrefix([]byte(key), blobKey(blob)) {
 			t.Errorf("pieces without a file are left: %v", err)

@@ -34,7 +34,7 @@ type Health struct {
 // Health looks at the journal. It does not write.
 func (s *Store) Health(ctx context.Context) Health {
 	h := Health{Failed: s.halt.failed()}
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return h
 	}

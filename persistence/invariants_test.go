@@ -22,6 +22,9 @@ func inspect(s *Store) (map[conversation.ConversationID]conversation.Seq, error)
 	versions := make(map[conversation.ConversationID]conversation.Seq)
 	wantList := make(map[string]bool)
 	wantDue := make(map[string]bool)
+	if err := s.buffer.settle(); err != nil {
+		return nil, err
+	}
 	err := scan(s.db, prefixBounds(tagPrefix(tagHead), nil), func(key, rec []byte) (bool, error) {
 		id, err := headKeyID(key)
 		if err != nil {
@@ -32,7 +35,7 @@ func inspect(s *Store) (map[conversation.ConversationID]conversation.Seq, error)
 			return err == nil, err
 		}
 		versions[id] = r.version
-		h, err := readHead(s.db, id)
+		h, err := readHead(valuesOf(s.db), id)
 		if !h.Erased {
 			wantList[string(appendListKey(nil, &r, id))] = true
 		}

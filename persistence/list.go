@@ -92,7 +92,7 @@ func listPage(snap *pebble.Snapshot, q ListQuery, start *listPlace, limit int) (
 	}
 	heads := make([]conversation.Head, 0, len(places))
 	for _, p := range places {
-		h, err := readHead(snap, p.id)
+		h, err := readHead(valuesOf(snap), p.id)
 		if err != nil {
 			return nil, "", fmt.Errorf("head of %s: %w", p.id, err)
 		}

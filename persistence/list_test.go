@@ -151,7 +151,11 @@ func TestListWithinASecond(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testOptions(vfs.NewMem()))
 	rows := func() (keys []string) {
-		err := scan(s.db, prefixBounds(tagPrefix(tagList), nil), func(key, _ []byte) (bool, error) {
+		err := s.buffer.settle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = scan(s.db, prefixBounds(tagPrefix(tagList), nil), func(key, _ []byte) (bool, error) {
 			keys = append(keys, string(key))
 			return true, nil
 		})

@@ -17,7 +17,7 @@ import (
 const (
 	// maxBatchBytes and maxBatchOps bound what one state batch takes of a
 	// burst. The second is far below the size of the row cache, so that no row
-	// leaves the cache before it can be read from the database.
+	// leaves the cache before it can be read.
 	maxBatchBytes = 4 << 20
 	maxBatchOps   = minRows / 4
 )
@@ -28,6 +28,7 @@ const (
 // Concurrency: raft calls it from one goroutine.
 type machine struct {
 	db        *pebble.DB
+	buffer    *rowBuffer
 	flights   *flights
 	watchers  *watchers
 	directory *directory
@@ -38,7 +39,7 @@ type machine struct {
 	halt      *halt
 	metrics   *metrics
 
-	applied position                 // what the database holds
+	applied position                 // what the buffer and the database hold
 	shown   atomic.Pointer[position] // applied, for others
 	next    position                 // what it will hold after the batch
 	rows    *rowCache
@@ -100,14 +101,14 @@ func (m *machine) load() error {
 	return errors.Join(err, closer.Close())
 }
 
-// moved sets what the database holds.
+// moved sets what the buffer and the database hold.
 func (m *machine) moved(p position) {
 	m.applied = p
 	m.shown.Store(&p)
 	m.metrics.applied.Set(float64(p.index))
 }
 
-// position says what the database holds.
+// position says up to where everything can be read.
 func (m *machine) position() position {
 	if p := m.shown.Load(); p != nil {
 		return *p
@@ -194,7 +195,7 @@ func (m *machine) applyProposal(l *raft.Log) []result {
 	return results
 }
 
-// skip says how many operations of an entry are in the database already. Other
+// skip says how many operations of an entry are applied already. Other
 // entries between it and the applied index hold no operations.
 func (m *machine) skip(index uint64) uint64 {
 	if m.next == m.applied && m.applied.ops > 0 && m.applied.index+1 == index {
@@ -251,7 +252,7 @@ func (m *machine) row(id conversation.ConversationID) (*row, error) {
 	}
 	m.key = appendHeadKey(m.key[:0], id)
 	r := row{due: noDue}
-	_, err := lookup(m.db, m.key, func(rec []byte) (err error) {
+	_, err := m.buffer.lookup(m.key, func(rec []byte) (err error) {
 		r, _, err = decodeRow(rec)
 		return err
 	})
@@ -262,33 +263,41 @@ func (m *machine) row(id conversation.ConversationID) (*row, error) {
 	return &r, nil
 }
 
-// settle commits the batch when it holds rows of r, so that the database can
-// be asked about them.
+// settle ends the batch when it is the one of a row, so that the row can be read.
 func (m *machine) settle(burst uint64) {
 	if burst == m.burst {
 		m.flush()
 	}
 }
 
+// settleAll ends the batch and hands over what waits, so that the database can be
+// searched.
+func (m *machine) settleAll() {
+	m.flush()
+	if err := m.buffer.settle(); err != nil {
+		m.halt.fail(fmt.Errorf("write state: %w", err))
+	}
+}
+
 // get gives a copy of a value; nil when there is none.
 func (m *machine) get(key []byte) ([]byte, error) {
 	var out []byte
-	_, err := lookup(m.db, key, func(rec []byte) error {
+	_, err := m.buffer.lookup(key, func(rec []byte) error {
 		out = bytes.Clone(rec)
 		return nil
 	})
 	return out, err
 }
 
-// flush commits the batch, moves the applied index and tells the watchers. The
-// batch is not synced: its raft entries were.
+// flush puts the batch where it can be read, moves the applied index and tells the
+// watchers. Nothing is synced: the raft entries were.
 func (m *machine) flush() {
 	if m.next == m.applied {
 		return
 	}
 	m.value = m.next.append(m.value[:0])
 	m.batch.set(appliedKey(), m.value)
-	if err := m.batch.apply(m.db); err != nil || m.halt.failed() {
+	if err := m.buffer.put(&m.batch); err != nil || m.halt.failed() {
 		m.halt.fail(fmt.Errorf("write state: %w", err))
 		return
 	}
@@ -307,13 +316,14 @@ func (m *machine) flush() {
 }
 
 // Snapshot implements [raft.FSM]. A snapshot is only a mark: the state lies in
-// the same database as the log, and its content is read when a peer asks.
+// the database, and its content is read when a peer asks.
 func (m *machine) Snapshot() (raft.FSMSnapshot, error) { return mark{applied: m.applied.index}, nil }
 
 // Restore implements [raft.FSM]: the state of this node is replaced by a
 // received one.
 func (m *machine) Restore(src io.ReadCloser) error {
 	before := m.applied
+	m.buffer.discard()
 	p, err := m.snapshots.replaceState(src)
 	if err != nil {
 		// The old state may be gone, so that nothing can be applied to it.

@@ -274,7 +274,7 @@ func (m *machine) rowAndHead(id conversation.ConversationID) (have *row, head []
 	}
 	stored := row{due: noDue}
 	m.key = appendHeadKey(m.key[:0], id)
-	_, err = lookup(m.db, m.key, func(rec []byte) (err error) {
+	_, err = m.buffer.lookup(m.key, func(rec []byte) (err error) {
 		stored, head, err = decodeRow(rec)
 		head = bytes.Clone(head)
 		return err

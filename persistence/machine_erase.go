@@ -18,7 +18,7 @@ var errFilesFirst = fmt.Errorf("files of the conversation are left: %w", convers
 // contact's row stays, so that the next message finds the place and goes on from
 // there.
 func (m *machine) applyErase(r *reader, req *request) (result, error) {
-	m.flush() // what goes is looked for in the database
+	m.settleAll() // what goes is looked for in the database
 	whole := *r
 	c, err := decodeCommit(r)
 	if err != nil || len(c.Entries) != 1 || !erases(&c.Entries[0]) {
@@ -124,7 +124,7 @@ func (m *machine) dropRefs(c conversation.ContactKey, of conversation.Conversati
 // applyForget ends the erasure of contacts: the files that they handed in and never
 // sent go, and every node makes sure that the bytes of all of it do.
 func (m *machine) applyForget(r *reader) (result, error) {
-	m.flush()
+	m.settleAll()
 	contacts := make(map[conversation.ContactID]bool)
 	for range r.count() {
 		contacts[conversation.ContactID(r.id())] = true

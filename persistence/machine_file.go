@@ -190,7 +190,7 @@ func (m *machine) applyDropFiles(r *reader) (result, error) {
 	if err := r.end("files of a conversation"); err != nil {
 		return result{}, err
 	}
-	m.flush() // the index is read from the database
+	m.settleAll() // the index is read from the database
 	ids, err := filesOf(m.db, of, dropsAtOnce)
 	if err != nil {
 		return result{}, err
@@ -261,7 +261,7 @@ func (m *machine) applySweepFiles(r *reader) (result, error) {
 	if err := r.end("sweep of files"); err != nil {
 		return result{}, err
 	}
-	m.flush() // the index is read from the database
+	m.settleAll() // the index is read from the database
 	var keys [][]byte
 	err := scan(m.db, prefixBounds(tagPrefix(tagExpiry), expiryDay(before)), func(key, _ []byte) (bool, error) {
 		keys = append(keys, bytes.Clone(key))

@@ -65,8 +65,9 @@ type Options struct {
 	// and conversations whose inbox keeps them for so long; nothing else.
 	Now func() time.Time
 
-	sabotage sabotage
-	scrub    scrubPace // zero = the usual pace
+	sabotage  sabotage
+	scrub     scrubPace // zero = the usual pace
+	rowBuffer int       // bytes of rows that wait; zero = [rowBufferBytes]
 }
 
 // sabotage leaves out what keeps messages. It is for the tests that prove that
@@ -114,6 +115,7 @@ func withDefaults(o Options) Options {
 	o.SnapshotEvery = orDefault(o.SnapshotEvery, DefaultSnapshotEvery)
 	o.QueueLength = orDefault(o.QueueLength, DefaultQueueLength)
 	o.RefTTL = orDefault(o.RefTTL, DefaultRefTTL)
+	o.rowBuffer = orDefault(o.rowBuffer, rowBufferBytes)
 	if o.Cluster != nil {
 		o.Cluster = o.Cluster.filled()
 	} else {

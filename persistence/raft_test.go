@@ -34,7 +34,15 @@ func fill(t testing.TB, s *Store, rounds int) {
 }
 
 // dump is all state of a store, row by row.
-func dump(t testing.TB, db pebble.Reader) map[string]string {
+func dump(t testing.TB, s *Store) map[string]string {
+	t.Helper()
+	if err := s.buffer.settle(); err != nil {
+		t.Fatal(err)
+	}
+	return dumpRows(t, s.db)
+}
+
+func dumpRows(t testing.TB, db pebble.Reader) map[string]string {
 	t.Helper()
 	rows := make(map[string]string)
 	for _, tag := range stateTags() {
@@ -77,9 +85,9 @@ func TestRestartsKeepEverything(t *testing.T) {
 				fill(t, s, 5)
 				prepare(t, s)
 				fill(t, s, 2)
-				want := dump(t, s.db)
+				want := dump(t, s)
 				s = reopen(t, s)
-				got := dump(t, s.db)
+				got := dump(t, s)
 				// The entries of the restart itself move the applied index.
 				delete(want, string(appliedKey()))
 				delete(got, string(appliedKey()))
@@ -135,7 +143,7 @@ func TestStateStreamMovesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := dump(t, from.db)
+	want := dump(t, from)
 	fill(t, from, 3) // not in the stream
 	content, err := io.ReadAll(src)
 	if err = errors.Join(err, src.Close()); err != nil {
@@ -146,7 +154,7 @@ func TestStateStreamMovesEverything(t *testing.T) {
 	}
 
 	to := receive(t, meta, content)
-	diff(t, "state", want, dump(t, to.db))
+	diff(t, "state", want, dump(t, to))
 	checkInvariants(t, to)
 	if _, err := to.Inbox("sales"); err != nil {
 		t.Errorf("the directory was not read again: %v", err)
@@ -197,6 +205,9 @@ func TestDamagedStateStreamIsRefused(t *testing.T) {
 	t.Parallel()
 	from := openTest(t, testOptions(vfs.NewMem()))
 	fill(t, from, 3)
+	if err := from.buffer.settle(); err != nil {
+		t.Fatal(err)
+	}
 	stream, _, err := openStream(from.db.NewSnapshot(), nil)
 	if err != nil {
 		t.Fatal(err)

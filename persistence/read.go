@@ -71,56 +71,75 @@ func scan(db pebble.Reader, bounds *pebble.IterOptions, visit func(key, value []
 // after it, folded. A conversation that does not exist gives the zero state
 // with its id.
 func (s *Store) Load(ctx context.Context, id conversation.ConversationID) (*conversation.State, error) {
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", id, err)
 	}
 	defer done()
-	state, err := loadState(s.db, id)
+	state, err := s.load(id)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", id, err)
 	}
 	return state, nil
 }
 
-// loadState reads an older snapshot with newer entries just as well, so the two
-// reads need not be of one moment. They share an iterator: to make one is a good
-// part of what a short conversation costs.
-func loadState(db pebble.Reader, id conversation.ConversationID) (*conversation.State, error) {
-	it, err := db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+// load folds a conversation from the database and what waits. The two parts share
+// an iterator: to make one is a good part of what a short conversation costs.
+func (s *Store) load(id conversation.ConversationID) (*conversation.State, error) {
+	n, it, err := s.buffer.conversation(id, 0, &pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return nil, err
 	}
-	state, err := foldState(it, id)
+	state, err := foldState(it, n, id)
 	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
 		return nil, err
 	}
 	return state, nil
 }
 
-func foldState(it *pebble.Iterator, id conversation.ConversationID) (*conversation.State, error) {
+func foldState(it *pebble.Iterator, n newest, id conversation.ConversationID) (*conversation.State, error) {
 	state := new(conversation.State)
-	if it.SeekPrefixGE(appendStateKey(nil, id)) {
-		if err := decodeJSON(tagState, it.Value(), state); err != nil {
+	snapshot := n.state
+	if snapshot == nil && it.SeekPrefixGE(appendStateKey(nil, id)) {
+		snapshot = it.Value()
+	}
+	if err := it.Error(); err != nil {
+		return nil, err // the next move would forget it
+	}
+	if snapshot != nil {
+		if err := decodeJSON(tagState, snapshot, state); err != nil {
 			return nil, err
 		}
-	} else if err := it.Error(); err != nil {
-		return nil, err // the next move would forget it
 	}
 	state.ID = id
 	it.SetBounds(appendEntryKey(nil, id, state.Version+1), after(append(tagPrefix(tagEntry), id[:]...)))
 	for ok := it.First(); ok; ok = it.Next() {
-		e, err := decodeEntry(it.Value())
-		if err == nil && e.Seq != state.Version+1 && !erases(&e) {
-			err = fmt.Errorf("%w: entry %d follows %d", ErrCorrupt, e.Seq, state.Version)
-		}
-		if err != nil {
+		if err := foldEntry(state, it.Value()); err != nil {
 			return nil, err
 		}
-		state.Apply(e)
+	}
+	for _, rec := range n.entries {
+		if err := foldEntry(state, rec); err != nil {
+			return nil, err
+		}
 	}
 	state.ID = id
 	return state, nil
+}
+
+// foldEntry applies an entry, unless the state has it already.
+func foldEntry(state *conversation.State, rec []byte) error {
+	e, err := decodeEntry(rec)
+	switch {
+	case err != nil:
+		return err
+	case e.Seq <= state.Version:
+		return nil
+	case e.Seq != state.Version+1 && !erases(&e):
+		return fmt.Errorf("%w: entry %d follows %d", ErrCorrupt, e.Seq, state.Version)
+	}
+	state.Apply(e)
+	return nil
 }
 
 // erases reports whether an entry is what is left of an erased conversation:
@@ -133,13 +152,13 @@ func erases(e *conversation.Entry) bool {
 // Exists reports whether anything of a conversation is stored. It costs less
 // than reading it.
 func (s *Store) Exists(ctx context.Context, id conversation.ConversationID) (bool, error) {
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look for %s: %w", id, err)
 	}
 	defer done()
 	known := false
-	_, err = lookup(s.db, appendHeadKey(nil, id), func(rec []byte) error {
+	_, err = s.buffer.lookup(appendHeadKey(nil, id), func(rec []byte) error {
 		r, _, err := decodeRow(rec)
 		known = r.version > 0
 		return err
@@ -155,14 +174,38 @@ func (s *Store) Exists(ctx context.Context, id conversation.ConversationID) (boo
 func (s *Store) Entries(
 	ctx context.Context, id conversation.ConversationID, after conversation.Seq, limit int,
 ) ([]conversation.Entry, error) {
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("entries of %s: %w", id, err)
 	}
 	defer done()
-	out, err := readEntries(s.db, id, after, limit)
+	out, err := s.entries(id, after, clampPage(limit))
 	if err != nil {
 		return nil, fmt.Errorf("entries of %s: %w", id, err)
+	}
+	return out, nil
+}
+
+func (s *Store) entries(id conversation.ConversationID, after conversation.Seq, limit int) ([]conversation.Entry, error) {
+	if after+1 == 0 {
+		return nil, nil
+	}
+	n, it, err := s.buffer.conversation(id, after, prefixBounds(appendEntryKey(nil, id, after+1), afterConversation(id)))
+	if err != nil {
+		return nil, err
+	}
+	out, err := entriesOf(it, limit)
+	for _, rec := range n.entries {
+		if len(out) >= limit || err != nil {
+			break
+		}
+		var e conversation.Entry
+		if e, err = decodeEntry(rec); err == nil && (len(out) == 0 || e.Seq > out[len(out)-1].Seq) {
+			out = append(out, e)
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -170,21 +213,28 @@ func (s *Store) Entries(
 func readEntries(
 	db pebble.Reader, id conversation.ConversationID, after conversation.Seq, limit int,
 ) ([]conversation.Entry, error) {
-	limit = clampPage(limit)
-	var out []conversation.Entry
 	if after+1 == 0 {
-		return out, nil
+		return nil, nil
 	}
-	bounds := prefixBounds(appendEntryKey(nil, id, after+1), afterConversation(id))
-	err := scan(db, bounds, func(_, rec []byte) (bool, error) {
-		e, err := decodeEntry(rec)
-		if err != nil {
-			return false, err
+	it, err := db.NewIter(prefixBounds(appendEntryKey(nil, id, after+1), afterConversation(id)))
+	if err != nil {
+		return nil, err
+	}
+	return entriesOf(it, clampPage(limit))
+}
+
+// entriesOf reads up to limit entries and closes the iterator.
+func entriesOf(it *pebble.Iterator, limit int) ([]conversation.Entry, error) {
+	var out []conversation.Entry
+	var err error
+	for ok := it.First(); ok && len(out) < limit; ok = it.Next() {
+		var e conversation.Entry
+		if e, err = decodeEntry(it.Value()); err != nil {
+			break
 		}
 		out = append(out, e)
-		return len(out) < limit, nil
-	})
-	return out, err
+	}
+	return out, errors.Join(err, it.Error(), it.Close())
 }
 
 func afterConversation(id conversation.ConversationID) []byte {
@@ -200,22 +250,30 @@ func clampPage(limit int) int {
 
 // Head gives the row that lists show. Errors: [ErrNotFound].
 func (s *Store) Head(ctx context.Context, id conversation.ConversationID) (conversation.Head, error) {
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return conversation.Head{}, fmt.Errorf("head of %s: %w", id, err)
 	}
 	defer done()
-	h, err := readHead(s.db, id)
+	h, err := readHead(s.buffer.value, id)
 	if err != nil {
 		return conversation.Head{}, fmt.Errorf("head of %s: %w", id, err)
 	}
 	return h, nil
 }
 
-func readHead(db pebble.Reader, id conversation.ConversationID) (conversation.Head, error) {
+// valuer reads one row, as [value] does.
+type valuer func(key []byte, use func([]byte) error) (bool, error)
+
+// valuesOf reads rows of a database or of a snapshot of it.
+func valuesOf(db pebble.Reader) valuer {
+	return func(key []byte, use func([]byte) error) (bool, error) { return value(db, key, use) }
+}
+
+func readHead(value valuer, id conversation.ConversationID) (conversation.Head, error) {
 	var h conversation.Head
 	found := false
-	_, err := value(db, appendHeadKey(nil, id), func(rec []byte) error {
+	_, err := value(appendHeadKey(nil, id), func(rec []byte) error {
 		r, head, err := decodeRow(rec)
 		if err != nil || r.version == 0 {
 			return err
@@ -236,7 +294,7 @@ func (s *Store) FindRef(
 	ctx context.Context, c conversation.ContactKey, ref conversation.Ref,
 ) (conversation.ConversationID, conversation.Seq, error) {
 	var v refValue
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return v.id, 0, fmt.Errorf("find ref: %w", err)
 	}
@@ -249,7 +307,7 @@ func (s *Store) FindRef(
 	youngest, oldest := s.refDays()
 	for back := uint32(0); !found && err == nil && back <= youngest-oldest; back++ {
 		key = appendRefKey(key[:0], youngest-back, c, ref)
-		found, err = lookup(s.db, key, func(rec []byte) (err error) {
+		found, err = s.buffer.lookup(key, func(rec []byte) (err error) {
 			v, err = decodeRef(rec)
 			return err
 		})
@@ -264,12 +322,12 @@ func (s *Store) FindRef(
 // has been none.
 func (s *Store) Current(ctx context.Context, c conversation.ContactKey) (conversation.ConversationID, error) {
 	var id conversation.ConversationID
-	done, err := s.reading(ctx)
+	done, err := s.looking(ctx)
 	if err != nil {
 		return id, fmt.Errorf("current conversation: %w", err)
 	}
 	defer done()
-	_, err = lookup(s.db, appendContactKey(nil, c), func(rec []byte) error {
+	_, err = s.buffer.lookup(appendContactKey(nil, c), func(rec []byte) error {
 		id, err = decodeContact(rec)
 		return err
 	})

@@ -176,7 +176,7 @@ func eachOldest(db pebble.Reader, prefix []byte, before int64, visit func(*conve
 			break
 		}
 		var h conversation.Head
-		if h, err = readHead(db, p.id); err == nil {
+		if h, err = readHead(valuesOf(db), p.id); err == nil {
 			more = visit(&h)
 		} else if isGone(err) {
 			err = nil // it went while we looked

@@ -583,6 +583,7 @@ func runSimulation(t *testing.T, seed uint64, change func(*Options)) (*simulatio
 	c.timing = Timing{Heartbeat: 150 * time.Millisecond, Election: 150 * time.Millisecond, Lease: 120 * time.Millisecond}
 	c.change = func(o *Options) {
 		o.MemTableBytes, o.SnapshotEvery, o.CacheBytes = 1<<20, 256<<10, 1<<20
+		o.rowBuffer = 64 << 10
 		if change != nil {
 			change(o)
 		}

@@ -24,6 +24,8 @@ type snapshots struct {
 	fs   vfs.FS
 	dir  string
 	halt *halt
+	// settle hands over the rows that wait.
+	settle func() error
 	// stale says that a snapshot brings nothing new; nil = every one does.
 	stale func(index, term uint64) bool
 	// hold keeps the log from an entry on while a state is sent that ends there.
@@ -57,7 +59,9 @@ var errStale = errors.New("the snapshot is older than what is here")
 var errClosing = errors.New("the snapshot store is closed")
 
 func newSnapshots(db *pebble.DB, fs vfs.FS, dir string, h *halt) *snapshots {
-	s := &snapshots{db: db, fs: fs, dir: dir, halt: h, hold: func(uint64) func() { return func() {} }}
+	s := &snapshots{
+		db: db, fs: fs, dir: dir, halt: h, settle: func() error { return nil }, hold: func(uint64) func() { return func() {} },
+	}
 	s.mu.idle = sync.NewCond(&s.mu)
 	return s
 }
@@ -122,6 +126,9 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if m == nil {
 		return nil, nil, fmt.Errorf("snapshot %s: %w", id, ErrNotFound)
 	}
+	if err := s.settle(); err != nil { // so that as little as can be is left for the log
+		return nil, nil, err
+	}
 	letGo := s.hold(m.Index)
 	stream, size, err := openStream(s.db.NewSnapshot(), func() {
 		letGo()
@@ -170,8 +177,11 @@ func (s *snapshots) put(m *storedMark) error {
 	if err != nil {
 		return err
 	}
-	// With it every state batch before it goes to the disk: entries may be dropped
-	// from the raft log after this.
+	// With it every row that was applied before it goes to the disk: entries may be
+	// dropped from the raft log after this.
+	if err := s.settle(); err != nil {
+		return err
+	}
 	if err := setDurably(s.db, snapshotKey(), rec); err != nil {
 		return err
 	}

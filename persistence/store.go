@@ -36,6 +36,7 @@ type Store struct {
 	logs       *logStore
 	snapshots  *snapshots
 	machine    *machine
+	buffer     *rowBuffer
 	directory  *directory
 	roster     *roster
 	blobs      *blobBook
@@ -98,7 +99,7 @@ func OpenContext(ctx context.Context, options Options) (*Store, error) {
 func newStore(o Options, db *pebble.DB, h *halt) *Store {
 	s := &Store{
 		options: o, logger: o.Logger, db: db, halt: h, enc: newEncoders(),
-		watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
+		buffer: newRowBuffer(db, o.rowBuffer), watchers: newWatchers(), directory: newDirectory(), roster: newRoster(), blobs: new(blobBook), closing: make(chan struct{}),
 		scrubber: newScrubber(), fsync: newFsyncWindow(),
 	}
 	s.leadership = newLeadership(s.leaderChanged)
@@ -184,6 +185,7 @@ func (s *Store) prepare(f *flights) error {
 	}
 	s.snapshots = newSnapshots(s.db, s.options.FS, s.options.Dir, s.halt)
 	s.snapshots.hold = s.logs.kept.hold
+	s.snapshots.settle = s.buffer.settle
 	if err := s.snapshots.resume(); err != nil {
 		return err
 	}
@@ -244,7 +246,7 @@ func logError(err error) error {
 
 func (s *Store) newMachine(f *flights) *machine {
 	return &machine{
-		db: s.db, flights: f, watchers: s.watchers, directory: s.directory, roster: s.roster, snapshots: s.snapshots,
+		db: s.db, buffer: s.buffer, flights: f, watchers: s.watchers, directory: s.directory, roster: s.roster, snapshots: s.snapshots,
 		blobs: s.blobs, scrubber: s.scrubber,
 		halt: s.halt, metrics: s.metrics, rows: newRowCache(minRows), burst: 1,
 	}
@@ -434,13 +436,28 @@ func (s *Store) closeFiles() error {
 		err = s.logs.files.Close()
 	}
 	if !s.halt.failed() {
-		err = errors.Join(err, s.db.Flush())
+		err = errors.Join(err, s.buffer.settle(), s.db.Flush())
 	}
 	return errors.Join(err, s.db.Close())
 }
 
-// reading opens a stretch of reads; the caller ends it by the function given.
+// reading opens a stretch of reads from the database, which has everything that was
+// applied before; the caller ends it by the function given.
 func (s *Store) reading(ctx context.Context) (func(), error) {
+	done, err := s.looking(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.buffer.settle(); err != nil {
+		done()
+		s.halt.fail(fmt.Errorf("write state: %w", err))
+		return nil, ErrUnavailable
+	}
+	return done, nil
+}
+
+// looking is reading for rows that are looked for in the buffer first.
+func (s *Store) looking(ctx context.Context) (func(), error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 	}
