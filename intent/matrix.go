@@ -39,7 +39,7 @@ func (w *weighing) count() {
 		}
 	}
 	rows, dim := len(w.rows), w.corpus.dim
-	next, entries := make([]int32, rows+1), 0 // per number of rows, how many features have so many, then the number of the first of them
+	next, entries := make([]int32, max(rows, alone)+1), 0 // per number of rows, how many features have so many, then the number of the first of them
 	for _, n := range w.numbers {
 		next[n]++
 	}

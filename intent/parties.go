@@ -3,6 +3,7 @@ package intent
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // Most questions lie far from most intents and take no part in the solution. So
@@ -33,6 +34,11 @@ const (
 
 func (p *party) add(row int32, sign float32) {
 	p.rows, p.signs, p.alpha = append(p.rows, row), append(p.signs, sign), append(p.alpha, 0)
+}
+
+// grow makes room for so many rows.
+func (p *party) grow(n int) {
+	p.rows, p.signs, p.alpha = slices.Grow(p.rows, n), slices.Grow(p.signs, n), slices.Grow(p.alpha, n)
 }
 
 // mine counts the rows of the class.
@@ -111,6 +117,7 @@ func (t *training) join(ctx context.Context, bounds func(p *party) (least float3
 					candidates = append(candidates, v)
 				}
 			}
+			p.grow(min(most, len(candidates)))
 			bar := nthHighest(candidates, most)
 			for row, v := range margins {
 				if v >= bar && v > least && !in[row] && t.stranger(row, class) {

@@ -69,7 +69,7 @@ const readStride = 64
 func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
 	n := len(c.examples)
 	read, known := make([]*reading, n), a.readings.of(a.extract)
-	l := &numberLine{corpus: c, numberer: numberer{vocab: c.vocab}, read: read, all: make([]features, n), done: make([]atomic.Bool, (n+readStride-1)/readStride)}
+	l := c.numberLine(read)
 	err := spread(ctx, len(l.done), workers, func() func(int) {
 		s := &scratch{}
 		return func(block int) {
@@ -79,42 +79,61 @@ func (c *corpus) read(ctx context.Context, a *analyzer, workers int) error {
 					read[i] = a.read(s, text)
 				}
 			}
-			l.done[block].Store(true)
-			if l.TryLock() {
-				l.advance()
-				l.Unlock()
-			}
+			l.finished(block)
 		}
 	})
 	if err != nil {
 		return err
 	}
-	l.advance()
-	c.features = l.all
+	c.features = l.rest()
 	a.readings.keep(a.extract, c.questions, read)
 	return nil
 }
 
 // numberLine numbers blocks of questions in their order. Whoever has read one goes on
-// with it unless somebody else does just then; who comes last sees to the rest.
+// with what can be numbered, unless somebody else does just then.
 type numberLine struct {
-	sync.Mutex // guards what follows, but for what a block that is not done belongs to
-	numberer
 	corpus *corpus
 	read   []*reading
-	all    []features
-	next   int // block
-
-	done []atomic.Bool // blocks that have been read
+	done   []atomic.Bool // per block: it has been read
+	turn   struct {
+		sync.Mutex // held by who numbers
+		numberer
+		next int // block
+		all  []features
+	}
 }
 
-// advance numbers what can be. Nobody else does meanwhile.
+func (c *corpus) numberLine(read []*reading) *numberLine {
+	l := &numberLine{corpus: c, read: read, done: make([]atomic.Bool, (len(read)+readStride-1)/readStride)}
+	l.turn.vocab, l.turn.all = c.vocab, make([]features, len(read))
+	return l
+}
+
+// finished says that a block has been read.
+func (l *numberLine) finished(block int) {
+	l.done[block].Store(true)
+	if l.turn.TryLock() {
+		l.advance()
+		l.turn.Unlock()
+	}
+}
+
+// rest numbers what is left when all has been read, and gives the features of all
+// questions.
+func (l *numberLine) rest() []features {
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.advance()
+	return l.turn.all
+}
+
 func (l *numberLine) advance() {
-	for ; l.next < len(l.done) && l.done[l.next].Load(); l.next++ {
-		for i := l.next * readStride; i < min(len(l.read), (l.next+1)*readStride); i++ {
-			r, f := l.read[i], &l.all[i]
+	for t := &l.turn; t.next < len(l.done) && l.done[t.next].Load(); t.next++ {
+		for i := t.next * readStride; i < min(len(l.read), (t.next+1)*readStride); i++ {
+			r, f := l.read[i], &t.all[i]
 			l.corpus.examples[i].units = int32(r.units) //nolint:gosec // at most maxTokens
-			f.ids, f.counts = l.number(r.grams)
+			f.ids, f.counts = t.number(r.grams)
 			f.dense = r.dense
 		}
 	}
