@@ -4,9 +4,10 @@ import "math"
 
 // analyzer turns text into features; it is read only and shared.
 type analyzer struct {
-	norm    *normalizer
-	extract *extractor
-	mean    *meanings
+	norm     *normalizer
+	extract  *extractor
+	mean     *meanings
+	readings *readings // of questions; nil = none are kept
 }
 
 // scratch is the working memory of one prediction. It is pooled.

@@ -203,34 +203,58 @@ func appendQuestions(to []question, from lists) []question {
 // dropContested removes a question from an intent when a higher pack asks the
 // same under another one, and repetitions within one intent.
 func (l *layering) dropContested() {
-	owner := map[string]string{}
-	level := map[string]int{}
-	where := map[string]place{}
-	rank := l.fileRanks()
+	owners := l.owners()
 	for _, id := range l.order {
-		for _, q := range l.intents[id].topic.ask {
-			key := q.canonical(l.norm)
-			if r := rank[q.at.file]; owner[key] == "" || r > level[key] {
-				owner[key], level[key], where[key] = id, r, q.at
-			}
-		}
-	}
-	for _, id := range l.order {
-		seen := map[string]bool{}
 		t := &l.intents[id].topic
 		t.ask = slices.DeleteFunc(t.ask, func(q question) bool {
 			key := q.canonical(l.norm)
-			drop := key == "" || owner[key] != id || seen[key]
-			if key != "" && owner[key] != id {
+			if key == "" {
+				return true
+			}
+			o := owners[key]
+			if o.intent != id {
 				l.bundle.contested = append(l.bundle.contested, Pointer{
 					At: q.at.describe(), What: q.text,
-					Why: fmt.Sprintf("a pack above (%s) gives the question of %s to %s", where[key].describe(), id, owner[key]),
+					Why: fmt.Sprintf("a pack above (%s) gives the question of %s to %s", o.at.describe(), id, o.intent),
 				})
+				return true
 			}
-			seen[key] = true
-			return drop
+			again := o.kept
+			o.kept = true
+			return again
 		})
 	}
+}
+
+// owner is who has a question.
+type owner struct {
+	intent string
+	level  int
+	at     place
+	kept   bool // once
+}
+
+// owners finds for every question, in canonical form, the highest pack that asks it; of
+// several intents there the first.
+func (l *layering) owners() map[string]*owner {
+	rank, n := l.fileRanks(), 0
+	for _, x := range l.intents {
+		n += len(x.topic.ask)
+	}
+	all, out := make([]owner, 0, n), make(map[string]*owner, n)
+	for _, id := range l.order {
+		for _, q := range l.intents[id].topic.ask {
+			key, level := q.canonical(l.norm), rank[q.at.file]
+			switch o := out[key]; {
+			case o == nil:
+				all = append(all, owner{intent: id, level: level, at: q.at})
+				out[key] = &all[len(all)-1]
+			case level > o.level:
+				*o = owner{intent: id, level: level, at: q.at}
+			}
+		}
+	}
+	return out
 }
 
 // fileRanks gives each file the height of its pack.

@@ -48,19 +48,7 @@ func (t *training) addDiscriminant(ctx context.Context) error {
 	if factor == nil {
 		return nil
 	}
-	directions := make([]float32, h.classes*dim)
-	err = spread(ctx, h.classes, t.options.workers, func() func(class int) {
-		x := make([]float64, dim)
-		return func(class int) {
-			for d, v := range means[class*dim:][:dim] {
-				x[d] = float64(v)
-			}
-			substitute(factor, x)
-			for d, v := range x {
-				directions[class*dim+d] = float32(v)
-			}
-		}
-	})
+	directions, err := t.directions(ctx, factor, means)
 	if err != nil {
 		return err
 	}
@@ -69,13 +57,37 @@ func (t *training) addDiscriminant(ctx context.Context) error {
 		return nil
 	}
 	scale := float32(weight / spread)
-	from := len(t.own) * h.classes
 	for k := range h.classes {
+		weights := t.stripe(k / stripeClasses)[k%stripeClasses:]
 		for d, v := range directions[k*dim:][:dim] {
-			t.weights[from+d*h.classes+k] += scale * v
+			weights[(len(t.own)+d)*stripeClasses] += scale * v
 		}
 	}
 	return nil
+}
+
+// directions gives the way in which the discriminant of each class points.
+func (t *training) directions(ctx context.Context, factor []float64, means []float32) ([]float32, error) {
+	const atOnce = 4 // classes
+	dim, classes := t.corpus.dim, t.head.classes
+	out := make([]float32, classes*dim)
+	return out, spread(ctx, (classes+atOnce-1)/atOnce, t.options.workers, func() func(int) {
+		x := make([][atOnce]float64, dim)
+		return func(i int) {
+			first := i * atOnce
+			for k := range min(atOnce, classes-first) {
+				for d, v := range means[(first+k)*dim:][:dim] {
+					x[d][k] = float64(v)
+				}
+			}
+			substituteFour(factor, x)
+			for k := range min(atOnce, classes-first) {
+				for d := range x {
+					out[(first+k)*dim+d] = float32(x[d][k])
+				}
+			}
+		}
+	})
 }
 
 // moments gives the sums over all questions of the products of any two numbers of the

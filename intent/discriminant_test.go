@@ -32,7 +32,11 @@ func TestDiscriminantHelpsTheFew(t *testing.T) {
 		}
 		o := defaultHeadOptions()
 		all := m.corpus.rows(func(int, *example) bool { return true })
-		tr := newTraining(m.head, m.corpus, all, m.head.matrix(m.corpus, all), o)
+		tr, err := newTraining(t.Context(), m.head, m.corpus, all, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(tr.weights)
 		if err := tr.addDiscriminant(t.Context()); err != nil {
 			t.Fatal(err)
 		}

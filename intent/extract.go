@@ -3,6 +3,8 @@ package intent
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,8 +22,12 @@ type extractor struct {
 	names    []string
 	masked   []bool
 	patterns []pattern
-	words    map[rune][]word // by first character, longest first
+	words    map[rune][]word    // by first character, longest first
+	hash     [entitiesHash]byte // of all that it is made of
 }
+
+// entitiesHash is the length of an extractor's hash.
+const entitiesHash = sha256.Size
 
 // pattern is one regular expression of an entity.
 type pattern struct {
@@ -48,8 +54,9 @@ type found struct {
 }
 
 func newExtractor(entities []*entity, norm *normalizer) *extractor {
-	x := &extractor{words: map[rune][]word{}}
+	x, hash := &extractor{words: map[rune][]word{}}, sha256.New()
 	for i, e := range entities {
+		_, _ = fmt.Fprintf(hash, "%q %t %q %q\n", e.name, e.mask, e.regex, e.words)
 		x.names = append(x.names, e.name)
 		x.masked = append(x.masked, e.mask)
 		for _, re := range e.regex {
@@ -64,6 +71,7 @@ func newExtractor(entities []*entity, norm *normalizer) *extractor {
 	for _, list := range x.words {
 		slices.SortStableFunc(list, func(a, b word) int { return cmp.Compare(len(b.folded), len(a.folded)) })
 	}
+	hash.Sum(x.hash[:0])
 	return x
 }
 

@@ -18,20 +18,21 @@ const (
 // Source: Lan, Tan, Su, Lu: Supervised and traditional term weighting methods for
 // automatic text categorization, PAMI 2009, for the idea; the measure is ours.
 func (c *corpus) inverseFrequencies(rows []int32) []float32 {
-	held, agreed := c.occurrences(rows)
+	found := c.occurrences(rows)
 	var known [mostAlike + 1][mostAlike + 1]float32 // most features are of few questions
-	out := make([]float32, len(held))
-	for i, n := range held {
+	out := make([]float32, len(found))
+	for i := range found {
+		f := &found[i]
 		switch {
-		case n == 0:
-		case n <= mostAlike && agreed[i] <= mostAlike:
-			w := &known[n][agreed[i]]
+		case f.held == 0:
+		case f.held <= mostAlike && f.agreed <= mostAlike:
+			w := &known[f.held][f.agreed]
 			if *w == 0 {
-				*w = weight(n, agreed[i], len(rows))
+				*w = weight(f.held, f.agreed, len(rows))
 			}
 			out[i] = *w
 		default:
-			out[i] = weight(n, agreed[i], len(rows))
+			out[i] = weight(f.held, f.agreed, len(rows))
 		}
 	}
 	return out
@@ -45,26 +46,33 @@ func weight(n int32, agreed int64, rows int) float32 {
 	return float32((math.Log(float64(1+rows)/float64(1+n)) + 1) * agreement)
 }
 
+// occurrence is where a feature is found.
+type occurrence struct {
+	held   int32 // rows that have it
+	class  int32 // of the row before that has it, and one
+	same   int32 // how many rows of that class have it
+	agreed int64 // pairs of rows that are of one class
+}
+
 // occurrences counts the rows that have a feature, and the pairs of them that are of
 // one class. Examples are in the order of their labels, and rows in the order of
 // examples. Counterexamples agree with nothing.
-func (c *corpus) occurrences(rows []int32) (held []int32, agreed []int64) {
-	n := c.vocab.n
-	held, agreed = make([]int32, n), make([]int64, n)
-	class, same := make([]int32, n), make([]int32, n) // of the row before that has the feature, and how many of it
+func (c *corpus) occurrences(rows []int32) []occurrence {
+	out := make([]occurrence, c.vocab.n)
 	for _, r := range rows {
 		ex := &c.examples[r]
 		for _, id := range c.features[r].ids {
-			held[id]++
+			f := &out[id]
+			f.held++
 			if ex.not {
 				continue
 			}
-			if class[id] != ex.label+1 {
-				class[id], same[id] = ex.label+1, 0
+			if f.class != ex.label+1 {
+				f.class, f.same = ex.label+1, 0
 			}
-			agreed[id] += 2 * int64(same[id])
-			same[id]++
+			f.agreed += 2 * int64(f.same)
+			f.same++
 		}
 	}
-	return held, agreed
+	return out
 }

@@ -43,7 +43,9 @@ type step struct {
 // newGrid rounds weights, which are rows × classes.
 func newGrid(weights []float32, classes int) *grid {
 	g := emptyGrid(len(weights)/max(classes, 1), classes)
-	g.round(weights, 0, len(g.scale))
+	for r := range g.scale {
+		g.round(r, weights[r*classes:][:classes])
+	}
 	return g
 }
 
@@ -52,27 +54,44 @@ func emptyGrid(rows, classes int) *grid {
 	return &grid{classes: classes, words: words, scale: make([]float32, rows), cells: make([]uint64, rows*words)}
 }
 
-// round fills in some of the rows.
-func (g *grid) round(weights []float32, first, end int) {
-	for r := first; r < end; r++ {
-		row := weights[r*g.classes:][:g.classes]
-		largest := uint32(0) // the bits of what is not negative are in its order
-		for _, w := range row {
-			largest = max(largest, math.Float32bits(w)&^signBit)
+// round fills in a row.
+func (g *grid) round(r int, row []float32) {
+	whole := len(row) - len(row)%cellsPerWord
+	largest := largestOf(row[whole:])
+	if whole > 0 {
+		largest = max(largest, largestWhole(row[:whole]))
+	}
+	if largest == 0 {
+		return // the scale is zero as well
+	}
+	g.scale[r] = largest / largestCell
+	steps := largestCell / largest
+	cells := g.cells[r*g.words:][:g.words]
+	if whole > 0 {
+		roundWhole(cells[:whole/cellsPerWord], row[:whole], steps)
+	}
+	if whole < len(row) {
+		roundPlain(cells[whole/cellsPerWord:], row[whole:], steps)
+	}
+}
+
+// largestOf gives the largest number of a row, whatever its sign.
+func largestOf(row []float32) float32 {
+	largest := uint32(0) // the bits of what is not negative are in its order
+	for _, w := range row {
+		largest = max(largest, math.Float32bits(w)&^signBit)
+	}
+	return math.Float32frombits(largest)
+}
+
+// roundPlain fills in cells by a row, of which one is worth so many steps.
+func roundPlain(cells []uint64, row []float32, steps float32) {
+	for i := range cells {
+		word := uint64(0)
+		for k, w := range row[i*cellsPerWord : min((i+1)*cellsPerWord, len(row))] {
+			word |= uint64(cell(float32(w*steps))) << (k * cellBits)
 		}
-		if largest == 0 {
-			continue // the scale is zero as well
-		}
-		g.scale[r] = math.Float32frombits(largest) / largestCell
-		steps := largestCell / math.Float32frombits(largest)
-		cells := g.cells[r*g.words:][:g.words]
-		for i := range cells {
-			word := uint64(0)
-			for k, w := range row[i*cellsPerWord : min((i+1)*cellsPerWord, len(row))] {
-				word |= uint64(cell(float32(w*steps))) << (k * cellBits)
-			}
-			cells[i] = word
-		}
+		cells[i] = word
 	}
 }
 

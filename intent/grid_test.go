@@ -3,6 +3,7 @@ package intent
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -61,6 +62,28 @@ func TestGridBearsTheWorst(t *testing.T) {
 					t.Errorf("weight %v, value %v, class %d: %v, want %v", weight, value, k, v, want)
 				}
 			}
+		}
+	}
+}
+
+// TestGridRoundsWhole: what the processor rounds in its own way is what the plain way
+// gives, to the bit.
+func TestGridRoundsWhole(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(47, 53))
+	for n := range 70 {
+		row := randomVector(random, n)
+		if n > 3 {
+			row[n/2] = -7 // the largest, by its size
+			row[n/3] = 0
+		}
+		g := emptyGrid(1, n)
+		g.round(0, row)
+		largest := largestOf(row)
+		want := make([]uint64, g.words)
+		roundPlain(want, row, largestCell/largest)
+		if n > 0 && g.scale[0] != largest/largestCell || !slices.Equal(g.cells, want) {
+			t.Errorf("%d numbers: %x of %v, want %x of %v", n, g.cells, g.scale, want, largest/largestCell)
 		}
 	}
 }

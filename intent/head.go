@@ -43,12 +43,28 @@ func defaultHeadOptions() headOptions {
 
 // fit trains a head on some rows of a corpus.
 func fit(ctx context.Context, c *corpus, rows []int32, o headOptions) (*head, error) {
-	h := &head{classes: len(c.classes), idf: c.inverseFrequencies(rows), mean: c.denseMean(rows), share: o.dense}
-	x := h.matrix(c, rows)
+	h := &head{classes: len(c.classes), share: o.dense}
+	err := spread(ctx, 2, o.workers, func() func(int) {
+		return func(i int) {
+			if i == 0 {
+				h.idf = c.inverseFrequencies(rows)
+			} else {
+				h.mean = c.denseMean(rows)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	h.bias = make([]float32, h.classes)
 	h.indexLabels(c, rows)
-	h.addCentroids(c, rows, x)
-	return h, newTraining(h, c, rows, x, o).run(ctx)
+	t, err := newTraining(ctx, h, c, rows, o)
+	if err != nil {
+		return nil, err
+	}
+	defer t.release()
+	h.addCentroids(c, rows, t.matrix)
+	return h, t.run(ctx)
 }
 
 // addCentroids averages the dense parts of each class.
@@ -92,33 +108,6 @@ func (h *head) indexLabels(c *corpus, rows []int32) {
 	for k := range h.classes {
 		h.first[k+1] += h.first[k]
 	}
-}
-
-// matrix weighs the rows and brings them to length one.
-func (h *head) matrix(c *corpus, rows []int32) *sparse {
-	entries := 0
-	for _, r := range rows {
-		entries += len(c.features[r].ids)
-	}
-	x := &sparse{
-		start: make([]int32, 1, len(rows)+1), index: make([]int32, 0, entries), value: make([]float32, 0, entries),
-		dim: c.dim, dense: make([]float32, 0, len(rows)*c.dim), square: make([]float32, len(rows)),
-	}
-	for i, r := range rows {
-		f := &c.features[r]
-		x.index = append(x.index, f.ids...)
-		begin := len(x.value)
-		for k, id := range f.ids {
-			x.value = append(x.value, f.counts[k]*h.idf[id])
-		}
-		unitLength(x.value[begin:])
-		begin = len(x.dense)
-		x.dense = append(x.dense, f.dense...)
-		center(x.dense[begin:], h.mean, h.share)
-		x.start = append(x.start, int32(len(x.index))) //nolint:gosec // maxQuestions × maxTokens × 4
-		x.square[i] = 2 + h.share*h.share
-	}
-	return x
 }
 
 // unitLength scales v to length one.

@@ -85,7 +85,7 @@ func Open(o Options) (*Library, error) {
 		return nil, err
 	}
 	l := &Library{
-		options: o, quick: quick, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean},
+		options: o, quick: quick, metrics: newMetrics(o.Registerer), wake: make(chan struct{}, 1), base: &analyzer{norm: newNormalizer(), mean: mean, readings: &readings{}},
 	}
 	if l.ear, err = newEar(l.base.norm); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package intent
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -19,6 +20,18 @@ func TestSubstituteSolves(t *testing.T) {
 	for i := range want {
 		if math.Abs(x[i]-want[i]) > 1e-5 {
 			t.Errorf("x = %v, want %v", x, want)
+		}
+	}
+	four := make([][4]float64, 3)
+	for i := range four {
+		four[i] = [4]float64{x[i], 0, -x[i], 2 * x[i]} // of which x is the first solution now
+	}
+	one := slices.Clone(x)
+	substitute(factor, one)
+	substituteFour(factor, four)
+	for i := range four {
+		if four[i] != [4]float64{one[i], 0, -one[i], 2 * one[i]} {
+			t.Errorf("number %d of four is %v, want %v", i, four[i], one[i])
 		}
 	}
 	if factorize([]float64{1, 0, 2, 1}, 2) != nil {

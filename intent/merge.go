@@ -2,9 +2,11 @@ package intent
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"runtime"
 	"slices"
 )
 
@@ -121,8 +123,7 @@ type claim struct {
 // each other, and counts the questions.
 func (k *pack) checkQuestions(norm *normalizer, p *problems) {
 	ids := map[string]place{}
-	asked := map[string]claim{}
-	form := canonicals{normalizer: norm}
+	asked := make(map[string]claim, k.fillKeys(norm))
 	for _, in := range k.intents {
 		if first, ok := ids[in.id]; ok {
 			p.add(in.at, "intent %s is already defined in %s", in.id, first.describe())
@@ -134,7 +135,6 @@ func (k *pack) checkQuestions(norm *normalizer, p *problems) {
 			for i := range list {
 				l := &list[i]
 				k.questions++
-				l.key = form.of(l.text)
 				k.claim(asked, claim{intent: in.id, use: "ask", at: l.at}, l.key, p)
 			}
 		}
@@ -145,6 +145,31 @@ func (k *pack) checkQuestions(norm *normalizer, p *problems) {
 	for _, in := range k.intents {
 		checkAgainst(asked, in, norm, p)
 	}
+}
+
+// keyStride is how many questions one goroutine brings into canonical form at a time.
+const keyStride = 128
+
+// fillKeys brings the questions into canonical form, and counts them.
+func (k *pack) fillKeys(norm *normalizer) int {
+	var all []*line
+	for _, in := range k.intents {
+		for _, list := range in.ask {
+			for i := range list {
+				all = append(all, &list[i])
+			}
+		}
+	}
+	// Whoever saves a pack waits for this.
+	_ = spread(context.Background(), (len(all)+keyStride-1)/keyStride, runtime.GOMAXPROCS(0), func() func(int) {
+		form := canonicals{normalizer: norm}
+		return func(block int) {
+			for _, l := range all[block*keyStride : min(len(all), (block+1)*keyStride)] {
+				l.key = form.of(l.text)
+			}
+		}
+	})
+	return len(all)
 }
 
 func (k *pack) claim(asked map[string]claim, c claim, key string, p *problems) {

@@ -27,7 +27,7 @@ type model struct {
 // newModel trains the head; the calibrator follows by calibrated.
 func newModel(ctx context.Context, b *bundle, base *analyzer, workers int) (*model, error) {
 	m := &model{
-		analyzer: &analyzer{norm: base.norm, mean: base.mean, extract: newExtractor(b.entities, base.norm)}, bundle: b, hash: b.hash, early: b.hash + "-provisional",
+		analyzer: &analyzer{norm: base.norm, mean: base.mean, readings: base.readings, extract: newExtractor(b.entities, base.norm)}, bundle: b, hash: b.hash, early: b.hash + "-provisional",
 		interim: provisional(),
 	}
 	var err error

@@ -3,6 +3,7 @@ package intent
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // Most questions lie far from most intents and take no part in the solution. So
@@ -35,6 +36,11 @@ func (p *party) add(row int32, sign float32) {
 	p.rows, p.signs, p.alpha = append(p.rows, row), append(p.signs, sign), append(p.alpha, 0)
 }
 
+// grow makes room for so many rows.
+func (p *party) grow(n int) {
+	p.rows, p.signs, p.alpha = slices.Grow(p.rows, n), slices.Grow(p.signs, n), slices.Grow(p.alpha, n)
+}
+
 // mine counts the rows of the class.
 func (p *party) mine() (n int) {
 	for _, s := range p.signs {
@@ -48,7 +54,7 @@ func (p *party) mine() (n int) {
 // invite adds to each party the rows of other classes that are most like the mean
 // of its own.
 func (t *training) invite(ctx context.Context) error {
-	err := spread(ctx, t.head.classes, t.options.workers, func() func(class int) { return t.average })
+	err := spread(ctx, t.stripes(), t.options.workers, func() func(stripe int) { return t.average })
 	if err != nil {
 		return err
 	}
@@ -63,9 +69,17 @@ func (t *training) try(ctx context.Context) error {
 	return t.join(ctx, func(p *party) (least float32, most int) { return wrongBy - 1, len(p.rows) })
 }
 
-// average adds the mean question of a class to its weights, which are zero before.
-func (t *training) average(class int) {
-	p, classes := &t.parties[class], t.head.classes
+// average makes the mean questions of a stripe of classes their weights.
+func (t *training) average(stripe int) {
+	weights := t.stripe(stripe)
+	clear(weights)
+	first := stripe * stripeClasses
+	for k := range min(stripeClasses, t.head.classes-first) {
+		t.addAverage(weights[k:], &t.parties[first+k])
+	}
+}
+
+func (t *training) addAverage(weights []float32, p *party) {
 	share := 1 / float32(max(p.mine(), 1))
 	for i, row := range p.rows {
 		if p.signs[i] != ofClass {
@@ -73,10 +87,10 @@ func (t *training) average(class int) {
 		}
 		index, value, dense := t.matrix.row(row)
 		for k, f := range index {
-			t.weights[int(f)*classes+class] += share * value[k]
+			weights[int(f)*stripeClasses] += share * value[k]
 		}
 		for d, v := range dense {
-			t.weights[(len(t.own)+d)*classes+class] += share * v
+			weights[(len(t.own)+d)*stripeClasses] += share * v
 		}
 	}
 }
@@ -103,6 +117,7 @@ func (t *training) join(ctx context.Context, bounds func(p *party) (least float3
 					candidates = append(candidates, v)
 				}
 			}
+			p.grow(min(most, len(candidates)))
 			bar := nthHighest(candidates, most)
 			for row, v := range margins {
 				if v >= bar && v > least && !in[row] && t.stranger(row, class) {

@@ -38,6 +38,7 @@ func (t *training) finish(ctx context.Context) error {
 	h.weights = emptyGrid(t.width(), h.classes)
 	rounds := (t.width() + roundStride - 1) / roundStride
 	return spread(ctx, rounds+2, t.options.workers, func() func(int) {
+		row := make([]float32, t.stripes()*stripeClasses)
 		return func(i int) {
 			switch i {
 			case 0:
@@ -45,7 +46,12 @@ func (t *training) finish(ctx context.Context) error {
 			case 1:
 				t.finishSingles()
 			default:
-				h.weights.round(t.weights, (i-2)*roundStride, min(t.width(), (i-1)*roundStride))
+				for f := (i - 2) * roundStride; f < min(t.width(), (i-1)*roundStride); f++ {
+					for k := range t.stripes() {
+						copy(row[k*stripeClasses:], t.stripe(k)[f*stripeClasses:][:stripeClasses])
+					}
+					h.weights.round(f, row[:h.classes])
+				}
 			}
 		}
 	})

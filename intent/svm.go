@@ -11,7 +11,7 @@ type sparse struct {
 	dense  []float32 // rows × dim
 	dim    int
 	square []float32 // of each row's length, with the constant feature
-	lone   []float32 // the square of what the entries leave out; see training.narrow
+	lone   []float32 // the square of what the entries leave out; see training.matrix
 }
 
 // row gives the parts of one row.

@@ -6,7 +6,7 @@ import (
 )
 
 // classBlock is how many classes one goroutine trains at a time, so that the weights
-// that they have for a feature are written side by side.
+// that they have for a feature are written side by side. Stripes are made of blocks.
 const classBlock = 4
 
 // training is the state of a head's training.
@@ -23,19 +23,29 @@ type training struct {
 	// that only one row has adds a constant to that row's own product and nothing
 	// to any other, so training does without it.
 	matrix  *sparse
-	own     []int32   // per feature of the matrix, its number in the head
-	weights []float32 // of these features, then the dense ones × classes
-	margins []float32 // of the classes × rows, by the weights
+	own     []int32 // per feature of the matrix, its number in the head
+	dims    []int32 // the numbers behind them, of the dense features
 	singles []single
+
+	weights []float32 // by stripe of classes, of all these features
+	margins []float32 // of the classes × rows, by the weights
+	memory  *memory
 }
 
-func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *training {
+func newTraining(ctx context.Context, h *head, c *corpus, rows []int32, o headOptions) (*training, error) {
 	t := &training{
 		head: h, corpus: c, rows: rows, options: o,
 		labels: make([]int32, len(rows)), parties: make([]party, h.classes), others: make([]int32, h.classes),
+		memory: borrowMemory(),
 	}
-	t.narrow(x)
-	t.weights = make([]float32, t.width()*h.classes)
+	if err := t.fillMatrix(ctx); err != nil {
+		return nil, err
+	}
+	for d := range c.dim {
+		t.dims = append(t.dims, int32(len(t.own)+d)) //nolint:gosec // bounded by maxQuestions × maxTokens
+	}
+	t.weights = take(&t.memory.weights, t.stripes()*t.width()*stripeClasses)
+	t.margins = take(&t.memory.margins, h.classes*len(rows))
 	questions := 0
 	for i := range rows {
 		ex := t.example(i)
@@ -53,53 +63,30 @@ func newTraining(h *head, c *corpus, rows []int32, x *sparse, o headOptions) *tr
 	for k := range t.others {
 		t.others[k] += int32(questions)
 	}
-	return t
+	return t, nil
+}
+
+// release ends the training: another one may have its memory.
+func (t *training) release() {
+	spareMemory.Put(t.memory)
+	t.memory, t.matrix, t.weights, t.margins = nil, nil, nil, nil
 }
 
 func (t *training) example(row int) *example { return &t.corpus.examples[t.rows[row]] }
 
-// narrow makes the matrix from one with all features.
-func (t *training) narrow(x *sparse) {
-	count := make([]int32, len(t.head.idf))
-	for _, f := range x.index {
-		count[f]++
-	}
-	number := make([]int32, len(count)) // in the matrix, and one
-	shared, alone := 0, 0
-	for _, n := range count {
-		if n == 1 {
-			alone++
-		} else if n > 1 {
-			shared++
-		}
-	}
-	t.own, t.singles = make([]int32, 0, shared), make([]single, 0, alone)
-	y := &sparse{
-		dense: x.dense, dim: x.dim, square: x.square, lone: make([]float32, len(t.rows)), start: make([]int32, 1, len(x.start)),
-		index: make([]int32, 0, len(x.index)), value: make([]float32, 0, len(x.index)),
-	}
-	for i := range t.rows {
-		row := int32(i)
-		index, value, _ := x.row(row)
-		for k, f := range index {
-			if count[f] == 1 {
-				t.singles = append(t.singles, single{f, weighed{row, value[k]}})
-				y.lone[i] += value[k] * value[k]
-				continue
-			}
-			if number[f] == 0 {
-				t.own = append(t.own, f)
-				number[f] = int32(len(t.own)) //nolint:gosec // bounded by maxQuestions × maxTokens
-			}
-			y.index, y.value = append(y.index, number[f]-1), append(y.value, value[k])
-		}
-		y.start = append(y.start, int32(len(y.index))) //nolint:gosec // as above
-	}
-	t.matrix = y
-}
-
 // width is how many weights a class has.
 func (t *training) width() int { return len(t.own) + t.corpus.dim }
+
+// stripes is how many stripes the classes make; the last may have less of them than
+// numbers.
+func (t *training) stripes() int { return (t.head.classes + stripeClasses - 1) / stripeClasses }
+
+// stripe gives the weights of a stripe of classes: for each feature those of the classes
+// side by side.
+func (t *training) stripe(i int) []float32 {
+	size := t.width() * stripeClasses
+	return t.weights[i*size:][:size]
+}
 
 // run fills the weights and the bias of the head.
 func (t *training) run(ctx context.Context) error {
@@ -130,25 +117,18 @@ func (t *training) train(ctx context.Context, loose float64) error {
 				m.sparse, m.dense = weights[:len(t.own)], weights[len(t.own):]
 				t.trainClass(m, first+k, loose)
 			}
-			t.place(block, first, n)
+			t.place(block, first)
 		}
 	})
 }
 
-// place writes the weights of some classes, which are by class, where they belong.
-func (t *training) place(block []float32, first, n int) {
-	classes, width := t.head.classes, t.width()
-	if n < classBlock {
-		for f := range width {
-			for k := range n {
-				t.weights[f*classes+first+k] = block[k*width+f]
-			}
-		}
-		return
-	}
+// place writes the weights of a block of classes, which are by class, where they belong.
+func (t *training) place(block []float32, first int) {
+	width := t.width()
+	to := t.stripe(first / stripeClasses)[first%stripeClasses:]
 	a, b, c, d := block[:width], block[width:][:width], block[2*width:][:width], block[3*width:][:width]
 	for f := range a {
-		*(*[classBlock]float32)(t.weights[f*classes+first:]) = [classBlock]float32{a[f], b[f], c[f], d[f]}
+		*(*[classBlock]float32)(to[f*stripeClasses:]) = [classBlock]float32{a[f], b[f], c[f], d[f]}
 	}
 }
 
@@ -173,27 +153,33 @@ const marginStride = 64
 // fillMargins takes the margins of every row for all classes.
 func (t *training) fillMargins(ctx context.Context) error {
 	n, classes := len(t.rows), t.head.classes
-	if t.margins == nil {
-		t.margins = make([]float32, n*classes)
-	}
-	return spread(ctx, (n+marginStride-1)/marginStride, t.options.workers, func() func(int) {
-		block := make([]float32, marginStride*classes)
+	// Stripe by stripe, so that the weights of one stay near.
+	strides := (n + marginStride - 1) / marginStride
+	return spread(ctx, t.stripes()*strides, t.options.workers, func() func(int) {
+		margins := make([][stripeClasses]float32, marginStride)
 		return func(i int) {
-			first := i * marginStride
-			rows := min(marginStride, n-first)
-			for r := range rows {
-				margins := block[r*classes:][:classes]
-				index, value, dense := t.matrix.row(int32(first + r)) //nolint:gosec // bounded by maxQuestions
-				copy(margins, t.head.bias)
-				addRows(margins, t.weights, index, value)
-				addDense(margins, t.weights[len(t.own)*classes:], dense)
-			}
-			for k := range classes {
-				side := t.margins[k*n+first:][:rows]
+			class, first := i/strides*stripeClasses, i%strides*marginStride
+			rows := margins[:min(marginStride, n-first)]
+			t.stripeMargins(rows, class/stripeClasses, first)
+			for k := range min(stripeClasses, classes-class) {
+				side := t.margins[(class+k)*n+first:][:len(rows)]
 				for r := range side {
-					side[r] = block[r*classes+k]
+					side[r] = rows[r][k]
 				}
 			}
 		}
 	})
+}
+
+// stripeMargins takes the margins of some rows for a stripe of classes.
+func (t *training) stripeMargins(out [][stripeClasses]float32, stripe, first int) {
+	var bias [stripeClasses]float32
+	copy(bias[:], t.head.bias[stripe*stripeClasses:])
+	weights := t.stripe(stripe)
+	for r := range out {
+		index, value, dense := t.matrix.row(int32(first + r)) //nolint:gosec // bounded by maxQuestions
+		out[r] = bias
+		addStripe(&out[r], weights, index, value)
+		addStripe(&out[r], weights, t.dims, dense)
+	}
 }

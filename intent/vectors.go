@@ -5,8 +5,9 @@ package intent
 // as those here, which say what is added in which order: products are converted, which
 // keeps the compiler from joining them with sums.
 const (
-	vectorBlock = 16 // numbers
-	sumBlock    = 4
+	vectorBlock   = 16 // numbers
+	sumBlock      = 4
+	stripeClasses = 16 // whose weights lie side by side, which is a line of the cache
 )
 
 // dot gives the inner product of two vectors of one length.
@@ -79,53 +80,70 @@ func addFourPlain(out []float32, from int, rows *[4][]float32, times *[4]float32
 	}
 }
 
-// addRows adds the weights of some features, each times its value, to the margins
-// of all classes.
-func addRows(margins, weights []float32, ids []int32, values []float32) {
-	n := len(margins)
+// addStripe adds the weights of some features, each times its value, to the margins of a
+// stripe of classes.
+func addStripe(margins *[stripeClasses]float32, weights []float32, ids []int32, values []float32) {
+	if len(ids) == 0 {
+		return
+	}
+	addStripeWhole(margins, weights, ids, values[:len(ids)])
+}
+
+// addStripePlain adds four features at a time.
+func addStripePlain(margins *[stripeClasses]float32, weights []float32, ids []int32, values []float32) {
 	values = values[:len(ids)]
-	// Four at a time: what is slow is reading and writing the margins.
-	for ; len(ids) >= 4; ids, values = ids[4:], values[4:] {
-		a, b, c, d := weights[int(ids[0])*n:], weights[int(ids[1])*n:], weights[int(ids[2])*n:], weights[int(ids[3])*n:]
-		addFour(margins, &[4][]float32{a, b, c, d}, (*[4]float32)(values))
+	of := func(id int32) *[stripeClasses]float32 {
+		return (*[stripeClasses]float32)(weights[int(id)*stripeClasses:])
+	}
+	for ; len(ids) >= 4 && len(values) >= 4; ids, values = ids[4:], values[4:] {
+		a, b, c, d := of(ids[0]), of(ids[1]), of(ids[2]), of(ids[3])
+		for k := range margins {
+			margins[k] += float32(values[0]*a[k]) + float32(values[1]*b[k]) + float32(values[2]*c[k]) + float32(values[3]*d[k])
+		}
 	}
 	for i, id := range ids {
-		axpy(margins, weights[int(id)*n:][:n], values[i])
+		for k, w := range of(id) {
+			margins[k] += float32(values[i] * w)
+		}
 	}
 }
 
-// addDense does the same for the dense part, which has all features.
-func addDense(margins, weights, dense []float32) {
-	n := len(margins)
-	for ; len(dense) >= 4; weights, dense = weights[4*n:], dense[4:] {
-		addFour(margins, &[4][]float32{weights, weights[n:], weights[2*n:], weights[3*n:]}, (*[4]float32)(dense))
-	}
-	for d, v := range dense {
-		axpy(margins, weights[d*n:][:n], v)
-	}
-}
-
-// dotSparse gives the inner product of weights with a sparse vector.
+// dotSparse gives the inner product of weights with a sparse vector, of which weights has
+// all the numbers.
 func dotSparse(weights []float32, index []int32, value []float32) float32 {
+	if len(index) == 0 {
+		return 0
+	}
+	return dotSparseWhole(weights, index, value[:len(index)])
+}
+
+func dotSparsePlain(weights []float32, index []int32, value []float32) float32 {
 	value = value[:len(index)]
 	var a, b, c, d float32
 	for len(index) >= 4 && len(value) >= 4 {
-		a += weights[index[0]] * value[0]
-		b += weights[index[1]] * value[1]
-		c += weights[index[2]] * value[2]
-		d += weights[index[3]] * value[3]
+		a += float32(weights[index[0]] * value[0])
+		b += float32(weights[index[1]] * value[1])
+		c += float32(weights[index[2]] * value[2])
+		d += float32(weights[index[3]] * value[3])
 		index, value = index[4:], value[4:]
 	}
 	for k, f := range index {
-		a += weights[f] * value[k]
+		a += float32(weights[f] * value[k])
 	}
 	return (a + c) + (b + d)
 }
 
-// addSparse adds step times a sparse vector to weights.
+// addSparse adds step times a sparse vector, which has every number once, to weights,
+// which has all of them.
 func addSparse(weights []float32, index []int32, value []float32, step float32) {
+	if len(index) > 0 {
+		addSparseWhole(weights, index, value[:len(index)], step)
+	}
+}
+
+func addSparsePlain(weights []float32, index []int32, value []float32, step float32) {
 	value = value[:len(index)]
 	for k, f := range index {
-		weights[f] += step * value[k]
+		weights[f] += float32(step * value[k])
 	}
 }

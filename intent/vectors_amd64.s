@@ -125,3 +125,111 @@ addNext:
 
 addDone:
 	RET
+
+// func dotSparseEach(weights *float32, index *int32, value *float32, n int) float32
+TEXT ·dotSparseEach(SB), NOSPLIT, $0-36
+	MOVQ  weights+0(FP), DX
+	MOVQ  index+8(FP), SI
+	MOVQ  value+16(FP), DI
+	MOVQ  n+24(FP), CX
+	XORPS X0, X0
+	XORPS X1, X1
+	XORPS X2, X2
+	XORPS X3, X3
+
+dotFour:
+	SUBQ  $4, CX
+	JLT   dotRest
+	MOVL  (SI), R8
+	MOVL  4(SI), R9
+	MOVL  8(SI), R10
+	MOVL  12(SI), R11
+	MOVSS (DX)(R8*4), X4
+	MOVSS (DX)(R9*4), X5
+	MOVSS (DX)(R10*4), X6
+	MOVSS (DX)(R11*4), X7
+	MULSS (DI), X4
+	MULSS 4(DI), X5
+	MULSS 8(DI), X6
+	MULSS 12(DI), X7
+	ADDSS X4, X0
+	ADDSS X5, X1
+	ADDSS X6, X2
+	ADDSS X7, X3
+	ADDQ  $16, SI
+	ADDQ  $16, DI
+	JMP   dotFour
+
+dotRest:
+	ADDQ $4, CX
+
+dotOne:
+	DECQ  CX
+	JLT   dotTotal
+	MOVL  (SI), R8
+	MOVSS (DX)(R8*4), X4
+	MULSS (DI), X4
+	ADDSS X4, X0
+	ADDQ  $4, SI
+	ADDQ  $4, DI
+	JMP   dotOne
+
+dotTotal:
+	ADDSS X2, X0
+	ADDSS X3, X1
+	ADDSS X1, X0
+	MOVSS X0, ret+32(FP)
+	RET
+
+// func addSparseEach(weights *float32, index *int32, value *float32, n int, step float32)
+TEXT ·addSparseEach(SB), NOSPLIT, $0-36
+	MOVQ  weights+0(FP), DX
+	MOVQ  index+8(FP), SI
+	MOVQ  value+16(FP), DI
+	MOVQ  n+24(FP), CX
+	MOVSS step+32(FP), X0
+	SHUFPS $0, X0, X0
+
+addFourPlaces:
+	SUBQ   $4, CX
+	JLT    addRest
+	MOVUPS (DI), X1
+	MULPS  X0, X1
+	MOVAPS X1, X2
+	SHUFPS $1, X2, X2
+	MOVHLPS X1, X3
+	MOVAPS X3, X4
+	SHUFPS $1, X4, X4
+	MOVL   (SI), R8
+	MOVL   4(SI), R9
+	MOVL   8(SI), R10
+	MOVL   12(SI), R11
+	ADDSS  (DX)(R8*4), X1
+	ADDSS  (DX)(R9*4), X2
+	ADDSS  (DX)(R10*4), X3
+	ADDSS  (DX)(R11*4), X4
+	MOVSS  X1, (DX)(R8*4)
+	MOVSS  X2, (DX)(R9*4)
+	MOVSS  X3, (DX)(R10*4)
+	MOVSS  X4, (DX)(R11*4)
+	ADDQ   $16, SI
+	ADDQ   $16, DI
+	JMP    addFourPlaces
+
+addRest:
+	ADDQ $4, CX
+
+addOne:
+	DECQ  CX
+	JLT   addEnd
+	MOVL  (SI), R8
+	MOVSS (DI), X1
+	MULSS X0, X1
+	ADDSS (DX)(R8*4), X1
+	MOVSS X1, (DX)(R8*4)
+	ADDQ  $4, SI
+	ADDQ  $4, DI
+	JMP   addOne
+
+addEnd:
+	RET

@@ -57,3 +57,58 @@ func TestVectorsAddUp(t *testing.T) {
 		}
 	}
 }
+
+// TestSparseVectorsAddUp: the same for vectors of which few numbers are there, and for
+// the rows of a stripe.
+func TestSparseVectorsAddUp(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(31, 37))
+	const features = 64
+	for n := range 40 {
+		index := make([]int32, n)
+		for i, f := range random.Perm(features)[:n] {
+			index[i] = int32(f)
+		}
+		value, step := randomVector(random, n), float32(random.NormFloat64())
+		weights := randomVector(random, features)
+		if got, want := dotSparse(weights, index, value), dotSparsePlain(weights, index, value); got != want {
+			t.Errorf("%d numbers: the inner product is %v, want %v", n, got, want)
+		}
+		exact, added := 0.0, slices.Clone(weights)
+		for i, f := range index {
+			exact += float64(weights[f]) * float64(value[i])
+			added[f] += float32(step * value[i])
+		}
+		if got := dotSparse(weights, index, value); math.Abs(float64(got)-exact) > 1e-4 {
+			t.Errorf("%d numbers: the inner product is %v, want about %v", n, got, exact)
+		}
+		got, want := slices.Clone(weights), slices.Clone(weights)
+		addSparse(got, index, value, step)
+		addSparsePlain(want, index, value, step)
+		if !slices.Equal(got, want) || !slices.Equal(got, added) {
+			t.Errorf("%d numbers: adding gives %v, want %v, want %v", n, got, want, added)
+		}
+		testStripe(t, random, index, value)
+	}
+}
+
+func testStripe(t *testing.T, random *rand.Rand, index []int32, value []float32) {
+	t.Helper()
+	weights := randomVector(random, 64*stripeClasses)
+	began := [stripeClasses]float32(randomVector(random, stripeClasses))
+	got, want := began, began
+	addStripe(&got, weights, index, value)
+	addStripePlain(&want, weights, index, value)
+	if got != want {
+		t.Errorf("%d rows: the stripe is %v, want %v", len(index), got, want)
+	}
+	for k := range began {
+		exact := float64(began[k])
+		for i, f := range index {
+			exact += float64(weights[int(f)*stripeClasses+k]) * float64(value[i])
+		}
+		if math.Abs(float64(got[k])-exact) > 1e-4 {
+			t.Errorf("%d rows: class %d is %v, want about %v", len(index), k, got[k], exact)
+		}
+	}
+}
