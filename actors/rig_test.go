@@ -97,7 +97,7 @@ func (r *rig) stop() {
 		return
 	}
 	r.ended = true
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := r.engine.Stop(ctx); err != nil {
 		r.tb.Errorf("Stop = %v", err)

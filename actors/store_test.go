@@ -252,7 +252,7 @@ func TestSnapshots(t *testing.T) {
 // message is stored once, in order. What is refused is sent again.
 func TestPassivationUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *Options) { o.RequestTimeout = 20 * time.Second })
+	r := newRig(t, func(o *Options) { o.RequestTimeout = time.Minute })
 	const visitors, each = 8, 60
 	var conversations [visitors]conversation.ConversationID
 	var writers, passivating sync.WaitGroup

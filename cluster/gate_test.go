@@ -80,7 +80,7 @@ func newTestGate(t *testing.T, k Kind, seen *ledger, block chan struct{}) *Gate 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := g.Drain(ctx); err != nil {
 			t.Errorf("Drain = %v", err)
@@ -220,7 +220,7 @@ func TestSweepPutsIdleGrainsToRest(t *testing.T) {
 	if g.Active("counter") != 1 {
 		t.Fatal("a grain was put to rest before its time")
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for g.Active("counter") > 0 && time.Now().Before(deadline) {
 		g.sweep(now.Add(61 * time.Second)) // once may be too soon: the answer leaves before the grain is done with the request
 		<-time.After(time.Millisecond)

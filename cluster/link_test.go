@@ -67,7 +67,7 @@ func echo(t *testing.T, l *Link, protocol, prefix string) {
 func hear(t *testing.T, conn net.Conn, say, want string) {
 	t.Helper()
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := conn.Write([]byte(say)); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestStrangersDoNotGetThroughTheLink(t *testing.T) {
 	// refusal is seen with the first read.
 	conn, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"raft"}}}).DialContext(t.Context(), "tcp", address)
 	if err == nil {
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		if n, err := conn.Read(make([]byte, 1)); err == nil {
 			t.Errorf("without a certificate: %d bytes were heard", n)
 		}
@@ -152,7 +152,7 @@ func TestJunkDoesNotDisturbTheLink(t *testing.T) {
 			_, _ = conn.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
 		}
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		conn, err := b.Dial(t.Context(), address, "raft")
 		if err == nil {
@@ -252,7 +252,7 @@ func TestClosedLinkEndsItsListeners(t *testing.T) {
 		if !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Accept = %v, want closed", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Accept goes on after Close")
 	}
 	if _, err := l.Listen("journal"); err == nil {

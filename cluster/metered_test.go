@@ -65,14 +65,19 @@ func TestGrainsAreCharged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 20 {
-		ask("light", 100)
-		ask("heavy", 10_000)
+	// What the runtime does on the light one's thread now and then weighs less the
+	// longer both work.
+	var light, heavy time.Duration
+	for rounds := 0; rounds < 50 && (light <= 0 || heavy < 10*light); rounds++ {
+		for range 20 {
+			ask("light", 100)
+			ask("heavy", 10_000)
+		}
+		// The answer leaves before the run of the mailbox ends; the next message comes after it.
+		ask("light", 0)
+		ask("heavy", 0)
+		light, heavy = meters.Of("light").Spent(), meters.Of("heavy").Spent()
 	}
-	// The answer leaves before the run of the mailbox ends; the next message comes after it.
-	ask("light", 0)
-	ask("heavy", 0)
-	light, heavy := meters.Of("light").Spent(), meters.Of("heavy").Spent()
 	if light <= 0 || heavy < 10*light {
 		t.Errorf("the light one is charged %v, the heavy one %v", light, heavy)
 	}

@@ -34,7 +34,7 @@ const (
 	writerBatch     = 16
 	writerQueue     = 4096 // initial ring; the library's default takes 16 MB a peer
 	maxReceiveBytes = 64 << 20
-	remoteStart     = 10 * time.Second
+	remoteStart     = 30 * time.Second
 	connectTimeout  = 2 * time.Second
 )
 
@@ -54,6 +54,7 @@ type remote struct {
 	once    sync.Once
 	mu      struct {
 		sync.Mutex
+		serves  bool // the library has started
 		stopped bool
 		gates   map[string]*actor.PID // by address; a PID caches its process
 		conns   map[net.Conn]string
@@ -240,9 +241,10 @@ func (r *remote) Stop() {
 	r.once.Do(func() {
 		r.mu.Lock()
 		r.mu.stopped = true
+		serves := r.mu.serves
 		clear(r.mu.gates)
 		r.mu.Unlock()
-		if r.cluster != nil && r.cluster.Remote != nil {
+		if serves { // or the library would shut down a server that it has not made
 			r.cluster.Remote.Shutdown(false)
 			// Its loop would hold on to the actor system, and with it to everything.
 			r.cluster.Gossip.Shutdown()
@@ -254,6 +256,9 @@ func (r *remote) Stop() {
 // StartMember implements [protocluster.ClusterProvider].
 func (r *remote) StartMember(c *protocluster.Cluster) error {
 	r.node.OnView(func(_, now *View) { r.follow(c, now) })
+	r.mu.Lock()
+	r.mu.serves = true
+	r.mu.Unlock()
 	r.started <- nil
 	return nil
 }

@@ -23,13 +23,14 @@ type tally struct {
 	mu      sync.Mutex
 	active  map[string]map[string]int // id → machine → activations
 	doubles map[string]int            // ids that were active on two machines at once
+	begun   map[string]int            // id → wait messages that have come
 	counts  map[string]int            // id → messages handled anywhere
 	seen    map[string]int            // id/token → times handled
 	starts  int
 }
 
 func newTally() *tally {
-	return &tally{active: map[string]map[string]int{}, doubles: map[string]int{}, counts: map[string]int{}, seen: map[string]int{}}
+	return &tally{active: map[string]map[string]int{}, begun: map[string]int{}, doubles: map[string]int{}, counts: map[string]int{}, seen: map[string]int{}}
 }
 
 func (t *tally) start(id, machine string) {
@@ -61,6 +62,12 @@ func (t *tally) handle(id, token string) int {
 	t.counts[id]++
 	t.seen[id+"/"+token]++
 	return t.counts[id]
+}
+
+func (t *tally) begin(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begun[id]++
 }
 
 func (t *tally) doubled() int {
@@ -108,6 +115,7 @@ func (a *adder) Receive(ctx actor.Context) {
 	case refuse:
 		ctx.Respond(conversation.Refuse(conversation.CodeAlreadyClaimed, "claimed by somebody"))
 	case wait:
+		a.tally.begin(a.id)
 		if a.gate != nil {
 			<-a.gate
 		} else {
@@ -218,7 +226,7 @@ func startLoad(from *clustertest.Machine, grains, workers int) *load {
 				default:
 				}
 				id := cluster.GrainID{Kind: "adder", ID: fmt.Sprintf("load%d", i%grains)}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
 				began := time.Now()
 				_, err := from.Gate.Request(ctx, id, count{fmt.Sprintf("%d-%d", w, i)})
 				cancel()

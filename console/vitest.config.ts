@@ -5,5 +5,6 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     environment: "jsdom",
     restoreMocks: true,
+    testTimeout: 60_000, // the machine may be busy with other things
   },
 });

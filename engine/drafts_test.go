@@ -128,7 +128,7 @@ func TestDraftFailures(t *testing.T) {
 	t.Parallel()
 	m := serveModel(t)
 	e := house(t, func(c *Config) {
-		c.Assist.URL, c.Assist.Model, c.Assist.Timeout, c.Assist.PerMinute = m.URL, "small", 150*time.Millisecond, 100
+		c.Assist.URL, c.Assist.Model, c.Assist.Timeout, c.Assist.PerMinute = m.URL, "small", 150*time.Millisecond, 1000
 	})
 	r := say(t, e, visitor("house", "when are you open"))
 	agent := e.as(t, conversation.RoleAgent)
@@ -146,14 +146,18 @@ func TestDraftFailures(t *testing.T) {
 		m.does(f)
 		began := time.Now()
 		status, body := agent.call(http.MethodPost, path, nil)
-		if status != 503 || !strings.Contains(body, `"hint":"the model`) || time.Since(began) > 10*time.Second {
+		if status != 503 || !strings.Contains(body, `"hint":"the model`) || time.Since(began) > deadline {
 			t.Errorf("%s = %d %s after %v, want 503 with a hint", name, status, body, time.Since(began))
 		}
 	}
 	m.says("better now")
-	if status, body := agent.call(http.MethodPost, path, nil); status != 200 {
-		t.Errorf("after the failures: %d %s", status, body)
-	}
+	eventually(t, "a draft after the failures", func() bool {
+		status, body := agent.call(http.MethodPost, path, nil)
+		if status != 200 && status != 503 { // 150 ms may be short on a busy machine
+			t.Fatalf("after the failures: %d %s", status, body)
+		}
+		return status == 200
+	})
 }
 
 func TestWhoGetsDrafts(t *testing.T) {

@@ -88,7 +88,7 @@ func inside(t *testing.T, h http.HandlerFunc) (*httptest.Server, *atomic.Int32) 
 
 func get(ctx context.Context, t *testing.T, c *http.Client, url string) (*http.Response, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -119,7 +119,7 @@ func TestEgressClientStaysOutside(t *testing.T) {
 		if err != nil {
 			continue // no such URL can be asked for at all
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // for names that no server knows
 		res, err := c.Do(req.WithContext(ctx))
 		cancel()
 		if err == nil {

@@ -82,11 +82,17 @@ func TestTraceOfATurn(t *testing.T) {
 	if s.ID.String() != callersTrace || s.Reason != "sampled" || s.Failed || s.Inbox != "house" || len(s.Nodes) != 1 {
 		t.Errorf("the list says %+v", s)
 	}
-	status, raw := admin.call(http.MethodGet, "/v1/traces/"+callersTrace, nil)
-	rows, err := traces.ReadOTLP([]byte(raw))
-	if err != nil || status != http.StatusOK {
-		t.Fatalf("the trace = %d %v %s", status, err, raw)
-	}
+	var raw string
+	var rows []traces.Row
+	eventually(t, "the span of the post, which ends after the callback has answered", func() bool {
+		var status int
+		status, raw = admin.call(http.MethodGet, "/v1/traces/"+callersTrace, nil)
+		var err error
+		if rows, err = traces.ReadOTLP([]byte(raw)); err != nil || status != http.StatusOK {
+			t.Fatalf("the trace = %d %v %s", status, err, raw)
+		}
+		return strings.Contains(raw, `"channel.send"`)
+	})
 	parents := map[string]string{"turn": "gateway.in", "grain": "turn", "intent": "turn", "policy": "turn", "store.append": "turn", "channel.send": "turn"}
 	names, seen := map[string]string{}, map[string]bool{}
 	for _, r := range rows {

@@ -48,7 +48,11 @@ func start(t *testing.T, change ...func(*Options)) *harness {
 	o := Options{
 		Conversations: h.store, Journal: h.store, Contacts: h.store, Inboxes: h.dir, Agents: h.dir, Credentials: h.dir, Secrets: h.dir,
 		Presence: h.presence, Registerer: h.registry, Epoch: "e1",
-		Limits: Limits{SweepInterval: 5 * time.Millisecond, FramesPerSecond: 10_000, AgentFramesPerSecond: 10_000},
+		Limits: Limits{
+			SweepInterval: 5 * time.Millisecond, FramesPerSecond: 10_000, AgentFramesPerSecond: 10_000,
+			// Clients here answer no pings, and may have to wait for a processor.
+			HelloTimeout: patience, PartTimeout: patience, PongTimeout: patience, WriteTimeout: patience, RequestTimeout: patience,
+		},
 		Pages: fstest.MapFS{
 			"index.html":         {Data: []byte("<!doctype html><title>start</title>")},
 			"assets/a-1.css":     {Data: []byte("a{}")},

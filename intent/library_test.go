@@ -269,7 +269,7 @@ func TestPredictIsBounded(t *testing.T) {
 	} {
 		start := time.Now()
 		p := predict(t, l, []string{"shop"}, text)
-		if spent := time.Since(start); spent > 2*time.Second {
+		if spent := time.Since(start); spent > time.Minute { // what is not linear takes hours
 			t.Errorf("%s: %v for 1 MB", name, spent)
 		}
 		if c := p.Best().Confidence; c < 0 || c > 1 || math.IsNaN(float64(c)) {

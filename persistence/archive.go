@@ -23,7 +23,8 @@ type Archive struct {
 	torn     bool
 }
 
-// OpenArchive opens the directory of a node that does not run.
+// OpenArchive opens the directory of a node that does not run. Errors:
+// [ErrNoJournal] when nothing was ever stored there.
 func OpenArchive(dir string) (*Archive, error) {
 	a, err := openArchive(vfs.Default, dir)
 	if err != nil {
@@ -33,6 +34,9 @@ func OpenArchive(dir string) (*Archive, error) {
 }
 
 func openArchive(fsys vfs.FS, dir string) (*Archive, error) {
+	if err := present(fsys, dir); err != nil {
+		return nil, err
+	}
 	o := withDefaults(Options{Dir: dir, FS: fsys, Logger: slog.New(slog.DiscardHandler), Fatal: func(string) {}})
 	p := o.pebbleOptions(newHalt(o.Logger, o.Fatal))
 	p.ReadOnly = true

@@ -130,7 +130,7 @@ func (c *testCluster) start(ctx context.Context, address string) (*testNode, err
 
 func (c *testCluster) mustStart(address string) *testNode {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	n, err := c.start(ctx, address)
 	if err != nil {

@@ -343,7 +343,7 @@ func TestErasureIsPublished(t *testing.T) {
 			if got.ID != conv(1) || len(got.Entries) != 1 || got.Entries[0].Seq != 3 || !erases(&got.Entries[0]) || !got.Head.Erased {
 				t.Errorf("node %d: %+v", i, got)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("node %d: nothing was published", i)
 		}
 	}

@@ -34,6 +34,8 @@ var (
 	// ErrNewerFormat says that a record or a directory was written by a newer
 	// version of this program.
 	ErrNewerFormat = errors.New("written by a newer version")
+	// ErrNoJournal says that a directory that was to be read holds no journal.
+	ErrNoJournal = errors.New("there is no journal in this directory")
 	// ErrLocked says that another process, or another Store of this one, has
 	// the directory open.
 	ErrLocked = errors.New("the directory is in use by another process")

@@ -42,7 +42,7 @@ func TestFailedSyncEndsTheStore(t *testing.T) {
 	}
 	mustAppend(t, s, step(conv(1), 0, 1))
 	failing.Store(true)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err = s.Append(ctx, step(conv(1), 1, 1))
 	if !errors.Is(err, conversation.ErrUnknown) || ctx.Err() != nil {

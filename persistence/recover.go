@@ -111,7 +111,7 @@ func found(db *pebble.DB, files *logfile.Log, id Identity, fsys vfs.FS, dir stri
 }
 
 func recoverDir(fsys vfs.FS, dir string, now time.Time) (r Recovery, err error) {
-	if _, err := fsys.Stat(dir); err != nil {
+	if err := present(fsys, dir); err != nil {
 		return r, err
 	}
 	o := withDefaults(Options{Dir: dir, FS: fsys, Fatal: func(string) {}})

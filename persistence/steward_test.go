@@ -273,7 +273,7 @@ func TestGarbageOnTheLinkEndsTheStream(t *testing.T) {
 			if _, err := conn.Write(garbage); err != nil {
 				t.Fatal(err)
 			}
-			if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			buf := make([]byte, 4096)
@@ -289,7 +289,7 @@ func TestGarbageOnTheLinkEndsTheStream(t *testing.T) {
 	mustAppend(t, n.store, step(conv(1), 0, 1))
 	// Questions that cannot be understood are answered.
 	for _, op := range []linkOp{linkJoin, linkHello, linkRemove, linkTransfer, 99} {
-		other := newLinks(dialer{network: site, protocol: protocolJournal, self: func() greeting { return hello }}, newAddresses(Peer{Node: "x"}, func() []Peer { return nil }), time.Second)
+		other := newLinks(dialer{network: site, protocol: protocolJournal, self: func() greeting { return hello }}, newAddresses(Peer{Node: "x"}, func() []Peer { return nil }), patience)
 		link, err := other.to(t.Context(), n.store.identity.Node, "n1")
 		if err != nil {
 			t.Fatal(err)

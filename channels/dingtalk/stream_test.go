@@ -24,7 +24,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // streamServer is DingTalk's gateway: it says where to connect, and takes
 // connections there. TestStreamServer holds it against DingTalk's own client.

@@ -21,8 +21,9 @@ import (
 	"github.com/colloquyhq/colloquy/cluster"
 )
 
-// Patience is how long the waits of this package take at most.
-const Patience = 20 * time.Second
+// Patience is how long the waits of this package take at most. It is for machines
+// that have other things to do.
+const Patience = time.Minute
 
 // Options say what the machines of a [Network] run.
 type Options struct {

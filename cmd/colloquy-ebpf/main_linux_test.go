@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/colloquyhq/colloquy/cluster/clustertest"
 	"github.com/colloquyhq/colloquy/cmd/colloquy-ebpf/kernel"
 	"github.com/colloquyhq/colloquy/cmd/colloquy-ebpf/observer"
 	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
@@ -248,10 +249,10 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// freeAddress is where nobody listens now.
+// freeAddress is where nobody listens, and soon nobody else will.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", clustertest.LoopbackOfItsOwn()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}

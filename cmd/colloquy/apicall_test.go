@@ -239,7 +239,7 @@ func TestShadowReport(t *testing.T) {
 			strings.TrimSuffix(strings.Repeat(`{"candidates":[{"intent":"parking","confidence":0.95}]},`, len(q.Utterances)), ","))
 	}))
 	defer srv.Close()
-	n := setUpShop(t, "--set", "intent.shadow=http", "--set", "intent.http.url="+srv.URL)
+	n := setUpShop(t, "--set", "intent.shadow=http", "--set", "intent.http.url="+srv.URL, "--set", "intent.http.timeout=1500ms")
 	o := n.operator(t)
 	wantIn(t, o.ok("intent", "shadow"), "http, nothing seen yet", "compared 0")
 	first, _ := n.post(t, "u1", "m1", "when are you open")

@@ -174,11 +174,11 @@ func (c *clusterJoinCmd) Run(t *tool) error {
 
 // mayJoin refuses a directory that belongs elsewhere.
 func mayJoin(dir, cluster string) error {
-	if files, err := filepath.Glob(filepath.Join(dir, "MANIFEST-*")); err != nil || len(files) == 0 {
-		return err // nothing was ever stored here
-	}
 	a, err := persistence.OpenArchive(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, persistence.ErrNoJournal):
+		return nil // nothing was ever stored here
+	case err != nil:
 		return err
 	}
 	id := a.Identity()
@@ -306,7 +306,7 @@ func (c *clusterRecoverCmd) Run(t *tool) error {
 	case errors.Is(err, persistence.ErrLocked):
 		return fmt.Errorf("%s is in use by a running node; stop it first: %w", config.DataDir, err)
 	case err != nil:
-		return err
+		return noJournal(err)
 	}
 	_, err = fmt.Fprintf(t.stdout, "%s is node %s of cluster %s; its log ends at entry %d.\n", config.DataDir, r.Node, r.Cluster, r.Last)
 	for _, gone := range r.Dropped {

@@ -54,7 +54,7 @@ func setUpShop(t *testing.T, args ...string) *shopNode {
 
 func (n *shopNode) start(t *testing.T) {
 	t.Helper()
-	n.served = serveProgram(t, nil, append([]string{"--data-dir", n.dir, "--packs-dir", n.packs, "--set", "shutdown_grace=8s"}, n.args...)...)
+	n.served = serveProgram(t, nil, append([]string{"--data-dir", n.dir, "--packs-dir", n.packs, "--set", grace}, n.args...)...)
 	if n.staff != nil {
 		n.at = n.addr
 	}
@@ -76,6 +76,9 @@ func (n *shopNode) writePack(t *testing.T, text string) {
 	}
 }
 
+// webhookPath has the webhook wait for the reply as long as it does for anybody.
+const webhookPath = "/webhook?wait_ms=25000"
+
 // received is the answer of the webhook.
 type received struct {
 	Conversation string `json:"conversation_id"`
@@ -87,7 +90,7 @@ type received struct {
 func (n *shopNode) post(t *testing.T, user, id, text string) (received, *reply) {
 	t.Helper()
 	body := fmt.Sprintf(`{"user":%q,"id":%q,"text":%q,"metadata":{}}`, user, id, text)
-	r := send(t, "POST", n.addr+"/webhook", body, "Authorization", "Bearer "+n.ingress)
+	r := send(t, "POST", n.addr+webhookPath, body, "Authorization", "Bearer "+n.ingress)
 	var got received
 	r.into(t, &got)
 	return got, r
@@ -137,8 +140,8 @@ func TestNodeKeepsWhatItAcknowledged(t *testing.T) {
 	if code := n.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("exit status after SIGTERM = %d:\n%s", code, n.log)
 	}
-	if took := time.Since(began); took > 8*time.Second {
-		t.Errorf("stopping took %v, the grace is 8s", took)
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("stopping took %v, all of the grace", took)
 	}
 	if strings.Contains(n.log.String(), "when are you open") || strings.Contains(n.log.String(), n.ingress) {
 		t.Error("the log holds a message or a credential")
@@ -173,15 +176,11 @@ func TestPacksAreTakenUpWhileServing(t *testing.T) {
 	})
 
 	n.writePack(t, "colloquy: 1\npack: house\nintents: nonsense\n")
-	var told string
-	eventually(t, "the bad pack is told", func() bool {
+	// While the file is being written the node may see half of it, and tell of that.
+	eventually(t, "the bad pack is told with its name and the line", func() bool {
 		r := send(t, "GET", n.ops+"/readyz?verbose", "")
-		told = r.body
-		return r.status == http.StatusServiceUnavailable
+		return r.status == http.StatusServiceUnavailable && strings.Contains(r.body, "[-] packs: pack house: ") && strings.Contains(r.body, "house.yaml:3")
 	})
-	if !strings.Contains(told, "[-] packs: pack house: ") || !strings.Contains(told, "house.yaml:3") {
-		t.Errorf("/readyz?verbose does not name pack and line:\n%s", told)
-	}
 	out, code := runProgram(t, "healthcheck", "--address", ops)
 	if code != exitCheck || !strings.Contains(out, "[-] packs: ") {
 		t.Errorf("healthcheck: %d\n%s", code, out)

@@ -20,7 +20,7 @@ type initCmd struct {
 
 // Run implements the subcommand.
 func (c *initCmd) Run(t *tool) error {
-	s, err := c.openStore(t)
+	s, err := c.makeStore(t)
 	if err != nil {
 		return err
 	}
@@ -53,8 +53,30 @@ func printSetup(w io.Writer, made engine.Setup, then string) error {
 	return err
 }
 
-// openStore opens the journal for a command that works on a node at rest.
+// openStore opens the journal for a command that works on a node at rest, and
+// refuses a folder that holds none.
 func (f *configFlags) openStore(t *tool) (*persistence.Store, error) {
+	config, err := f.load(t, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := persistence.Present(config.DataDir); err != nil {
+		return nil, noJournal(err)
+	}
+	return f.makeStore(t)
+}
+
+// noJournal gives the refusal of a folder without a journal its exit code.
+func noJournal(err error) error {
+	if errors.Is(err, persistence.ErrNoJournal) {
+		return &failure{exitUsage, err}
+	}
+	return err
+}
+
+// makeStore opens the journal for a command that fills the folder of a node at
+// rest: where there is none it makes one.
+func (f *configFlags) makeStore(t *tool) (*persistence.Store, error) {
 	config, err := f.load(t, nil)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func (c *importCmd) Run(t *tool) error {
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	s, err := c.openStore(t)
+	s, err := c.makeStore(t)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/colloquyhq/colloquy/cluster/clustertest"
 )
 
 // mailServers are Dovecot and Postfix as processes of the test's own: on loopback
@@ -28,6 +30,7 @@ import (
 // mailboxes, and Postfix brings mail to it and takes it in from both sides.
 type mailServers struct {
 	dir                           string
+	host                          string // a loopback address
 	imap, lmtp, auth, smtp, clear string // addresses; imap has TLS from the first byte on, clear has none
 	ca                            string // file
 }
@@ -56,9 +59,9 @@ func startMailServers(t *testing.T) *mailServers {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	m := &mailServers{dir: dir, ca: filepath.Join(dir, "ca.pem")}
+	m := &mailServers{dir: dir, host: clustertest.LoopbackOfItsOwn(), ca: filepath.Join(dir, "ca.pem")}
 	for _, at := range []*string{&m.imap, &m.lmtp, &m.auth, &m.smtp, &m.clear} {
-		*at = freePort(t)
+		*at = m.freePort(t)
 	}
 	m.mkdir(t, ".", "mail", "dovecot", "dovecot/run", "dovecot/state", "postfix", "postfix/conf", "postfix/queue", "postfix/data", "postfix/log")
 	m.owned(t, mailUID, "mail")
@@ -69,9 +72,9 @@ func startMailServers(t *testing.T) *mailServers {
 	return m
 }
 
-func freePort(t *testing.T) string {
+func (m *mailServers) freePort(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", m.host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +122,7 @@ func (m *mailServers) certificate(t *testing.T) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail.shop.test"}, NotAfter: time.Now().Add(24 * time.Hour),
 		NotBefore: time.Now().Add(-time.Hour), IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		IPAddresses: []net.IP{net.ParseIP(m.host)}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -142,14 +145,14 @@ func (m *mailServers) startDovecot(t *testing.T) {
 	t.Helper()
 	m.write(t, "dovecot/users", "shop@shop.test:{PLAIN}"+mailPassword+"::::::\nann@visitor.test:{PLAIN}"+mailPassword+"::::::\nbob@visitor.test:{PLAIN}"+mailPassword+"::::::\n")
 	m.write(t, "dovecot/dovecot.conf", strings.NewReplacer(
-		"DIR", m.at("dovecot"), "MAIL", m.at("mail"), "UID", mailUID, "CERT", m.at("ca.pem"), "KEY", m.at("key.pem"),
+		"HOST", m.host, "DIR", m.at("dovecot"), "MAIL", m.at("mail"), "UID", mailUID, "CERT", m.at("ca.pem"), "KEY", m.at("key.pem"),
 		"P_IMAPS", port(m.imap), "P_IMAP", port(m.clear), "P_LMTP", port(m.lmtp), "P_AUTH", port(m.auth),
 	).Replace(`
 base_dir = DIR/run
 state_dir = DIR/state
 log_path = DIR/log
 protocols = imap lmtp
-listen = 127.0.0.1
+listen = HOST
 first_valid_uid = 1
 default_vsz_limit = 0
 ssl = yes

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/colloquyhq/colloquy/cluster/clustertest"
 )
 
 // builtProgram is the variable that says where the program is that TestMain has
@@ -76,9 +78,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freeAddress gives an address that nobody listens on.
+// freeAddress gives an address that nobody listens on, and soon nobody else will.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends at once
+	l, err := net.Listen("tcp", clustertest.LoopbackOfItsOwn()+":0") //nolint:noctx // ends at once
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +92,7 @@ func ready(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: ready ADDRESS")
 	}
-	for end := time.Now().Add(time.Minute); ts.Exec("colloquy", "healthcheck", "--address", args[0]) != nil; {
+	for end := time.Now().Add(patience); ts.Exec("colloquy", "healthcheck", "--address", args[0]) != nil; {
 		if time.Now().After(end) {
 			ts.Fatalf("the node is not ready")
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -74,14 +73,6 @@ func (c *replayCmd) Run(t *tool) error {
 		if id, err = conversation.ParseConversationID(c.Conversation); err != nil {
 			return &failure{exitUsage, fmt.Errorf("--conversation: %w", err)}
 		}
-	}
-	config, err := c.load(t, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(config.DataDir); err != nil {
-		// To open a journal makes one, and there is nothing to read in a new one.
-		return fmt.Errorf("no journal to read: %w", err)
 	}
 	s, err := c.openStore(t)
 	if err != nil {

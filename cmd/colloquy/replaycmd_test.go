@@ -85,7 +85,7 @@ func TestReplayOfANode(t *testing.T) {
 		}
 	}
 	nowhere := filepath.Join(t.TempDir(), "nowhere")
-	if out, code := runProgram(t, "replay", "--data-dir", nowhere, "--since", "1d"); code != exitFailed {
+	if out, code := runProgram(t, "replay", "--data-dir", nowhere, "--since", "1d"); code != exitUsage {
 		t.Errorf("without a journal: %d %s", code, out)
 	}
 	if _, err := os.Stat(nowhere); err == nil {

@@ -18,8 +18,12 @@ import (
 	"github.com/colloquyhq/colloquy/cmd/colloquy/lab"
 )
 
-// patience is how long anything may take that a test waits for.
-const patience = 45 * time.Second
+// patience is how long anything may take that a test waits for, on a machine that
+// has other things to do; grace is what a node may take to end, which it does not.
+const (
+	patience = 2 * time.Minute
+	grace    = "shutdown_grace=60s"
+)
 
 // served is the built program as a node in a process of its own.
 type served struct {

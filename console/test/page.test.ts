@@ -46,9 +46,13 @@ describe("linkify", () => {
   });
 
   it("takes time in proportion to the text", () => {
-    const began = performance.now();
-    shown("https://".repeat(4000) + "(".repeat(16_000));
-    expect(performance.now() - began).toBeLessThan(1000);
+    // The best of some: the machine may stand still meanwhile.
+    const took = Array.from({ length: 5 }, () => {
+      const began = performance.now();
+      shown("https://".repeat(4000) + "(".repeat(16_000));
+      return performance.now() - began;
+    });
+    expect(Math.min(...took)).toBeLessThan(1000);
   });
 });
 

@@ -4,6 +4,9 @@ import { connect } from "../src/sdk/index.ts";
 import { memoryShelf } from "../src/sdk/outbox.ts";
 import { newStream } from "../src/sdk/stream.ts";
 
+/** eventually waits until an expectation holds, on a machine that has other things to do. */
+const eventually = (holds: () => void) => vi.waitFor(holds, { timeout: 30_000 });
+
 const hello = { t: "hello", v: 1, token: "vst_1", resume: { epoch: "e7", cursors: { cnv_1: 4, cnv_2: 9 } } };
 
 /** Server answers fetches: one event stream that the test writes, and posts. */
@@ -48,7 +51,7 @@ async function open(server: Server) {
   socket.onmessage = (e) => got.push(e.data);
   socket.onclose = (e) => codes.push(e.code);
   socket.send(JSON.stringify(hello));
-  await vi.waitFor(() => expect(server.asked.length).toBe(1));
+  await eventually(() => expect(server.asked.length).toBe(1));
   return { socket, got, codes };
 }
 
@@ -67,14 +70,14 @@ describe("newStream", () => {
     const { got } = await open(server);
     const bytes = new TextEncoder().encode('id: e7/cnv_1:5\ndata: {"t":"event","text":"你好"}\n\n: still here\n\ndata: {"t":"pong"}\n\n');
     for (const byte of bytes) server.write(Uint8Array.of(byte));
-    await vi.waitFor(() => expect(got).toEqual(['{"t":"event","text":"你好"}', '{"t":"pong"}']));
+    await eventually(() => expect(got).toEqual(['{"t":"event","text":"你好"}', '{"t":"pong"}']));
   });
 
   it("ends with the code that the server gives", async () => {
     const server = new Server();
     const { codes, got } = await open(server);
     server.write('event: close\ndata: {"code":3001,"reason":"drain"}\n\n');
-    await vi.waitFor(() => expect(codes).toEqual([3001]));
+    await eventually(() => expect(codes).toEqual([3001]));
     server.end();
     await Promise.resolve();
     expect(codes).toEqual([3001]);
@@ -85,14 +88,14 @@ describe("newStream", () => {
     const server = new Server();
     server.status = status;
     const { codes } = await open(server);
-    await vi.waitFor(() => expect(codes).toEqual([code]));
+    await eventually(() => expect(codes).toEqual([code]));
   });
 
   it("ends with 1006 when the stream breaks off", async () => {
     const server = new Server();
     const { codes } = await open(server);
     server.end();
-    await vi.waitFor(() => expect(codes).toEqual([1006]));
+    await eventually(() => expect(codes).toEqual([1006]));
   });
 
   it("posts frames and hears their answers", async () => {
@@ -100,11 +103,11 @@ describe("newStream", () => {
     const { socket, got, codes } = await open(server);
     server.answer = { status: 200, text: '{"t":"ack","client_id":"a"}' };
     socket.send('{"t":"message.send","client_id":"a","text":"hi"}');
-    await vi.waitFor(() => expect(got).toEqual(['{"t":"ack","client_id":"a"}']));
+    await eventually(() => expect(got).toEqual(['{"t":"ack","client_id":"a"}']));
     expect(server.asked[1]).toMatchObject({ path: "/frames", init: { method: "POST", body: '{"t":"message.send","client_id":"a","text":"hi"}', headers: { authorization: "Bearer vst_1", "content-type": "application/json" } } });
     server.answer = { status: 401, text: "{}" };
     socket.send('{"t":"ping"}');
-    await vi.waitFor(() => expect(codes).toEqual([3500]));
+    await eventually(() => expect(codes).toEqual([3500]));
   });
 
   it("says nothing once it was closed", async () => {
@@ -154,19 +157,19 @@ describe("connect", () => {
     const options = { base: "https://support.example", inbox: "shop", shelf, onPhase: (p: { name: string }) => phases.push(p.name), onEvent: (f: { seq: number }) => events.push(f.seq) };
     const chat = connect(options);
     expect(chat.say("hello?")).toBe(true);
-    await vi.waitFor(() => expect(server.asked.some((a) => a.path === "/events")).toBe(true));
+    await eventually(() => expect(server.asked.some((a) => a.path === "/events")).toBe(true));
     chat.stop();
     expect(chat.outbox.all()).toHaveLength(1);
 
     const again = connect(options); // as after a reload: nothing but the shelf is the same
-    await vi.waitFor(() => expect(server.asked.filter((a) => a.path === "/events")).toHaveLength(2));
+    await eventually(() => expect(server.asked.filter((a) => a.path === "/events")).toHaveLength(2));
     server.answer = { status: 204, text: "" };
     server.write('data: {"t":"welcome","session":"s","epoch":"e7","heartbeat_ms":25000,"max_frame":32768}\n\ndata: {"t":"resumed","complete":true}\n\n');
-    await vi.waitFor(() => expect(server.asked.some((a) => a.path === "/frames")).toBe(true));
+    await eventually(() => expect(server.asked.some((a) => a.path === "/frames")).toBe(true));
     const sent = JSON.parse(server.asked.find((a) => a.path === "/frames")?.init.body as string) as { client_id: string; text: string };
     expect(sent).toMatchObject({ text: "hello?", client_id: chat.outbox.all()[0]?.client_id });
     server.write(`data: {"t":"event","conversation_id":"cnv_1","seq":2,"at":"","type":"message.accepted","data":{"seq":2,"from":"visitor","text":"hello?","client_id":"${sent.client_id}"}}\n\n`);
-    await vi.waitFor(() => expect(events).toEqual([2]));
+    await eventually(() => expect(events).toEqual([2]));
     expect(again.outbox.all()).toHaveLength(0);
     expect(phases.at(-1)).toBe("open");
     again.stop();

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+// patience is how long a test waits for what must happen, on a machine that has
+// other things to do.
+const patience = time.Minute
 
 // echo is a handler that sends back what it gets, and does what a test wants.
 type echo struct {
@@ -499,21 +500,23 @@ func TestDue(t *testing.T) {
 		r := newRig(t, o)
 		r.run()
 		var early atomic.Int32
+		var said atomic.Bool
 		e := &echo{}
 		const silence = 60 * time.Millisecond
 		e.onDue = func(now, heard Time) Time {
-			if now.Sub(heard) > silence {
+			if now.Sub(heard) > silence && said.Load() {
 				e.conn.Abort()
 			} else if now.Sub(heard) < 0 {
 				early.Add(1)
 			}
-			return heard.Add(silence + time.Millisecond)
+			return now.Add(silence + time.Millisecond)
 		}
 		client := r.serve(e)
 		for range 5 {
 			say(t, client, "x")
 			expect(t, client, "x")
 		}
+		said.Store(true)
 		r.eventually("it is gone", func() bool { return e.gone.Load() == 1 })
 		if early.Load() > 0 {
 			t.Error("heard in the future")

@@ -33,7 +33,7 @@ const (
 	queued      = 256 // traces that wait
 	together    = 32  // traces in a request
 	requestTime = 10 * time.Second
-	lastTime    = 3 * time.Second // for what still waits at the end
+	lastTime    = 3 * time.Second // for what is under way or still waits at the end
 	tracesPath  = "/v1/traces"
 )
 
@@ -60,7 +60,7 @@ func ParseURL(s string) (string, error) {
 //
 // owns: the connections of OpenTelemetry's exporter, which tries again by itself ·
 // bound: queued traces; what comes when they wait is dropped and counted · how it
-// ends: with Run's ctx, after one last request.
+// ends: with Run's ctx, when what waits has been sent or lastTime is over.
 //
 // Concurrency: Export may be called from anywhere.
 type Exporter struct {
@@ -110,20 +110,33 @@ func (e *Exporter) Export(t *traces.Trace) {
 	}
 }
 
-// Run sends until ctx ends.
+// Run sends until ctx ends, and then what still waits.
 func (e *Exporter) Run(ctx context.Context) error {
-	for {
+	sending, cancel := lasting(ctx)
+	defer cancel()
+	for sending.Err() == nil {
+		var list []*traces.Trace
 		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
-			defer cancel()
-			if list := e.more(nil); len(list) > 0 {
-				e.send(last, list)
-			}
-			return e.spans.Shutdown(last)
 		case t := <-e.queue:
-			e.send(ctx, e.more([]*traces.Trace{t}))
+			list = e.more([]*traces.Trace{t})
+		case <-ctx.Done():
+			list = e.more(nil)
 		}
+		if len(list) == 0 {
+			break
+		}
+		e.send(sending, list)
+	}
+	return e.spans.Shutdown(context.WithoutCancel(ctx)) // nothing is under way
+}
+
+// lasting gives a context that ends lastTime after another.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastTime, cancel) })
+	return long, func() {
+		stop()
+		cancel()
 	}
 }
 

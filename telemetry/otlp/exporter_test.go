@@ -120,12 +120,14 @@ func TestWhatWaitsIsSentAtTheEnd(t *testing.T) {
 	e := newExporter(t, r.URL)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	e.Export(sample())
+	for range together + 1 {
+		e.Export(sample())
+	}
 	if err := e.Run(ctx); err != nil {
 		t.Errorf("Run = %v", err)
 	}
-	if len(r.got) != 1 {
-		t.Errorf("%d requests, want 1", len(r.got))
+	if n := testutil.ToFloat64(e.results.WithLabelValues("ok")); n != together+1 || len(r.got) != 2 {
+		t.Errorf("%v traces in %d requests, want %d in two", n, len(r.got), together+1)
 	}
 }
 

@@ -8,11 +8,17 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 const here = import.meta.dirname;
-const startMs = 90_000; // the first start trains the packs
+const startMs = 180_000; // the first start trains the packs
 
-/** freePort finds a port that nobody uses at the moment. */
-export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
+/** ownHost gives a loopback address whose ports nobody else is likely to take, where all of 127/8 is loopback. */
+function ownHost() {
+  const any = (least, most) => least + Math.floor(Math.random() * (most - least + 1));
+  return process.platform === "linux" ? `127.${any(64, 191)}.${any(0, 255)}.${any(1, 254)}` : "127.0.0.1";
+}
+
+/** freePort finds a port of a host that nobody uses at the moment. */
+async function freePort(host) {
+  const probe = createServer().listen(0, host);
   await once(probe, "listening");
   const { port } = probe.address();
   probe.close();
@@ -26,9 +32,10 @@ export class Server {
     const s = new Server();
     s.fake = process.env.WALK_TARGET === "fake";
     s.folder = await mkdtemp(path.join(tmpdir(), "colloquy-walk-"));
-    s.port = await freePort();
-    s.opsPort = await freePort();
-    s.base = `http://127.0.0.1:${s.port}`;
+    s.host = s.fake ? "127.0.0.1" : ownHost();
+    s.port = await freePort(s.host);
+    s.opsPort = await freePort(s.host);
+    s.base = `http://${s.host}:${s.port}`;
     s.login = s.fake ? { email: "mei@example.com", password: "skylark-demo", name: "陈小美" } : { email: "demo@colloquy.example", password: "walk-through-the-pages", name: "小云 Demo" };
     s.log = "";
     return s;
@@ -38,7 +45,7 @@ export class Server {
   async start() {
     const [command, ...args] = this.fake
       ? [process.execPath, path.join(here, "fake.mjs"), "--port", this.port, "--data", path.join(this.folder, "fake.json")]
-      : [process.env.WALK_BIN ?? path.join(here, "../../bin/colloquy"), "serve", "--demo", "--data-dir", path.join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`, "--ops-listen", `127.0.0.1:${this.opsPort}`];
+      : [process.env.WALK_BIN ?? path.join(here, "../../bin/colloquy"), "serve", "--demo", "--data-dir", path.join(this.folder, "data"), "--listen", `${this.host}:${this.port}`, "--ops-listen", `${this.host}:${this.opsPort}`];
     this.process = spawn(command, args.map(String), { cwd: this.folder, env: { ...process.env, COLLOQUY_DEMO_PASSWORD: this.login.password }, stdio: ["ignore", "pipe", "pipe"] });
     const keep = (data) => (this.log = (this.log + data).slice(-20_000));
     this.process.stdout.on("data", keep);

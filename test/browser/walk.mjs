@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { Server } from "./server.mjs";
 import { Watch } from "./watch.mjs";
 
-const patience = 15_000;
+const patience = 45_000;
 const trainMs = 120_000; // the machine may be busy with other things
 const shots = process.env.WALK_SHOTS ?? "";
 const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -209,8 +209,8 @@ step("the page is honest while the server is dead, and both sides come back by t
   await frame.locator(".meta.sending").waitFor();
   await shot(visitor, "09-server-dead");
   await server.start();
-  await frame.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 40_000 });
-  await agent.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 40_000 });
+  await frame.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
+  await agent.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
   watch.down = false;
   await bubble(agent, "their", "服务器重启前写下的话").waitFor();
   await agent.locator(".modes button").nth(0).click();
@@ -259,8 +259,8 @@ step("a shop on another origin embeds the widget, once its inbox allows it", asy
   if (server.fake) return; // the stand-in serves one origin only
   const page = '<!doctype html><html lang="zh"><title>Another shop</title><link rel="icon" href="data:,"><h1>Another shop</h1><script src="{base}/widget.js" data-inbox="demo-shop" data-lang="zh"></script>';
   const shop = createServer((_, res) => res.setHeader("content-type", "text/html").end(page.replace("{base}", server.base)));
-  await once(shop.listen(0, "127.0.0.1"), "listening");
-  const origin = `http://127.0.0.1:${shop.address().port}`;
+  await once(shop.listen(0, server.host), "listening");
+  const origin = `http://${server.host}:${shop.address().port}`;
   try {
     const status = await agent.evaluate(async (origins) => {
       const response = await fetch("/v1/inboxes/demo-shop", { method: "PATCH", headers: { "content-type": "application/json", "x-colloquy-csrf": "console" }, body: JSON.stringify({ origins }) });
@@ -315,9 +315,9 @@ step("a visitor whose network lets no WebSocket through talks all the same", asy
   await box.locator(".banner:not([hidden])").waitFor();
   await say(box, "断线时写的话");
   await server.start();
-  await box.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 60_000 });
+  await box.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
   await box.locator(".meta.sending").waitFor({ state: "detached" });
-  for (const page of [frame, agent]) await page.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 60_000 });
+  for (const page of [frame, agent]) await page.locator(".banner[hidden]").waitFor({ state: "attached", timeout: 2 * patience });
   watch.down = false;
   assert.equal(await bubble(box, "own", question).count(), 1);
   assert.equal(await bubble(box, "own", "断线时写的话").count(), 1);
@@ -425,7 +425,7 @@ step("the console works on a phone, in English and in the dark", async () => {
 
 step("the operations listener draws what the node does", async () => {
   if (server.fake) return;
-  const page = await open("status", {}, "/status/", `http://127.0.0.1:${server.opsPort}`);
+  const page = await open("status", {}, "/status/", `http://${server.host}:${server.opsPort}`);
   await page.locator(".said", { hasText: "As of" }).waitFor();
   const panels = page.locator(".panel");
   await panels.filter({ hasText: "Messages" }).locator(".u-legend", { hasText: "web" }).waitFor();

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -90,11 +92,16 @@ func start(t *testing.T, name string, args ...string) *program {
 	return p
 }
 
-// freeAddress gives a port of loopback that nobody has at the moment.
+// freeAddress gives a port that nobody has at the moment; where all of 127/8 is
+// loopback, of a host that nobody else uses, so that it stays so.
 func freeAddress(t *testing.T) string {
 	t.Helper()
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 64+rand.IntN(128), rand.IntN(256), 1+rand.IntN(254)) //nolint:gosec // any will do
+	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := lc.Listen(t.Context(), "tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // scripted are eyes that see what a test says.
 type scripted struct {

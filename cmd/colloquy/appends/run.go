@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,10 +97,11 @@ func Run(ctx context.Context, o *Options) (*Result, error) {
 		cancel() // kills what still runs
 	}
 	defer cancel()
-	for _, w := range r.workers {
+	for i, w := range r.workers {
 		_ = w.in.Close()
-		if werr := w.cmd.Wait(); werr != nil && err == nil {
-			err = fmt.Errorf("worker: %w: %s", werr, w.stderr)
+		// Who was killed above has nothing to say; who ended by itself says why.
+		if werr := w.cmd.Wait(); werr != nil && (err == nil || w.cmd.ProcessState.Exited()) {
+			err = errors.Join(err, fmt.Errorf("worker %d: %w: %s", i+1, werr, w.stderr))
 		}
 	}
 	if err == nil {
@@ -117,18 +117,20 @@ type bench struct {
 }
 
 func (b *bench) do(ctx context.Context) (*Result, error) {
-	tasks, err := b.tasks(ctx)
-	if err != nil {
-		return nil, err
-	}
+	tasks := b.tasks()
+	var seeds []string
 	for i := range tasks {
+		tasks[i].Seeds = seeds
 		w, err := b.start(ctx, &tasks[i])
 		if err != nil {
 			return nil, err
 		}
-		b.workers = append(b.workers, w)
-		if _, err := w.hear(); err != nil { // one after the other: the first founds the cluster
+		ready, err := w.hear() // one after the other: the first founds the cluster
+		if err != nil {
 			return nil, err
+		}
+		if ready.Gossip != "" && seeds == nil {
+			seeds = []string{ready.Gossip}
 		}
 	}
 	if err := b.say(wordWrite); err != nil {
@@ -151,9 +153,8 @@ func (b *bench) do(ctx context.Context) (*Result, error) {
 	return b.sum(took)
 }
 
-// tasks gives each worker its place. Nodes are on loopback, on ports that are
-// free now.
-func (b *bench) tasks(ctx context.Context) ([]task, error) {
+// tasks gives each worker its place.
+func (b *bench) tasks() []task {
 	o := b.options
 	key := ""
 	if o.Nodes > 1 {
@@ -161,37 +162,16 @@ func (b *bench) tasks(ctx context.Context) ([]task, error) {
 	}
 	var out []task
 	for i := range o.Nodes {
-		ports, err := freePorts(ctx)
-		if err != nil {
-			return nil, err
-		}
 		t := task{
 			Dir: filepath.Join(b.dir, fmt.Sprint("node", i+1)), Number: i, Writers: o.Writers, Bytes: o.Bytes, Nodes: o.Nodes, Key: key,
-			Plain: o.Plain, Profile: o.Profile, Gossip: ports[0], Link: ports[1], Grains: ports[2],
+			Plain: o.Plain, Profile: o.Profile,
 		}
 		if o.CPU != "" {
 			t.CPU = fmt.Sprint(o.CPU, ".", i+1)
 		}
-		if i > 0 {
-			t.Seeds = []string{out[0].Gossip}
-		}
 		out = append(out, t)
 	}
-	return out, nil
-}
-
-// freePorts gives three addresses that nobody listens on.
-func freePorts(ctx context.Context) ([3]string, error) {
-	var out [3]string
-	for i := range out {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return out, err
-		}
-		defer func() { _ = l.Close() }()
-		out[i] = l.Addr().String()
-	}
-	return out, nil
+	return out
 }
 
 // start starts a worker. It is killed when ctx ends.
@@ -213,6 +193,7 @@ func (b *bench) start(ctx context.Context, t *task) (*worker, error) {
 	if err := w.cmd.Start(); err != nil {
 		return nil, err
 	}
+	b.workers = append(b.workers, w)
 	return w, json.NewEncoder(w.in).Encode(t)
 }
 

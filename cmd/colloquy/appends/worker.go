@@ -29,9 +29,6 @@ type task struct {
 	Number  int      `json:"number"` // of the node
 	Writers int      `json:"writers"`
 	Bytes   int      `json:"bytes"` // of a message
-	Gossip  string   `json:"gossip"`
-	Link    string   `json:"link"`
-	Grains  string   `json:"grains"`
 	Seeds   []string `json:"seeds,omitempty"`
 	Key     string   `json:"key"` // of the cluster; empty = one node alone
 	Nodes   int      `json:"nodes"`
@@ -49,7 +46,8 @@ const (
 
 // outcome is what a worker has measured.
 type outcome struct {
-	Ready   bool      `json:"ready,omitempty"` // the first line of a worker: nothing was measured yet
+	Ready   bool      `json:"ready,omitempty"`  // the first line of a worker: nothing was measured yet
+	Gossip  string    `json:"gossip,omitempty"` // with it: where the node is a member; empty = alone
 	Appends uint64    `json:"appends"`
 	Failed  uint64    `json:"failed"`
 	CPUus   int64     `json:"cpu_us"` // of the whole process
@@ -134,10 +132,12 @@ func openNode(ctx context.Context, t *task) (*node, error) {
 // join makes the node a member, as the engine does.
 func (n *node) join(o *persistence.Options) error {
 	t, quiet := n.task, slog.New(slog.DiscardHandler)
+	// A port that was free a moment ago may be somebody else's by now.
+	free := cluster.Endpoint{Listen: "127.0.0.1:0"}
 	var err error
 	n.member, err = cluster.Open(cluster.NodeOptions{
 		System: cluster.NewSystem(quiet), Key: t.Key, Seeds: t.Seeds, Profile: cluster.Profile(t.Profile), Version: "bench",
-		Gossip: cluster.Endpoint{Listen: t.Gossip}, Link: cluster.Endpoint{Listen: t.Link}, Grains: cluster.Endpoint{Listen: t.Grains},
+		Gossip: free, Link: free, Grains: free,
 		Logger: quiet, Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -164,24 +164,38 @@ func (n *node) peers() []persistence.Peer {
 	return out
 }
 
-// awaitVoters waits until this node votes: from then on every append is stored
-// by it as well.
+// awaitVoters waits until as many nodes vote as will with those that are there
+// now: from then on every append is stored by most of them.
 func (n *node) awaitVoters(ctx context.Context) error {
+	want := voters(n.task.Number + 1)
 	for n.member != nil {
 		servers, err := n.store.Servers(ctx)
 		if err != nil {
 			return err
 		}
+		vote := 0
 		for _, s := range servers {
-			if s.Node == n.store.Identity().Node && s.Voter {
-				return nil
+			if s.Voter {
+				vote++
 			}
 		}
+		if vote >= want {
+			return nil
+		}
 		if err := rest(ctx, readyPause); err != nil {
-			return fmt.Errorf("node %d got no vote: %w", n.task.Number, err)
+			return fmt.Errorf("%d nodes vote with node %d, not %d: %w", vote, n.task.Number+1, want, err)
 		}
 	}
 	return nil
+}
+
+// voters is how many of so many nodes get a vote: an even number above two would
+// survive no more losses than one less.
+func voters(nodes int) int {
+	if nodes > 2 && nodes%2 == 0 {
+		nodes--
+	}
+	return min(nodes, persistence.DefaultVoters)
 }
 
 func rest(ctx context.Context, d time.Duration) error {
@@ -197,7 +211,11 @@ func rest(ctx context.Context, d time.Duration) error {
 
 // obey does what the coordinator says, until it says stop.
 func (n *node) obey(ctx context.Context, words *bufio.Scanner, out *json.Encoder) error {
-	if err := out.Encode(outcome{Ready: true}); err != nil {
+	ready := outcome{Ready: true}
+	if n.member != nil {
+		ready.Gossip = n.member.GossipAddress()
+	}
+	if err := out.Encode(ready); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)

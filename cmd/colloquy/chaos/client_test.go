@@ -18,7 +18,7 @@ import (
 )
 
 // testWait is how long a test waits for anything.
-const testWait = 20 * time.Second
+const testWait = time.Minute
 
 // shop is one conversation that several doors lead to: the cluster as far as the
 // clients of these tests can tell.

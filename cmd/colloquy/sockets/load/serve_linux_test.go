@@ -116,7 +116,7 @@ func ask(t *testing.T, addr string) error {
 		t.Fatal(err)
 	}
 	defer l.close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err = l.connectAll(ctx, &Connect{Addr: addr, Path: "/", Tokens: []string{"t"}, Count: 2})
 	if err == nil {
