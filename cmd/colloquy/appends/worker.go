@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -312,7 +313,7 @@ func (n *node) append(ctx context.Context, writer, i int) error {
 	binary.BigEndian.PutUint32(id[4:], uint32(writer))         //nolint:gosec // small
 	binary.BigEndian.PutUint64(id[8:], uint64(i/talkLength)+1) //nolint:gosec // not negative
 	contact, now := conversation.ContactID(id), time.Now().UTC().Truncate(time.Millisecond)
-	ref := conversation.Ref(fmt.Sprint("ref", i))
+	ref := conversation.Ref("ref" + strconv.Itoa(i))
 	a := &conversation.Append{
 		ID: id, Expect: seq - 1,
 		Entries: []conversation.Entry{{Seq: seq, At: now, Event: conversation.MessageAccepted{Ref: ref, Text: n.text}}},
