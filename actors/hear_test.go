@@ -89,7 +89,7 @@ func TestDialogues(t *testing.T) {
 			{"sorry I meant 2042 not 2024", "2042 is on its way.", "2042"},
 			{"发错了，单号是 2023", "2023 is on its way.", "2023"},
 			{"and 2024 ?", "2024 is on its way.", "2024"},
-			{"2023 2025", "2023 is on its way.[2025]", "2023"},
+			{"2023, 2025", "2023 is on its way.[2025]", "2023"},
 			{"2025", "2025 is on its way.", "2025"},
 		},
 		"odd shapes": {

@@ -50,7 +50,7 @@ type found struct {
 	entity     int
 	start, end int
 	span       int    // length of the whole match, the evidence for it
-	value      string // set for words: the pack's spelling
+	value      string // set where it is not what stands there: the pack's spelling of a word, a number that was joined
 }
 
 func newExtractor(entities []*entity, norm *normalizer) *extractor {
@@ -102,6 +102,9 @@ func (x *extractor) all(out []found, f *folded) []found {
 			out = p.find(out, f.text)
 		}
 	}
+	if f.bloom.has(digitBit) {
+		out = x.joined(out, f)
+	}
 	if len(x.words) > 0 {
 		out = x.findWords(out, f.text)
 	}
@@ -118,7 +121,7 @@ func (p *pattern) find(out []found, text []byte) []found {
 			start, end = m[2], m[3]
 		}
 		start, end = trimSpan(text, start, end)
-		if end > start && len(out) < maxFound {
+		if end > start && len(out) < maxFound && !cutsDigits(text, start, end) {
 			out = append(out, found{entity: p.entity, start: start, end: end, span: m[1] - m[0]})
 		}
 	}
