@@ -41,6 +41,29 @@ func TestDialoguesOfTheBuiltInPacks(t *testing.T) {
 	}
 }
 
+// However a visitor parts a number, it is his order that is looked up, and not that of
+// the first group.
+func TestDialoguesLookUpWholeNumbers(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("trains a pack")
+	}
+	dir := filepath.Join("testdata", "dialogues")
+	out, code := runProgram(t, "dialogues", "--json", "--pack", "ecommerce", "--data", filepath.Join(dir, "numbers.jsonl"), "--orders", filepath.Join(dir, "numbers.json"))
+	var r replay.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("exit status %d, %v:\n%.2000s", code, err, out)
+	}
+	for _, o := range r.Results {
+		if o.Result != replay.AutoResolved {
+			t.Errorf("%s: %s: %+v", o.ID, o.Result, o.Turns)
+		}
+	}
+	if len(r.Results) == 0 || r.SlotAccuracy < 1 {
+		t.Errorf("%d dialogues, %.3f of the values", len(r.Results), r.SlotAccuracy)
+	}
+}
+
 // What is wrong with the files is said, with the line, and the exit status tells
 // a check that did not pass from a command that did not run.
 func TestDialoguesExitCodes(t *testing.T) {
