@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -182,6 +183,16 @@ func (j *joinedText) touches(m found) bool {
 		}
 	}
 	return false
+}
+
+// dropTails takes the digits of codes away that were found as values of their own:
+// 1234567890123 of SF 1234567890123 is no order number.
+func dropTails(all []found, text []byte) []found {
+	return slices.DeleteFunc(all, func(m found) bool {
+		return isDigit(text[m.start]) && slices.ContainsFunc(all, func(o found) bool {
+			return o.start < m.start && m.end == o.end && !isDigit(text[o.start]) && numeric(text[o.start:o.end])
+		})
+	})
 }
 
 // cutsDigits reports a stretch that begins or ends between two digits.

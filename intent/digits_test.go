@@ -28,6 +28,28 @@ func builtinExtractor(t testing.TB, pack string) func(text string) []string {
 	}
 }
 
+func TestAmountsWithTenths(t *testing.T) {
+	t.Parallel()
+	extract := builtinExtractor(t, "common")
+	for text, want := range map[string][]string{
+		"三块五":      {"money=三块五"},
+		"运费三块五，贵了": {"money=三块五"},
+		"三块五的运费":   {"money=三块五"},
+		"十五块八毛":    {"money=十五块八毛"},
+		"一块八毛":     {"money=一块八毛"},
+		"十五块":      {"money=十五块"},
+		"15块8毛":    {"money=15块8毛"},
+		"我们一块一起去":  {},
+		"两块五花肉":    {},
+		"要三块，五天后到": {"date=五天后"},
+		"两块三个人分":   {},
+	} {
+		if diff := cmp.Diff(want, extract(text)); diff != "" {
+			t.Errorf("values of %q (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
 func TestNumbersInGroups(t *testing.T) {
 	t.Parallel()
 	for pack, texts := range map[string]map[string][]string{
@@ -45,6 +67,19 @@ func TestNumbersInGroups(t *testing.T) {
 			"SO-2024 1111":                              {"order_no=SO-20241111"},
 			"231108-123456789012345":                    {"order_no=231108-123456789012345"}, // as the shop writes it
 			"快递单号 1234 5678 9012":                       {"waybill=123456789012"},
+			"SF1234567890123到哪了":                        {"waybill=SF1234567890123"},
+			"SF1234567890123":                           {"waybill=SF1234567890123"},
+			"SF1234567890123。":                          {"waybill=SF1234567890123"},
+			"SF 1234567890123":                          {"waybill=SF1234567890123"},
+			"SF 1234567890123的订单":                       {"waybill=SF1234567890123"},
+			"sf1234 5678 90123":                         {"waybill=sf1234567890123"},
+			"JDVB 1234 5678 9012 3":                     {"waybill=JDVB1234567890123"},
+			"jd 0098765432101 在哪":                       {"waybill=jd0098765432101"},
+			"订单号 YT1234567890123":                       {"waybill=YT1234567890123"},
+			"ZTO-1234567890123":                         {"waybill=ZTO-1234567890123"},
+			"EE123456789CN":                             {"waybill=EE123456789CN"},
+			"WX20231108":                                {"order_no=WX20231108"},
+			"PO-20231108123456":                         {"order_no=PO-20231108123456"},
 			"order 2024 or order 2025":                  {"order_no=2024", "order_no=2025"},
 			"订单2024和订单2025":                             {"order_no=2024", "order_no=2025"},
 			"订单2023 买了2件":                               {"order_no=2023"},
@@ -87,12 +122,13 @@ func TestNumbersInGroups(t *testing.T) {
 	}
 }
 
-// However a number is parted, no order number is a part of it.
+// However a number is parted, no order number is a part of it. (An eleven-digit number
+// that begins with 1 stands apart, as a phone number.)
 func TestNoOrderNumberIsAPartOfANumber(t *testing.T) {
 	t.Parallel()
 	extract := builtinExtractor(t, "ecommerce")
 	rapid.Check(t, func(t *rapid.T) {
-		groups := rapid.SliceOfN(rapid.StringMatching(`[0-9]{4,6}`), 2, 6).Draw(t, "groups")
+		groups := rapid.SliceOfN(rapid.StringMatching(`[2-9][0-9]{3,5}`), 2, 6).Draw(t, "groups")
 		gaps := rapid.SliceOfN(rapid.SampledFrom([]string{"", " ", "-", ".", "　", "  ", " - ", "\u200b", "－"}), len(groups), len(groups)).Draw(t, "gaps")
 		text := rapid.SampledFrom([]string{"", "订单号 ", "订单", "order ", "order no. ", "我的单号是", "#"}).Draw(t, "before")
 		for i, g := range groups {

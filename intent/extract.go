@@ -103,7 +103,7 @@ func (x *extractor) all(out []found, f *folded) []found {
 		}
 	}
 	if f.bloom.has(digitBit) {
-		out = x.joined(out, f)
+		out = dropTails(x.joined(out, f), f.text)
 	}
 	if len(x.words) > 0 {
 		out = x.findWords(out, f.text)
@@ -254,14 +254,16 @@ func (x *extractor) report(out []conversation.Entity, all []found, f *folded) []
 // invisible ones that follow.
 func (f *folded) originalEnd(end int) int { return int(f.ends[end-1]) }
 
-// joinDigits takes out the spaces that people put between digits.
+// joinDigits takes out the spaces that people put between digits, and between the letters
+// and the digits of a code.
 func joinDigits(b []byte) string {
 	if bytes.IndexByte(b, ' ') < 0 {
 		return string(b)
 	}
+	code := numeric(b) && !isDigit(b[0])
 	out := make([]byte, 0, len(b))
 	for i, c := range b {
-		if c == ' ' && i > 0 && betweenDigits(b, i) {
+		if c == ' ' && i > 0 && (code || betweenDigits(b, i)) {
 			continue
 		}
 		out = append(out, c)

@@ -42,7 +42,7 @@ func TestDialoguesOfTheBuiltInPacks(t *testing.T) {
 }
 
 // However a visitor parts a number, it is his order that is looked up, and not that of
-// the first group.
+// the first group; and a waybill is not looked up as an order.
 func TestDialoguesLookUpWholeNumbers(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -57,6 +57,12 @@ func TestDialoguesLookUpWholeNumbers(t *testing.T) {
 	for _, o := range r.Results {
 		if o.Result != replay.AutoResolved {
 			t.Errorf("%s: %s: %+v", o.ID, o.Result, o.Turns)
+		}
+		for _, turn := range o.Turns {
+			if waybill := strings.Contains(strings.ToLower(turn.Visitor), "sf"); waybill &&
+				(len(turn.Lookups) > 0 || !strings.Contains(turn.Reply, "这是快递单号") && !strings.Contains(turn.Reply, "That is a tracking number")) {
+				t.Errorf("%s: %q: looked up %v, said %q", o.ID, turn.Visitor, turn.Lookups, turn.Reply)
+			}
 		}
 	}
 	if len(r.Results) == 0 || r.SlotAccuracy < 1 {
