@@ -33,7 +33,7 @@ func TestAmountsWithTenths(t *testing.T) {
 	extract := builtinExtractor(t, "common")
 	for text, want := range map[string][]string{
 		"三块五":      {"money=三块五"},
-		"运费三块五，贵了": {"money=三块五"},
+		"运费才三块五！":  {"money=三块五"},
 		"三块五的运费":   {"money=三块五"},
 		"十五块八毛":    {"money=十五块八毛"},
 		"一块八毛":     {"money=一块八毛"},
