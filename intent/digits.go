@@ -87,7 +87,7 @@ func (f *folded) join(all []found) joinedText {
 		for next < len(j.runs) && j.runs[next].end <= at[i] {
 			next++
 		}
-		if next < len(j.runs) && j.runs[next].start <= at[i] && !(r >= '0' && r <= '9') {
+		if next < len(j.runs) && j.runs[next].start <= at[i] && (r < '0' || r > '9') {
 			continue
 		}
 		if r == '\n' {

@@ -42,9 +42,7 @@ func (m *normalizer) fold(f *folded, text string) {
 			r, size = utf8.DecodeRuneInString(text[i:])
 			r = m.foldRune(r, size)
 		} else if r < ' ' || r == 0x7f {
-			if r == '\n' {
-				f.lines = append(f.lines, int32(len(f.text))) //nolint:gosec // at most maxFoldBytes and a few
-			}
+			f.note(r)
 			r = ' '
 		}
 		if r >= 0 {
@@ -59,6 +57,13 @@ func (m *normalizer) fold(f *folded, text string) {
 			prev = low
 		}
 		i += size
+	}
+}
+
+// note remembers where a line ends.
+func (f *folded) note(r rune) {
+	if r == '\n' {
+		f.lines = append(f.lines, int32(len(f.text))) //nolint:gosec // at most maxFoldBytes and a few
 	}
 }
 
