@@ -142,7 +142,9 @@ func (b *builtin) settled(t *Turn, text string) conversation.Outcome {
 func (b *builtin) ask(t *Turn, slot conversation.Slot) conversation.Outcome {
 	question := b.fillText(t, slot.Ask)
 	var buttons []conversation.Button
-	switch again := t.Phrase(phraseAskAgain); {
+	switch again, mistaken := t.Phrase(phraseAskAgain), t.mistaken(slot); {
+	case mistaken != "":
+		question = join(b.fillText(t, mistaken), question)
 	case t.Choice.Help:
 		question = join(t.Phrase(phraseSlotHelp), question)
 		buttons, _ = b.titles(t, []conversation.Candidate{{Intent: conversation.IntentTalkToHuman}})
@@ -156,6 +158,16 @@ func (b *builtin) ask(t *Turn, slot conversation.Slot) conversation.Outcome {
 		out.Replies[0].Buttons = buttons
 	}
 	return out
+}
+
+// mistaken is what to say of a value that stands where another was wanted.
+func (t *Turn) mistaken(slot conversation.Slot) string {
+	for _, e := range t.Prediction.Entities {
+		if text := slot.Mistaken[e.Name]; text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // clarify offers the nearest intents as buttons whose text is their title, which

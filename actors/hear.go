@@ -114,10 +114,13 @@ func (b *builtin) valuesFor(t *Turn, heard *conversation.Heard, slot string, loo
 	if !loose {
 		return out
 	}
+	found := len(out) > 0
 	for _, n := range heard.Values {
-		// What is a date or a sum of money is no number of an order.
+		// What is a date or a sum of money is no number of an order. Where the packs have
+		// found a value, they have the last word on what it is, and on what stands beside it.
 		if slices.ContainsFunc(t.Prediction.Entities, func(e conversation.Entity) bool {
-			return e.Name != slot && n.Start < e.End && e.Start < n.End && n.End-n.Start < e.End-e.Start
+			within := n.Start < e.End && e.Start < n.End
+			return within && (found || e.Name != slot && n.End-n.Start < e.End-e.Start)
 		}) {
 			continue
 		}

@@ -28,8 +28,11 @@ func counter(t *testing.T) (r *rig, asked func() []string) {
 		fmt.Fprintf(w, `{"no":%q}`, no)
 		return w.Result()
 	})}
+	order := r.shelf.slots["order"]
+	order.Mistaken = map[string]string{"waybill": "A tracking number is no order."}
+	r.shelf.slots["order"] = order
 	r.shelf.playbooks["track"] = &conversation.Playbook{
-		Intent: "track", Title: "Track a parcel", Need: []conversation.Slot{r.shelf.slots["order"]},
+		Intent: "track", Title: "Track a parcel", Need: []conversation.Slot{order},
 		Flow: &conversation.Flow{Name: "look", URL: "http://shop.example/orders/{order}", Reply: "{order} is on its way.", NotFound: "No order {order}."},
 	}
 	r.shelf.playbooks["fee"] = &conversation.Playbook{Intent: "fee", Title: "Delivery fee", Answer: "Eight."}
@@ -38,6 +41,8 @@ func counter(t *testing.T) (r *rig, asked func() []string) {
 	r.shelf.phrases[phraseAlso], r.shelf.phrases[phraseDenied] = "And this?", "My mistake."
 	r.script.means("track", "track")
 	r.script.means("when?", "hours")
+	r.script.means("track my parcel WB7", "track", "waybill", "WB7")
+	r.script.means("WB7", "track", "waybill", "WB7")
 	return r, func() []string {
 		out := numbers
 		numbers = nil
@@ -89,7 +94,7 @@ func TestDialogues(t *testing.T) {
 			{"sorry I meant 2042 not 2024", "2042 is on its way.", "2042"},
 			{"发错了，单号是 2023", "2023 is on its way.", "2023"},
 			{"and 2024 ?", "2024 is on its way.", "2024"},
-			{"2023 2025", "2023 is on its way.[2025]", "2023"},
+			{"2023, 2025", "2023 is on its way.[2025]", "2023"},
 			{"2025", "2025 is on its way.", "2025"},
 		},
 		"odd shapes": {
@@ -102,6 +107,18 @@ func TestDialogues(t *testing.T) {
 			{"track", "Which order?", ""},
 			{"where do I find the order number?", "See the e-mail.\nWhich order?[A colleague]", ""},
 			{"I don't have it", "I am calling a colleague.", ""},
+		},
+		"another number": {
+			{"track my parcel WB7", "A tracking number is no order.\nWhich order?", ""},
+			{"WB7", "A tracking number is no order.\nWhich order?", ""},
+			{"2024", "2024 is on its way.", "2024"},
+			{"track my parcel WB7", "2024 is on its way.", "2024"}, // known by now
+		},
+		"groups": {
+			{"track", "Which order?", ""},
+			{"1234 5678 9012", "123456789012 is on its way.", "123456789012"},
+			{"sorry, I meant 2024-1111", "20241111 is on its way.", "20241111"},
+			{"and 2024 or 2025?", "2024 is on its way.[2025]", "2024"},
 		},
 		"another topic, and back": {
 			{"track", "Which order?", ""},

@@ -150,7 +150,7 @@ func TestReadValues(t *testing.T) {
 			t.Errorf("values of %q (-want +got):\n%s", text, diff)
 		}
 	}
-	if got := readValues(Text(strings.Repeat("12345 ", 100)), foldText(Text(strings.Repeat("12345 ", 100)))); len(got) != maxValues {
+	if got := readValues(Text(strings.Repeat("12345, ", 100)), foldText(Text(strings.Repeat("12345, ", 100)))); len(got) != maxValues {
 		t.Errorf("%d values, want at most %d", len(got), maxValues)
 	}
 }

@@ -29,6 +29,10 @@ type Button struct {
 type Slot struct {
 	Name string
 	Ask  string // the question that asks for it
+
+	// Mistaken is what is said before the question when the visitor has given something
+	// else that may be mistaken for it, by the name of that.
+	Mistaken map[string]string
 }
 
 // Flow is a look-up over HTTP whose result is spoken.

@@ -13,9 +13,9 @@ const (
 	maxDigitLetter = 5
 )
 
-// readValues finds the numbers and codes of a text: runs of digits, letters with
-// digits such as SO-2024, and digits that are spelled out in Chinese or English.
-// folded has one rune for each of text.
+// readValues finds the numbers and codes of a text: digits in one piece or in groups
+// (see [ReadDigits]), letters with digits such as SO-2024, and digits that are spelled
+// out in Chinese or English. folded has one rune for each of text.
 func readValues(text Text, folded []rune) []Value {
 	starts := make([]int, 0, len(folded)+1)
 	for i := range string(text) {
@@ -23,8 +23,20 @@ func readValues(text Text, folded []rune) []Value {
 	}
 	starts = append(starts, len(text))
 	var out []Value
+	numbers := ReadDigits(folded, nil)
 	for i := 0; i < len(folded) && len(out) < maxValues; {
+		for len(numbers) > 0 && numbers[0].End <= i {
+			numbers = numbers[1:]
+		}
 		value, end := codeAt(folded, i)
+		if len(numbers) > 0 {
+			d := &numbers[0]
+			if d.Start < i { // the end of a number is no value
+				i = d.End
+				continue
+			}
+			value, end = d.complete(folded, i, value, end)
+		}
 		if value == "" {
 			value, end = spelledAt(folded, i)
 		}
@@ -60,6 +72,22 @@ func codeAt(folded []rune, i int) (string, int) {
 		return "", i
 	}
 	return strings.ToUpper(string(folded[i:end])), end
+}
+
+// complete gives a value that begins at i whole: all of the number that begins there,
+// or that the digits of a code such as SO-2024 1111 begin. A number that is too long is
+// no value.
+func (d *Digits) complete(folded []rune, i int, value string, end int) (string, int) {
+	begins := i == d.Start && (d.Groups > 1 || len(d.Text) < d.End-d.Start)
+	goesOn := i < d.Start && end > d.Start && !d.Apart
+	if end > d.End || !begins && (!goesOn || end == d.End) {
+		return value, end
+	}
+	value = strings.ToUpper(string(folded[i:d.Start])) + d.Text
+	if len(value) > maxValueRunes {
+		return "", i
+	}
+	return value, d.End
 }
 
 func codeRune(r rune) bool { return digit(r) || r >= 'a' && r <= 'z' }

@@ -308,6 +308,9 @@ func (l *layering) finish() {
 	for _, name := range langs(b.flows) {
 		l.checkFlow(b.flows[name])
 	}
+	for _, e := range b.entities {
+		l.checkEntity(e)
+	}
 	if len(b.topics) > maxIntents || total > maxQuestions {
 		l.problems.add(place{file: fmt.Sprint(b.packs)}, "%d intents and %d questions together, the limits are %d and %d",
 			len(b.topics), total, maxIntents, maxQuestions)
@@ -349,6 +352,17 @@ func (l *layering) checkTopic(t *topic) {
 	}
 	for _, lang := range langs(t.answer) {
 		l.checkTemplate(t.at, fmt.Sprintf("the answer (%s) of intent %s", lang, t.id), t.answer[lang], ownTemplate)
+	}
+}
+
+func (l *layering) checkEntity(e *entity) {
+	for _, other := range langs(e.mistaken) {
+		if other == e.name || l.bundle.entity(other) == nil {
+			l.problems.add(e.at, "entity %s is mistaken for %s, which is no other entity that a pack declares", e.name, other)
+		}
+		for _, lang := range langs(e.mistaken[other]) {
+			l.checkTemplate(e.at, fmt.Sprintf("mistaken (%s) of entity %s", lang, e.name), e.mistaken[other][lang], ownTemplate)
+		}
 	}
 }
 

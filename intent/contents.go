@@ -41,6 +41,9 @@ type EntityContents struct {
 	Words []string
 	Mask  bool
 	Ask   map[string]string
+	// Mistaken is what is said when a value of another entity comes instead, by its name
+	// and language.
+	Mistaken map[string]map[string]string
 }
 
 // IntentContents is one thing that visitors want.
@@ -130,6 +133,12 @@ func (b *bundle) contents() Contents {
 		x := EntityContents{Name: e.name, Words: slices.Clone(e.words), Mask: e.mask, Ask: maps.Clone(e.ask)}
 		for _, re := range e.regex {
 			x.Regex = append(x.Regex, re.String())
+		}
+		for other, t := range e.mistaken {
+			if x.Mistaken == nil {
+				x.Mistaken = map[string]map[string]string{}
+			}
+			x.Mistaken[other] = maps.Clone(t)
 		}
 		c.Entities = append(c.Entities, x)
 	}

@@ -50,7 +50,7 @@ type found struct {
 	entity     int
 	start, end int
 	span       int    // length of the whole match, the evidence for it
-	value      string // set for words: the pack's spelling
+	value      string // set where it is not what stands there: the pack's spelling of a word, a number that was joined
 }
 
 func newExtractor(entities []*entity, norm *normalizer) *extractor {
@@ -102,6 +102,9 @@ func (x *extractor) all(out []found, f *folded) []found {
 			out = p.find(out, f.text)
 		}
 	}
+	if f.bloom.has(digitBit) {
+		out = dropTails(x.joined(out, f), f.text)
+	}
 	if len(x.words) > 0 {
 		out = x.findWords(out, f.text)
 	}
@@ -118,7 +121,7 @@ func (p *pattern) find(out []found, text []byte) []found {
 			start, end = m[2], m[3]
 		}
 		start, end = trimSpan(text, start, end)
-		if end > start && len(out) < maxFound {
+		if end > start && len(out) < maxFound && !cutsDigits(text, start, end) {
 			out = append(out, found{entity: p.entity, start: start, end: end, span: m[1] - m[0]})
 		}
 	}
@@ -251,14 +254,16 @@ func (x *extractor) report(out []conversation.Entity, all []found, f *folded) []
 // invisible ones that follow.
 func (f *folded) originalEnd(end int) int { return int(f.ends[end-1]) }
 
-// joinDigits takes out the spaces that people put between digits.
+// joinDigits takes out the spaces that people put between digits, and between the letters
+// and the digits of a code.
 func joinDigits(b []byte) string {
 	if bytes.IndexByte(b, ' ') < 0 {
 		return string(b)
 	}
+	code := numeric(b) && !isDigit(b[0])
 	out := make([]byte, 0, len(b))
 	for i, c := range b {
-		if c == ' ' && i > 0 && betweenDigits(b, i) {
+		if c == ' ' && i > 0 && (code || betweenDigits(b, i)) {
 			continue
 		}
 		out = append(out, c)

@@ -22,6 +22,7 @@ type folded struct {
 	text  []byte
 	at    []int32 // for each byte of text, where its character begins in the original
 	ends  []int32 // and where it ends
+	lines []int32 // where in text a line of the original ends; a space stands there
 	cut   bool    // the original was longer than maxFoldBytes
 	bloom bloom   // of the characters and pairs in text
 }
@@ -30,7 +31,7 @@ type folded struct {
 // half-width, traditional characters simplified, invisible characters vanish,
 // all spaces become one kind. Case, punctuation and emoji stay.
 func (m *normalizer) fold(f *folded, text string) {
-	f.text, f.at, f.ends, f.bloom, f.cut = f.text[:0], f.at[:0], f.ends[:0], bloom{}, false
+	f.text, f.at, f.ends, f.lines, f.bloom, f.cut = f.text[:0], f.at[:0], f.ends[:0], f.lines[:0], bloom{}, false
 	if len(text) > maxFoldBytes {
 		text, f.cut = cutText(text, maxFoldBytes), true
 	}
@@ -41,6 +42,7 @@ func (m *normalizer) fold(f *folded, text string) {
 			r, size = utf8.DecodeRuneInString(text[i:])
 			r = m.foldRune(r, size)
 		} else if r < ' ' || r == 0x7f {
+			f.note(r)
 			r = ' '
 		}
 		if r >= 0 {
@@ -55,6 +57,13 @@ func (m *normalizer) fold(f *folded, text string) {
 			prev = low
 		}
 		i += size
+	}
+}
+
+// note remembers where a line ends.
+func (f *folded) note(r rune) {
+	if r == '\n' {
+		f.lines = append(f.lines, int32(len(f.text))) //nolint:gosec // at most maxFoldBytes and a few
 	}
 }
 

@@ -60,7 +60,9 @@ type entity struct {
 	words []string
 	mask  bool
 	ask   texts
-	at    place
+	// What is said when another entity's value comes where this one is asked for.
+	mistaken map[string]texts
+	at       place
 }
 
 // intent is what one file says about one intent.

@@ -184,6 +184,12 @@ func (r *packReader) entities(n *yaml.Node, k *pack) {
 			},
 			"mask": func(n *yaml.Node) { e.mask = r.truth(n, "mask of "+what) == flagYes },
 			"ask":  func(n *yaml.Node) { e.ask = r.texts(n, "ask of "+what, maxAnswerBytes) },
+			"mistaken": func(n *yaml.Node) {
+				e.mistaken = map[string]texts{}
+				r.entries(n, "mistaken of "+what, func(key, value *yaml.Node) {
+					e.mistaken[r.name(key, "an entity")] = r.texts(value, "mistaken of "+what, maxAnswerBytes)
+				})
+			},
 		})
 		if value.Kind == yaml.MappingNode && len(e.regex) == 0 && len(e.words) == 0 {
 			r.fail(key, "%s has neither regex nor words", what)

@@ -79,6 +79,12 @@ func (b *bundle) slot(name, lang string) conversation.Slot {
 	s := conversation.Slot{Name: name}
 	if e := b.entity(name); e != nil {
 		s.Ask = e.ask.pick(lang)
+		for other, t := range e.mistaken {
+			if s.Mistaken == nil {
+				s.Mistaken = map[string]string{}
+			}
+			s.Mistaken[other] = t.pick(lang)
+		}
 	}
 	return s
 }

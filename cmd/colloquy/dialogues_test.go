@@ -41,6 +41,35 @@ func TestDialoguesOfTheBuiltInPacks(t *testing.T) {
 	}
 }
 
+// However a visitor parts a number, it is his order that is looked up, and not that of
+// the first group; and a waybill is not looked up as an order.
+func TestDialoguesLookUpWholeNumbers(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("trains a pack")
+	}
+	dir := filepath.Join("testdata", "dialogues")
+	out, code := runProgram(t, "dialogues", "--json", "--pack", "ecommerce", "--data", filepath.Join(dir, "numbers.jsonl"), "--orders", filepath.Join(dir, "numbers.json"))
+	var r replay.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 {
+		t.Fatalf("exit status %d, %v:\n%.2000s", code, err, out)
+	}
+	for _, o := range r.Results {
+		if o.Result != replay.AutoResolved {
+			t.Errorf("%s: %s: %+v", o.ID, o.Result, o.Turns)
+		}
+		for _, turn := range o.Turns {
+			if waybill := strings.Contains(strings.ToLower(turn.Visitor), "sf"); waybill &&
+				(len(turn.Lookups) > 0 || !strings.Contains(turn.Reply, "这是快递单号") && !strings.Contains(turn.Reply, "That is a tracking number")) {
+				t.Errorf("%s: %q: looked up %v, said %q", o.ID, turn.Visitor, turn.Lookups, turn.Reply)
+			}
+		}
+	}
+	if len(r.Results) == 0 || r.SlotAccuracy < 1 {
+		t.Errorf("%d dialogues, %.3f of the values", len(r.Results), r.SlotAccuracy)
+	}
+}
+
 // What is wrong with the files is said, with the line, and the exit status tells
 // a check that did not pass from a command that did not run.
 func TestDialoguesExitCodes(t *testing.T) {

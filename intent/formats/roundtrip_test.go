@@ -182,7 +182,7 @@ variables:
   api: ""
 entities:
   second: {words: ["yes", "12", 大号], mask: true, ask: 哪个}
-  first: {regex: ['\d{4}', "a'b\"c"], ask: {en: Which, zh: 哪一个}}
+  first: {regex: ['\d{4}', "a'b\"c"], ask: {en: Which, zh: 哪一个}, mistaken: {second: {en: "No, {second}", zh: 不}}}
 intents:
   - id: a
     title: {zh: 标题, en: "title: with # odd"}

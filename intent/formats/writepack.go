@@ -283,6 +283,13 @@ func (m *mapping) entity(e *intent.EntityContents) {
 	}
 	m.truth("mask", e.Mask)
 	m.texts("ask", e.Ask)
+	if len(e.Mistaken) > 0 {
+		by := newMapping(m.lang)
+		for _, other := range slices.Sorted(maps.Keys(e.Mistaken)) {
+			by.texts(other, e.Mistaken[other])
+		}
+		m.put("mistaken", &by.node)
+	}
 }
 
 func (m *mapping) intent(x *intent.IntentContents) {
