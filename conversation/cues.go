@@ -168,16 +168,28 @@ func seeking(whole string) bool {
 }
 
 // leaning reports a text that goes on from what was said: it begins or ends with
-// a word that does. A pronoun alone is not enough: "please correct it" asks
-// nothing.
+// a word that does, or asks who bears a cost, which depends on what for. A pronoun
+// alone is not enough: "please correct it" asks nothing.
 func leaning(whole string) bool {
+	if hasAny(whole, bearing()) {
+		return true
+	}
 	for _, p := range []string{"那", "然后", "还有", "and ", "what about", "how about", "then ", "ok and", "so what about", "also "} {
 		if strings.HasPrefix(whole, p) {
 			return true
 		}
 	}
 	end := strings.TrimRightFunc(whole, gap)
-	return strings.HasSuffix(end, "呢") || strings.HasSuffix(end, " then")
+	return strings.HasSuffix(end, "呢") || strings.HasSuffix(end, " then") || strings.HasSuffix(end, " on me")
+}
+
+// bearing has the words that ask who pays.
+func bearing() []string {
+	return []string{
+		"谁出", "谁付", "谁掏", "谁承担", "谁负担", "谁来出", "谁来付", "算谁的", "我出吗", "我出么", "要我出", "让我出", "我付吗", "要我付", "我掏", "我承担", "自己出", "自己付", "自己掏", "自己承担", "自费",
+		"who pays", "who is paying", "who's paying", "who will pay", "who covers", "who bears", "do i pay", "do i have to pay", "do i need to pay", "will i have to pay",
+		"am i paying", "at my cost", "at my expense", "at my own expense", "out of my own pocket",
+	}
 }
 
 // leadIn gives the length of a start that denies or corrects and says nothing of

@@ -193,12 +193,19 @@ func carriesNothing(text Text, values []Value) bool {
 
 // Matter is a topic with the text that brought it up.
 type Matter struct {
-	Intent string
+	Intent string // empty = the text was not understood
 	Text   Text
 }
 
-// Matters gives the topics that a short text may go on with, newest last.
-func (s *State) Matters() []Matter { return s.matters(maxMatters) }
+// Matters gives the topics that a short text may go on with, newest last. seq is
+// the one of that text. What was not understood just before is one of them.
+func (s *State) Matters(seq Seq) []Matter {
+	out := s.matters(maxMatters)
+	if context := s.Context(seq); s.Dialogue.Abstains > 0 && len(context) > 0 {
+		out = append(out, Matter{Text: context[len(context)-1]})
+	}
+	return out
+}
 
 func (s *State) matters(n int) []Matter {
 	var out []Matter
