@@ -29,7 +29,7 @@ func counter(t *testing.T) (r *rig, asked func() []string) {
 		return w.Result()
 	})}
 	r.shelf.playbooks["track"] = &conversation.Playbook{
-		Intent: "track", Title: "Track a parcel", Need: []conversation.Slot{r.shelf.slots["order"]},
+		Intent: "track", Title: "Track a parcel", Answer: "It takes a day.", Need: []conversation.Slot{r.shelf.slots["order"]},
 		Flow: &conversation.Flow{Name: "look", URL: "http://shop.example/orders/{order}", Reply: "{order} is on its way.", NotFound: "No order {order}."},
 	}
 	r.shelf.playbooks["fee"] = &conversation.Playbook{Intent: "fee", Title: "Delivery fee", Answer: "Eight."}
@@ -102,6 +102,12 @@ func TestDialogues(t *testing.T) {
 			{"track", "Which order?", ""},
 			{"where do I find the order number?", "See the e-mail.\nWhich order?[A colleague]", ""},
 			{"I don't have it", "I am calling a colleague.", ""},
+		},
+		"nothing that has a number": {
+			{"track", "Which order?", ""},
+			{"I haven't ordered yet", "It takes a day.", ""},
+			{"track", "Which order?", ""},
+			{"2023", "2023 is on its way.", "2023"},
 		},
 		"another topic, and back": {
 			{"track", "Which order?", ""},

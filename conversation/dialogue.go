@@ -43,6 +43,7 @@ type Heard struct {
 	Lacks    bool // "I don't have it", about the slot that was asked for
 	Seeks    bool // "where do I find it", about the slot that was asked for
 	Follows  bool // "and who pays for that?"
+	Outside  bool // "I am not enrolled yet": there is nothing to look up
 	Agrees   bool // yes, and nothing else
 	Refuses  bool // no or none of them, and nothing else
 	Bare     bool // values, and no word that says anything of its own
@@ -76,7 +77,7 @@ func (s *State) Hear(text Text) Heard { return s.HearWording(ReadWording(text)) 
 func (s *State) HearWording(w *Wording) Heard {
 	text, c, d := w.text, &w.cues, &s.Dialogue
 	h := Heard{
-		Read: text, Values: w.values, Corrects: c.corrects, Other: c.other, Follows: c.follows,
+		Read: text, Values: w.values, Corrects: c.corrects, Other: c.other, Follows: c.follows, Outside: c.outside,
 		Agrees: c.agrees, Refuses: c.refuses, Bare: w.empty,
 	}
 	asked := d.Ask != ""
