@@ -49,12 +49,8 @@ func (r *reading) asked() (Choice, bool) {
 		// The answer to a question is understood by the question, not by the
 		// classifier: "2023" alone is no intent at all.
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1}, true
-	case r.heard.Outside && (!r.sure() || r.best.Intent == r.d.Intent):
-		c := Choice{Action: ActionAnswer, Intent: r.d.Intent, Confidence: 1}
-		if r.serious() && r.best.Confidence >= r.suggest {
-			c.also(r.best) // "I am not enrolled yet" may ask how to
-		}
-		return c, true
+	case r.heard.Outside && !(r.heard.Rest && r.sure()):
+		return Choice{Action: ActionAnswer, Intent: r.d.Intent, Confidence: 1}, true
 	case (r.heard.Lacks || r.heard.Seeks) && r.d.Asked < r.p.maxAsks():
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1, Help: true}, true
 	case r.heard.Lacks:

@@ -215,6 +215,13 @@ func opening(whole string) bool {
 		near(whole, "next ", courses, 24) && hasAny(whole, []string{"start", "begin", "open"})
 }
 
+// questioning reports a text with a word that asks.
+func questioning(whole string) bool {
+	return hasAny(whole, []string{
+		"怎么", "吗", "什么", "多少", "哪", "几", "谁", "能不能", "可不可以", "how", "what", "when", "where", "which", "who", "can i", "could i", "do you", "is there", "are there",
+	})
+}
+
 // owning has the words by which something is the visitor's already.
 func owning() []string {
 	return []string{"我的", "我报的", "我报名的", "我们班", "我家", "孩子的", "儿子的", "女儿的", "我买的", "已经报", "报了", "my ", "our ", "i signed up", "i enrolled", "i booked", "i bought"}

@@ -33,7 +33,7 @@ type Pending struct {
 type Heard struct {
 	Slot   SlotResult
 	Read   Text    // what a classifier should read; the text, or what is left of it
-	Rest   bool    // after a denial the text goes on
+	Rest   bool    // after a denial, or saying that there is nothing to look up, the text goes on
 	Values []Value // numbers and codes
 	Pick   string  // the intent that was picked among those offered
 
@@ -84,6 +84,7 @@ func (s *State) HearWording(w *Wording) Heard {
 	h.Lacks, h.Seeks = asked && c.lacks(), asked && c.seeks()
 	h.Pick = s.picked(text, c)
 	h.Denies = c.denies || c.refuses && !c.lacks() && d.Answered != "" && len(d.Offered) == 0 && firmly(c.bare)
+	h.Rest = c.outside && questioning(c.whole)
 	if c.lead > 0 {
 		h.Rest = true
 		h.Read = blank(text, c.lead)

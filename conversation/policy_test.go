@@ -127,8 +127,8 @@ func TestChooseByDialogue(t *testing.T) {
 		"follow-up instead of a number":         {dialogue: asking, pred: leaning("returns", 0.9, "fee", 0.85), heard: Heard{Slot: SlotMissing, Follows: true}, want: Choice{Action: ActionAnswer, Intent: "returns", Confidence: 0.9, Also: []Candidate{{"fee", 0.85}}, Leaves: true}},
 		"says goodbye":                          {dialogue: asking, pred: guess("goodbye", 0.9), heard: Heard{Slot: SlotMissing}, want: Choice{Action: ActionAnswer, Intent: "goodbye", Confidence: 0.9}},
 
-		"is no customer yet":                {dialogue: asking, pred: guess("order", 0.5), heard: Heard{Slot: SlotMissing, Lacks: true, Outside: true}, want: Choice{Action: ActionAnswer, Intent: "parcel", Confidence: 1, Plain: true, Also: []Candidate{{"order", 0.5}}}},
-		"is none, and asks another thing":   {dialogue: asking, pred: guess("hours", 0.9), heard: Heard{Slot: SlotMissing, Outside: true}, want: Choice{Action: ActionAnswer, Intent: "hours", Confidence: 0.9, Plain: true, Leaves: true}},
+		"is no customer yet":                {dialogue: asking, pred: guess("order", 0.95), heard: Heard{Slot: SlotMissing, Lacks: true, Outside: true}, want: Choice{Action: ActionAnswer, Intent: "parcel", Confidence: 1, Plain: true}},
+		"is none, and asks another thing":   {dialogue: asking, pred: guess("hours", 0.9), heard: Heard{Slot: SlotMissing, Outside: true, Rest: true}, want: Choice{Action: ActionAnswer, Intent: "hours", Confidence: 0.9, Plain: true, Leaves: true}},
 		"is none, and asks":                 {pred: guess("parcel", 0.9), heard: Heard{Outside: true}, want: Choice{Action: ActionAnswer, Intent: "parcel", Confidence: 0.9, Plain: true}},
 		"is none, and is asked back":        {pred: guess("parcel", 0.5), heard: Heard{Outside: true}, want: Choice{Action: ActionClarify, Offer: []Candidate{{"parcel", 0.5}}}},
 		"a number, perhaps a human":         {dialogue: asking, pred: guess(IntentTalkToHuman, 0.5), heard: Heard{Slot: SlotFilled, Bare: true}, want: goOn("parcel")},

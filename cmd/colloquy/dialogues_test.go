@@ -55,6 +55,26 @@ func TestFollowUpsOfTheBuiltInPacks(t *testing.T) {
 	}
 }
 
+// Who is no student yet is answered in the end, and not asked for a number again.
+func TestNewcomersNeedNoNumber(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("trains a pack")
+	}
+	dir := filepath.Join("testdata", "dialogues")
+	out, code := runProgram(t, "dialogues", "--json", "--pack", "education", "--data", filepath.Join(dir, "newcomers.jsonl"),
+		"--orders", filepath.Join(dir, "orders.json"), "--min-resolved", "1", "--max-wrong", "0")
+	var r replay.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || len(r.Results) == 0 {
+		t.Fatalf("exit status %d, %v:\n%.2000s", code, err, out)
+	}
+	for _, d := range r.Results {
+		if last := d.Turns[len(d.Turns)-1]; last.Action != "answered" {
+			t.Errorf("%s: %q was %s with %q, want answered", d.ID, last.Visitor, last.Action, last.Reply)
+		}
+	}
+}
+
 // What is wrong with the files is said, with the line, and the exit status tells
 // a check that did not pass from a command that did not run.
 func TestDialoguesExitCodes(t *testing.T) {
