@@ -15,7 +15,7 @@ type Profile string
 
 // The profiles. A process that has ended is noticed at once with either.
 const (
-	Fast    Profile = "fast"    // a frozen or unreachable member is out of the view in about 3 s
+	Fast    Profile = "fast"    // a frozen or unreachable member is out of the view in 3 to 7 s
 	Careful Profile = "careful" // in about 7 s; for networks and machines that stall
 )
 

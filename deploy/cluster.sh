@@ -24,7 +24,7 @@ start() {
 	local n=$1
 	shift
 	"$program" serve --data-dir "$folder/node$n" --listen "127.0.0.1:808$n" --ops-listen "127.0.0.1:909$n" \
-		--cluster-listen "127.0.0.1:79${n}0" --set cluster.profile=fast --log-level warn "$@" \
+		--cluster-listen "127.0.0.1:79${n}0" --set cluster.profile=fast --set gateway.trusted_proxies=127.0.0.1/32 --log-level warn "$@" \
 		2> >(sed -u "s/^/node$n /" >&2) &
 	pids+=($!)
 }
@@ -51,12 +51,14 @@ ready 3
 
 cat >"$folder/haproxy.cfg" <<-'END'
 	defaults
-	    mode tcp
+	    mode http
 	    timeout connect 2s
 	    timeout client 75s
 	    timeout server 75s
+	    timeout tunnel 75s
 	frontend visitors
 	    bind 127.0.0.1:8080
+	    http-request set-header X-Forwarded-For %[src]
 	    default_backend nodes
 	backend nodes
 	    balance leastconn

@@ -30,6 +30,9 @@ func (c *benchMovesCmd) Validate() error { return c.options(&tool{}).Validate() 
 
 // Run implements the subcommand.
 func (c *benchMovesCmd) Run(t *tool) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	r, err := chaos.Moves(t.ctx, c.options(t))
 	if err != nil {
 		return err

@@ -61,6 +61,9 @@ func benchTexts() []string {
 
 // Run implements the subcommand.
 func (c *benchTurnsCmd) Run(t *tool) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(c.Dir, "colloquy-bench-")
 	if err != nil {
 		return err

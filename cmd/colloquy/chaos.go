@@ -72,6 +72,9 @@ func (c *chaosStormCmd) Validate() error {
 
 // Run implements the subcommand.
 func (c *chaosStormCmd) Run(t *tool) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	o, err := c.options(t)
 	if err != nil {
 		return err

@@ -54,6 +54,9 @@ type chaosResult struct {
 // Run implements the subcommand.
 func (c *chaosSingleCmd) Run(t *tool) error {
 	const once = time.Second // for what a killed node never needs
+	if err := c.check(); err != nil {
+		return err
+	}
 	ctx, done := t.interruptible()
 	defer done()
 	r, err := chaos.Run(ctx, chaos.Options{

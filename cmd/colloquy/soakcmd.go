@@ -40,6 +40,9 @@ func (c *soakNodeCmd) Validate() error { return c.options(&tool{}).Validate() }
 
 // Run implements the subcommand.
 func (c *soakNodeCmd) Run(t *tool) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	r, err := soak.Run(t.ctx, c.options(t))
 	if err != nil {
 		return err
