@@ -49,7 +49,7 @@ func (r *reading) asked() (Choice, bool) {
 		// The answer to a question is understood by the question, not by the
 		// classifier: "2023" alone is no intent at all.
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1}, true
-	case r.heard.Outside && !(r.heard.Rest && r.sure()):
+	case r.heard.Outside && (!r.heard.Rest || !r.sure()):
 		return Choice{Action: ActionAnswer, Intent: r.d.Intent, Confidence: 1}, true
 	case (r.heard.Lacks || r.heard.Seeks) && r.d.Asked < r.p.maxAsks():
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1, Help: true}, true
