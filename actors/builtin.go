@@ -71,8 +71,9 @@ func (b *builtin) play(t *Turn) (conversation.Outcome, *Binding) {
 	p := t.Playbook
 	needed := p.Need
 	flow := p.Flow
-	if flow != nil && !b.flows.configured(flow, b.variables(t)) {
-		// Without an endpoint the look-up's slots lead nowhere: answer in general.
+	if flow != nil && (t.Choice.Plain || !b.flows.configured(flow, b.variables(t))) {
+		// Without an endpoint, or for who has no number yet, the look-up's slots lead
+		// nowhere: answer in general.
 		flow, needed = nil, nil
 	}
 	for _, slot := range needed {

@@ -192,6 +192,7 @@ func TestContextReachesTheClassifier(t *testing.T) {
 		u := r.script.asked[4]
 		want := conversation.Utterance{
 			Inbox: "shop", Channel: "web", Lang: "en", Text: "m4", Context: []conversation.Text{"m1", "m2", "m3"}, Packs: []string{"base"},
+			Matters: []conversation.Matter{{Text: "m3"}}, // it was not understood
 		}
 		if diff := cmp.Diff(want, u); diff != "" {
 			t.Errorf("utterance (-want +got):\n%s", diff)

@@ -32,7 +32,7 @@ func counter(t *testing.T) (r *rig, asked func() []string) {
 	order.Mistaken = map[string]string{"waybill": "A tracking number is no order."}
 	r.shelf.slots["order"] = order
 	r.shelf.playbooks["track"] = &conversation.Playbook{
-		Intent: "track", Title: "Track a parcel", Need: []conversation.Slot{order},
+		Intent: "track", Title: "Track a parcel", Answer: "It takes a day.", Need: []conversation.Slot{order},
 		Flow: &conversation.Flow{Name: "look", URL: "http://shop.example/orders/{order}", Reply: "{order} is on its way.", NotFound: "No order {order}."},
 	}
 	r.shelf.playbooks["fee"] = &conversation.Playbook{Intent: "fee", Title: "Delivery fee", Answer: "Eight."}
@@ -119,6 +119,12 @@ func TestDialogues(t *testing.T) {
 			{"1234 5678 9012", "123456789012 is on its way.", "123456789012"},
 			{"sorry, I meant 2024-1111", "20241111 is on its way.", "20241111"},
 			{"and 2024 or 2025?", "2024 is on its way.[2025]", "2024"},
+		},
+		"nothing that has a number": {
+			{"track", "Which order?", ""},
+			{"I haven't ordered yet", "It takes a day.", ""},
+			{"track", "Which order?", ""},
+			{"2023", "2023 is on its way.", "2023"},
 		},
 		"another topic, and back": {
 			{"track", "Which order?", ""},

@@ -130,9 +130,10 @@ func (g *grain) utterance(inbox *conversation.Inbox, w *conversation.Wording, be
 func utteranceOf(
 	s *conversation.State, inbox *conversation.Inbox, channel conversation.ChannelKind, w *conversation.Wording, before conversation.Seq,
 ) conversation.Utterance {
+	heard := s.HearWording(w)
 	return conversation.Utterance{
-		Inbox: inbox.ID, Channel: string(channel), Lang: s.Dialogue.Lang, Text: s.HearWording(w).Read,
-		Context: s.Context(before), Matters: s.Matters(), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
+		Inbox: inbox.ID, Channel: string(channel), Lang: s.Dialogue.Lang, Text: heard.Read, Follows: heard.Follows,
+		Context: s.Context(before), Matters: s.Matters(before), Packs: inbox.Packs, Auto: inbox.Policy.Auto,
 	}
 }
 

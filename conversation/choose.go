@@ -49,13 +49,15 @@ func (r *reading) asked() (Choice, bool) {
 		// The answer to a question is understood by the question, not by the
 		// classifier: "2023" alone is no intent at all.
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1}, true
+	case r.heard.Outside && (!r.heard.Rest || !r.sure()):
+		return Choice{Action: ActionAnswer, Intent: r.d.Intent, Confidence: 1}, true
 	case (r.heard.Lacks || r.heard.Seeks) && r.d.Asked < r.p.maxAsks():
 		return Choice{Action: ActionContinue, Intent: r.d.Intent, Confidence: 1, Help: true}, true
 	case r.heard.Lacks:
 		return Choice{Action: ActionHandover, Reason: HandoverMissingSlot, Intent: r.d.Intent}, true
 	case r.sure() || r.smallTalk():
-		c := r.answer(r.best)
-		c.Leaves = r.leaves()
+		c := r.settled()
+		c.Leaves = c.Action == ActionAnswer && r.leaves(c.Intent)
 		return c, true
 	}
 	if c, ok := r.part(); ok {
@@ -80,8 +82,8 @@ func (r *reading) another() bool {
 }
 
 // leaves reports whether the question of the bot is worth coming back to.
-func (r *reading) leaves() bool {
-	return r.best.Intent != r.d.Intent && r.best.Intent != "deny" && r.best.Intent != "goodbye"
+func (r *reading) leaves(intent string) bool {
+	return intent != r.d.Intent && intent != "deny" && intent != "goodbye"
 }
 
 // turns reports whether the visitor seems to have turned to another matter
@@ -178,7 +180,7 @@ func (r *reading) certain() (Choice, bool) {
 		return Choice{}, false // not the same answer again
 	}
 	if r.sure() {
-		return r.answer(r.best), true
+		return r.settled(), true
 	}
 	for _, rule := range []func() (Choice, bool){r.part, r.goesOn} {
 		if c, ok := rule(); ok {
@@ -191,30 +193,53 @@ func (r *reading) certain() (Choice, bool) {
 	return Choice{}, false
 }
 
+// settled answers what the classifier is sure of. A text that leans on what was
+// said, and means that when it is read as going on, is answered as that: "and who
+// pays for postage?" is certainly about the delivery, but not after a question
+// about returns. Where that reading is in doubt the visitor is asked.
+func (r *reading) settled() Choice {
+	best, in := r.best, r.leaning()
+	switch {
+	case in.Intent == "":
+	case in.Confidence >= r.auto:
+		c := r.answer(in)
+		c.also(best)
+		return c
+	case r.d.Abstains+1 < r.p.maxAbstains():
+		return Choice{Action: ActionClarify, Offer: []Candidate{in, best}}
+	}
+	return r.answer(best)
+}
+
+// leaning gives what a text that leans on what was said means as going on with it,
+// where that is another matter than by itself.
+func (r *reading) leaning() Candidate {
+	if r.pred == nil || !r.heard.Follows {
+		return Candidate{}
+	}
+	in := r.pred.InContext
+	if in.Intent == r.best.Intent || in.Confidence < r.suggest || SmallTalk(in.Intent) || r.smallTalk() || r.justDenied(in.Intent) {
+		return Candidate{}
+	}
+	return in
+}
+
 // justDenied reports whether the turn before denied an answer of this intent.
 func (r *reading) justDenied(intent string) bool {
 	n := len(r.d.Denied)
 	return n > 0 && r.d.Abstains > 0 && r.d.Answered == "" && intent == r.d.Denied[n-1]
 }
 
-// goesOn takes a text that leans on what was said as a part of that: "and who
-// pays for postage?" after a question about returns. It must be a matter that the
-// conversation is about, and one that the classifier saw in the text by itself
-// too.
+// goesOn takes a text of which the classifier is not sure, and that leans on what
+// was said, as a part of that. If the text by itself means nothing, the matter must
+// have been seen in it all the same: it could be about anything.
 func (r *reading) goesOn() (Choice, bool) {
-	if r.pred == nil || !r.may || !r.heard.Follows {
+	in := r.leaning()
+	if !r.may || in.Intent == "" || in.Confidence < r.auto {
 		return Choice{}, false
 	}
-	in := r.pred.InContext
-	if in.Intent == "" || in.Intent == r.best.Intent || in.Confidence < r.auto || r.justDenied(in.Intent) {
-		return Choice{}, false
-	}
-	known := slices.ContainsFunc(r.d.Topics, func(t Topic) bool { return t.Intent == in.Intent })
-	seen := slices.ContainsFunc(r.pred.Candidates, func(c Candidate) bool { return c.Intent == in.Intent })
-	if !known || !seen {
-		return Choice{}, false
-	}
-	return r.answer(in), true
+	seen := r.best.Confidence >= r.suggest || slices.ContainsFunc(r.pred.Candidates, func(c Candidate) bool { return c.Intent == in.Intent })
+	return r.answer(in), seen
 }
 
 // part answers the first question that is certain, of several in one text.
@@ -236,13 +261,20 @@ func (r *reading) answer(c Candidate) Choice {
 	if r.pred == nil {
 		return out
 	}
-	for _, also := range r.pred.Parts {
-		if also.Intent != c.Intent && also.Confidence >= r.suggest && !SmallTalk(also.Intent) && len(out.Also) < maxOffer &&
-			!slices.ContainsFunc(out.Also, func(x Candidate) bool { return x.Intent == also.Intent }) {
-			out.Also = append(out.Also, also)
+	for _, part := range r.pred.Parts {
+		if part.Confidence >= r.suggest && !SmallTalk(part.Intent) {
+			out.also(part)
 		}
 	}
 	return out
+}
+
+// also offers an intent beside the answer.
+func (c *Choice) also(other Candidate) {
+	known := slices.ContainsFunc(c.Also, func(x Candidate) bool { return x.Intent == other.Intent })
+	if other.Intent != c.Intent && !known && len(c.Also) < maxOffer {
+		c.Also = append(c.Also, other)
+	}
 }
 
 // doubtful is for everything else: ask back, say so, or hand over.

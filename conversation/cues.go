@@ -22,6 +22,7 @@ type cues struct {
 	corrects bool // something said before was wrong
 	other    bool // another one of the same kind is meant
 	follows  bool // the text leans on what was said before
+	outside  bool // the visitor has nothing yet that could be looked up
 	agrees   bool // yes, and nothing else
 	refuses  bool // no, or none of them, and nothing else
 	ordinal  int  // 1 = the first, -1 = the last, 0 = none
@@ -52,6 +53,7 @@ func readCues(folded []rune) cues {
 		whole: whole, bare: bare,
 		corrects: hasAny(whole, correcting()), other: hasAny(whole, others()), agrees: slices.Contains(agreeing(), bare),
 		refuses: slices.Contains(refusing(), bare), ordinal: ordinal(bare), follows: leaning(whole),
+		outside: hasAny(whole, notYet()) || opening(whole) && !hasAny(whole, owning()),
 	}
 	c.denies = hasAny(whole, denying())
 	c.lead = leadIn(folded[:min(len(folded), maxCueRunes)])
@@ -168,16 +170,61 @@ func seeking(whole string) bool {
 }
 
 // leaning reports a text that goes on from what was said: it begins or ends with
-// a word that does. A pronoun alone is not enough: "please correct it" asks
-// nothing.
+// a word that does, or asks who bears a cost, which depends on what for. A pronoun
+// alone is not enough: "please correct it" asks nothing.
 func leaning(whole string) bool {
+	if hasAny(whole, bearing()) {
+		return true
+	}
 	for _, p := range []string{"那", "然后", "还有", "and ", "what about", "how about", "then ", "ok and", "so what about", "also "} {
 		if strings.HasPrefix(whole, p) {
 			return true
 		}
 	}
 	end := strings.TrimRightFunc(whole, gap)
-	return strings.HasSuffix(end, "呢") || strings.HasSuffix(end, " then")
+	return strings.HasSuffix(end, "呢") || strings.HasSuffix(end, " then") || strings.HasSuffix(end, " on me")
+}
+
+// notYet has the words of who is no customer yet, and so has no number. Who has
+// bought something has one, and only cannot find it. A student's number is given at
+// the enrollment.
+func notYet() []string {
+	return []string{
+		"没报名", "没有报名", "未报名", "没有报过", "没报过", "不是学员", "不是你们学员", "不是你们的学员", "不是学生", "不是你们的学生", "没入学", "没注册", "没有注册",
+		"没有学号", "没学号", "没下单", "没有下单", "还没买", "没买过", "没有买过", "没在你们这买",
+		"not enrolled", "not enroled", "haven't enrolled", "havent enrolled", "have not enrolled", "not registered", "haven't registered", "havent registered",
+		"have not registered", "haven't signed up", "havent signed up", "have not signed up", "not signed up", "not a student", "not your student", "not one of your students",
+		"not a customer", "haven't joined", "havent joined", "have not joined", "haven't ordered", "havent ordered", "have not ordered", "haven't bought", "havent bought",
+		"have not bought", "number yet", "no student number", "have a student number", "got a student number", "any student number",
+	}
+}
+
+// bearing has the words that ask who pays.
+func bearing() []string {
+	return []string{
+		"谁出", "谁付", "谁掏", "谁承担", "谁负担", "谁来出", "谁来付", "算谁的", "我出吗", "我出么", "要我出", "让我出", "我付吗", "要我付", "我掏", "我承担", "自己出", "自己付", "自己掏", "自己承担", "自费",
+		"who pays", "who is paying", "who's paying", "who will pay", "who covers", "who bears", "do i pay", "do i have to pay", "do i need to pay", "will i have to pay",
+		"am i paying", "at my cost", "at my expense", "at my own expense", "out of my own pocket",
+	}
+}
+
+// opening: "when does the next course start", which one can still join.
+func opening(whole string) bool {
+	courses := []string{"class", "course", "group", "intake", "cohort", "term", "batch", "program"}
+	return hasAny(whole, []string{"开课", "开班", "开新班", "下一期", "下期", "下一班", "新一期", "新班"}) ||
+		near(whole, "next ", courses, 24) && hasAny(whole, []string{"start", "begin", "open"})
+}
+
+// questioning reports a text with a word that asks.
+func questioning(whole string) bool {
+	return hasAny(whole, []string{
+		"怎么", "吗", "什么", "多少", "哪", "几", "谁", "能不能", "可不可以", "how", "what", "when", "where", "which", "who", "can i", "could i", "do you", "is there", "are there",
+	})
+}
+
+// owning has the words by which something is the visitor's already.
+func owning() []string {
+	return []string{"我的", "我报的", "我报名的", "我们班", "我家", "孩子的", "儿子的", "女儿的", "我买的", "已经报", "报了", "my ", "our ", "i signed up", "i enrolled", "i booked", "i bought"}
 }
 
 // leadIn gives the length of a start that denies or corrects and says nothing of

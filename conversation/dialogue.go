@@ -33,7 +33,7 @@ type Pending struct {
 type Heard struct {
 	Slot   SlotResult
 	Read   Text    // what a classifier should read; the text, or what is left of it
-	Rest   bool    // after a denial the text goes on
+	Rest   bool    // after a denial, or saying that there is nothing to look up, the text goes on
 	Values []Value // numbers and codes
 	Pick   string  // the intent that was picked among those offered
 
@@ -43,6 +43,7 @@ type Heard struct {
 	Lacks    bool // "I don't have it", about the slot that was asked for
 	Seeks    bool // "where do I find it", about the slot that was asked for
 	Follows  bool // "and who pays for that?"
+	Outside  bool // "I am not enrolled yet": there is nothing to look up
 	Agrees   bool // yes, and nothing else
 	Refuses  bool // no or none of them, and nothing else
 	Bare     bool // values, and no word that says anything of its own
@@ -76,13 +77,14 @@ func (s *State) Hear(text Text) Heard { return s.HearWording(ReadWording(text)) 
 func (s *State) HearWording(w *Wording) Heard {
 	text, c, d := w.text, &w.cues, &s.Dialogue
 	h := Heard{
-		Read: text, Values: w.values, Corrects: c.corrects, Other: c.other, Follows: c.follows,
+		Read: text, Values: w.values, Corrects: c.corrects, Other: c.other, Follows: c.follows, Outside: c.outside,
 		Agrees: c.agrees, Refuses: c.refuses, Bare: w.empty,
 	}
 	asked := d.Ask != ""
 	h.Lacks, h.Seeks = asked && c.lacks(), asked && c.seeks()
 	h.Pick = s.picked(text, c)
 	h.Denies = c.denies || c.refuses && !c.lacks() && d.Answered != "" && len(d.Offered) == 0 && firmly(c.bare)
+	h.Rest = c.outside && questioning(c.whole)
 	if c.lead > 0 {
 		h.Rest = true
 		h.Read = blank(text, c.lead)
@@ -193,12 +195,19 @@ func carriesNothing(text Text, values []Value) bool {
 
 // Matter is a topic with the text that brought it up.
 type Matter struct {
-	Intent string
+	Intent string // empty = the text was not understood
 	Text   Text
 }
 
-// Matters gives the topics that a short text may go on with, newest last.
-func (s *State) Matters() []Matter { return s.matters(maxMatters) }
+// Matters gives the topics that a short text may go on with, newest last. seq is
+// the one of that text. What was not understood just before is one of them.
+func (s *State) Matters(seq Seq) []Matter {
+	out := s.matters(maxMatters)
+	if context := s.Context(seq); s.Dialogue.Abstains > 0 && len(context) > 0 {
+		out = append(out, Matter{Text: context[len(context)-1]})
+	}
+	return out
+}
 
 func (s *State) matters(n int) []Matter {
 	var out []Matter

@@ -45,6 +45,18 @@ func TestHearCues(t *testing.T) {
 		"follow zh":                {answered, "那运费谁出", Heard{Follows: true}},
 		"follow zh, end":           {answered, "运费呢？", Heard{Follows: true}},
 		"follow en":                {answered, "and who pays for postage?", Heard{Follows: true}},
+		"no customer yet zh":       {answered, "我还没报名呢", Heard{Outside: true, Follows: true}},
+		"no customer yet en":       {answered, "I'm not enrolled yet", Heard{Outside: true}},
+		"no number, since none":    {asking, "我没有学号", Heard{Outside: true, Lacks: true}},
+		"the next class":           {answered, "雅思班下一期什么时候开课", Heard{Outside: true, Rest: true}},
+		"the next class en":        {answered, "When does the next IELTS class start?", Heard{Outside: true, Rest: true}},
+		"one's own class":          {answered, "我报的雅思班什么时候开课", Heard{}},
+		"follow, who pays zh":      {answered, "邮费要我出吗", Heard{Follows: true}},
+		"follow, who pays zh-Hant": {answered, "運費誰出？", Heard{Follows: true}},
+		"follow, who pays en":      {answered, "Who pays the shipping?", Heard{Follows: true}},
+		"follow, on me":            {answered, "is the return shipping on me?", Heard{Follows: true}},
+		"no follow, how much":      {answered, "运费多少", Heard{}},
+		"no follow, abroad":        {answered, "我出国了", Heard{}},
 		"follow, about":            {answered, "what about express?", Heard{Follows: true}},
 		"a pronoun asks nothing":   {answered, "please correct it", Heard{}},
 		"lacks zh":                 {asking, "我没有单号", Heard{Lacks: true}},
@@ -244,8 +256,14 @@ func TestMatters(t *testing.T) {
 	s := talked(Dialogue{})
 	s.Dialogue.Topics = append([]Topic{{"gone", 1}}, s.Dialogue.Topics...)
 	want := []Matter{{"returns", "can I send it back"}, {"track", "where is order 2023"}}
-	if diff := cmp.Diff(want, s.Matters()); diff != "" {
+	if diff := cmp.Diff(want, s.Matters(99)); diff != "" {
 		t.Errorf("Matters (-want +got):\n%s", diff)
+	}
+	s.Dialogue.Abstains = 1
+	before := s.Context(99)
+	want = append(want, Matter{Text: before[len(before)-1]})
+	if diff := cmp.Diff(want, s.Matters(99)); diff != "" {
+		t.Errorf("Matters after a text that was not understood (-want +got):\n%s", diff)
 	}
 }
 

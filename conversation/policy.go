@@ -123,6 +123,7 @@ type Choice struct {
 	Denied     string         // the topic whose answer the text says was not what was asked
 	Help       bool           // for continue: the visitor does not have the slot's value, or asks where to find it
 	Leaves     bool           // for answer: a question of the bot stays open meanwhile
+	Plain      bool           // for answer: without a look-up, since there is nothing to look up yet
 	Soften     bool           // the visitor is angry and has heard no apology yet
 }
 
@@ -160,6 +161,7 @@ func (p Policy) Choose(s *State, pred *Prediction, heard Heard) Choice {
 		(*reading).asked, (*reading).changed, (*reading).offered, (*reading).denied, (*reading).certain,
 	} {
 		if c, ok := rule(r); ok {
+			c.Plain = c.Action == ActionAnswer && heard.Outside
 			return c
 		}
 	}

@@ -49,6 +49,7 @@ type Utterance struct {
 	Text    Text     // at most MaxTextBytes
 	Context []Text   // earlier visitor texts of the conversation, newest last
 	Matters []Matter // what was talked about, with the texts that brought it up, newest last
+	Follows bool     // the text leans on what was talked about, see [Heard]
 	Packs   []string // the inbox's packs
 	Auto    float32  // the inbox's own threshold for answers; zero = the packs'
 	Tone    Tone     // as it was heard already; zero = not yet

@@ -65,7 +65,7 @@ func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ra
 	}
 	entropy := s.shares(max(top, outside))
 	r.nearest = like.row
-	same := highest(s.similar[h.first[r.best]:h.first[r.best+1]])
+	same := h.likeClass(s, int(r.best))
 	e := &r.evidence
 	e[evMargin], e[evGap] = float64(top), float64(gap)
 	e[evSoftmax], e[evEntropy] = float64(s.softmax[r.best]), entropy
@@ -83,6 +83,21 @@ func (h *head) rank(s *scratch, background []bool, unseen float32, units int) ra
 	e[evSquare], e[evGapSquare] = e[evMargin]*e[evMargin], e[evGap]*e[evGap]
 	e[evConstant] = 1
 	return r
+}
+
+// likeClass gives the cosine of what was compared last with the nearest question of
+// a class.
+func (h *head) likeClass(s *scratch, class int) float32 {
+	return highest(s.similar[h.first[class]:h.first[class+1]])
+}
+
+// alike gives the cosine of the mean meanings of two classes.
+func (h *head) alike(a, b int) float32 {
+	sum := float32(0)
+	for d := range h.mean {
+		sum += h.centroids.at(d, a) * h.centroids.at(d, b)
+	}
+	return sum
 }
 
 // centroid compares the dense part of s with the mean of each class: the

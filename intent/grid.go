@@ -105,6 +105,12 @@ const (
 // cell rounds a number between -127 and 127.
 func cell(v float32) uint8 { return uint8(math.Float32bits(v+ones)) + zeroCell } //nolint:gosec // the lowest bits are meant
 
+// at gives one number.
+func (g *grid) at(row, class int) float32 {
+	word := g.cells[row*g.words+class/cellsPerWord]
+	return float32(int(uint8(word>>(class%cellsPerWord*cellBits)))-zeroCell) * g.scale[row] //nolint:gosec // one cell is meant
+}
+
 // add adds some rows, each times its value, to what out has for each class.
 func (g *grid) add(out []float32, rows []int32, values []float32, a *adder) {
 	total := float32(0)

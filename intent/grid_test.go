@@ -87,3 +87,18 @@ func TestGridRoundsWhole(t *testing.T) {
 		}
 	}
 }
+
+// One number of a grid is what a sum of it alone comes to.
+func TestGridAt(t *testing.T) {
+	t.Parallel()
+	weights := []float32{1, -1, 0.5, 0, 0.25, -0.5, 1, 0.75, -0.25, 0.1, 2, -2, 1, 0, 0.5, 1.5, -1.5, 0.2, 0.4, -0.6}
+	g := newGrid(weights, 10)
+	for row := range 2 {
+		for class := range 10 {
+			want := weights[row*10+class]
+			if got := g.at(row, class); got-want > 0.01 || want-got > 0.01 {
+				t.Errorf("at(%d, %d) = %v, want %v", row, class, got, want)
+			}
+		}
+	}
+}

@@ -29,9 +29,6 @@ const (
 // earlier text cannot pull a question to a third one. The newer matter goes first.
 func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float32, k *calibrator, p *conversation.Prediction) {
 	units := s.tokens.units
-	if len(u.Matters) == 0 || units > contextUnits || len(p.Candidates) == 0 {
-		return
-	}
 	ids, values := slices.Clone(s.ids), slices.Clone(s.values)
 	for _, matter := range slices.Backward(u.Matters) {
 		m.analyze(s, string(matter.Text))

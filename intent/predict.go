@@ -106,8 +106,13 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	if t.thresholds.margin > 0 && len(p.Candidates) > 1 && confidence-p.Candidates[1].Confidence < t.thresholds.margin {
 		p.Candidates[0].Confidence = min(confidence, max(p.Auto-contextMargin, p.Candidates[1].Confidence))
 	}
-	if confidence < max(p.Auto, u.Auto) {
-		m.withContext(s, u, unseen, k, p) // what is certain by itself is never overruled
+	if short := s.tokens.units <= contextUnits; short && len(u.Matters) > 0 {
+		if confidence < max(p.Auto, u.Auto) {
+			m.withContext(s, u, unseen, k, p)
+		}
+		if u.Follows {
+			m.leansOn(s, u, k, p)
+		}
 	}
 	m.parts(s, u, k, p)
 }

@@ -28,7 +28,7 @@ func TestShippedEvaluationsAreFresh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			held, err := crossFit(t.Context(), m.corpus, defaultHeadOptions())
+			held, err := m.crossFit(t.Context(), 2)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,6 +41,40 @@ func TestDialoguesOfTheBuiltInPacks(t *testing.T) {
 	}
 }
 
+// What goes on with a matter is understood as a part of it, every time: these are
+// no sample, and none may fail.
+func TestFollowUpsOfTheBuiltInPacks(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("trains a pack")
+	}
+	data := filepath.Join("testdata", "dialogues", "followups.jsonl")
+	out, code := runProgram(t, "dialogues", "--pack", "ecommerce", "--data", data, "--min-resolved", "1", "--max-wrong", "0")
+	if code != 0 {
+		t.Errorf("exit status %d:\n%s", code, out)
+	}
+}
+
+// Who is no student yet is answered in the end, and not asked for a number again.
+func TestNewcomersNeedNoNumber(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("trains a pack")
+	}
+	dir := filepath.Join("testdata", "dialogues")
+	out, code := runProgram(t, "dialogues", "--json", "--pack", "education", "--data", filepath.Join(dir, "newcomers.jsonl"),
+		"--orders", filepath.Join(dir, "orders.json"), "--min-resolved", "1", "--max-wrong", "0")
+	var r replay.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || len(r.Results) == 0 {
+		t.Fatalf("exit status %d, %v:\n%.2000s", code, err, out)
+	}
+	for _, d := range r.Results {
+		if last := d.Turns[len(d.Turns)-1]; last.Action != "answered" {
+			t.Errorf("%s: %q was %s with %q, want answered", d.ID, last.Visitor, last.Action, last.Reply)
+		}
+	}
+}
+
 // However a visitor parts a number, it is his order that is looked up, and not that of
 // the first group; and a waybill is not looked up as an order.
 func TestDialoguesLookUpWholeNumbers(t *testing.T) {
