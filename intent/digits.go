@@ -22,6 +22,9 @@ type joinedText struct {
 // run is a stretch of a folded text.
 type run struct{ start, end int }
 
+// meets reports a value that has some of the run in it.
+func (r run) meets(m found) bool { return m.start < r.end && r.start < m.end }
+
 // joined adds to what was found in f what its patterns find when numbers are joined, and
 // takes parts of them away.
 func (x *extractor) joined(out []found, f *folded) []found {
@@ -167,22 +170,12 @@ func numeric(value []byte) bool {
 
 // cuts reports a value that holds a part of a joined number only.
 func (j *joinedText) cuts(m found) bool {
-	for _, r := range j.runs {
-		if m.start < r.end && r.start < m.end && (m.start > r.start || m.end < r.end) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(j.runs, func(r run) bool { return r.meets(m) && (m.start > r.start || m.end < r.end) })
 }
 
 // touches reports a value that has a joined number in it.
 func (j *joinedText) touches(m found) bool {
-	for _, r := range j.runs {
-		if m.start < r.end && r.start < m.end {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(j.runs, func(r run) bool { return r.meets(m) })
 }
 
 // dropTails takes the digits of codes away that were found as values of their own:

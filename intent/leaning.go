@@ -31,6 +31,7 @@ func (m *model) leansOn(s *scratch, u *conversation.Utterance, k *calibrator, p 
 	if best.Confidence < p.Suggest {
 		return // by itself it points to nothing
 	}
+	own, likes := m.likes(s, u.Text)
 	for _, matter := range slices.Backward(u.Matters) {
 		about := m.about(s, &matter)
 		if about < 0 {
@@ -40,7 +41,7 @@ func (m *model) leansOn(s *scratch, u *conversation.Utterance, k *calibrator, p 
 		if best.Intent == topic.id || slices.Contains(topic.buttons, best.Intent) {
 			return // it stays with the matter by itself
 		}
-		class, share := m.likest(s, u.Text, about)
+		class, share := m.likest(own, likes, about)
 		if class < 0 {
 			continue
 		}
@@ -74,19 +75,27 @@ func (m *model) read(s *scratch, text string) ranking {
 	return m.head.rank(s, m.corpus.background, unseen, s.tokens.units)
 }
 
-// likest gives the class that the text may be about as a part of a matter: the
-// matter's own, or else one that is its kin. share says how like the text their most
-// similar question is, in comparison with that of the class that the text points to.
-func (m *model) likest(s *scratch, text conversation.Text, about int) (class int, share float32) {
+// likes says how like a text the most similar question of each class is, and that of
+// the class that the text points to.
+func (m *model) likes(s *scratch, text conversation.Text) (own float32, likes []float32) {
 	r := m.read(s, string(text))
-	own := float32(r.evidence[evOwn])
+	for k := range m.bundle.topics {
+		likes = append(likes, m.head.likeClass(s, k))
+	}
+	return float32(r.evidence[evOwn]), likes
+}
+
+// likest gives the class that a text may be about as a part of a matter: the matter's
+// own, or else one that is its kin. share says how like the text their most similar
+// question is, in comparison with that of the class that the text points to.
+func (m *model) likest(own float32, likes []float32, about int) (class int, share float32) {
 	least := max(likeAtAll, likeOwn*own)
-	if v := m.head.likeClass(s, about); v >= least {
+	if v := likes[about]; v >= least {
 		return about, v / own
 	}
 	class = -1
-	for k := range m.bundle.topics {
-		if v := m.head.likeClass(s, k); v >= least && m.kin(about, k) {
+	for k, v := range likes {
+		if v >= least && m.kin(about, k) {
 			class, least, share = k, v, v/own
 		}
 	}

@@ -14,7 +14,7 @@ type rowBatch struct {
 	buf []byte // keys and values
 	ops []rowOp
 	// ranges says that there are range deletions, so that the order counts and
-	// nothing may be moved.
+	// nothing may wait.
 	ranges bool
 }
 

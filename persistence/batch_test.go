@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -8,41 +9,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestBatchIsLikeWritingInOrder compares a batch, which sorts and leaves out
-// what is overwritten, with the same writes one after the other.
+// TestBatchIsLikeWritingInOrder compares a batch with the same writes one after the
+// other.
 func TestBatchIsLikeWritingInOrder(t *testing.T) {
 	t.Parallel()
-	db, err := pebble.Open("db", &pebble.Options{FS: vfs.NewMem(), Logger: pebbleLogger{logger: withDefaults(Options{}).Logger}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
+	db := memDatabase(t)
 	want := make(map[string]string)
 	rapid.Check(t, func(r *rapid.T) {
-		var b rowBatch
-		key := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
-		for range rapid.IntRange(1, 20).Draw(r, "writes") {
-			k := key.Draw(r, "key")
-			switch rapid.IntRange(0, 9).Draw(r, "kind") {
-			case 0:
-				to := key.Draw(r, "to")
-				if to <= k {
-					continue
-				}
-				b.dropRange([]byte(k), []byte(to))
-				for old := range want {
-					if old >= k && old < to {
-						delete(want, old)
-					}
-				}
-			case 1, 2, 3:
-				b.drop([]byte(k))
-				delete(want, k)
-			default:
-				want[k] = rapid.StringN(0, 3, -1).Draw(r, "value")
-				b.set([]byte(k), []byte(want[k]))
-			}
-		}
+		b := drawBurst(r, []string{"a", "b", "c", "d", "e"}, want)
 		if err := b.apply(db); err != nil {
 			r.Fatal(err)
 		}
@@ -63,4 +37,42 @@ func TestBatchIsLikeWritingInOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// memDatabase opens a database in memory.
+func memDatabase(t *testing.T) *pebble.DB {
+	t.Helper()
+	db, err := pebble.Open("db", &pebble.Options{FS: vfs.NewMem(), Logger: pebbleLogger{logger: withDefaults(Options{}).Logger}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// drawBurst makes a burst of writes to some keys, and does the same to want.
+func drawBurst(r *rapid.T, keys []string, want map[string]string) (b rowBatch) {
+	key, least := rapid.SampledFrom(keys), 1
+	if rapid.IntRange(0, 2).Draw(r, "ranges") == 0 { // most bursts have none
+		least = 0
+	}
+	for range rapid.IntRange(1, 20).Draw(r, "writes") {
+		k := key.Draw(r, "key")
+		switch rapid.IntRange(least, 9).Draw(r, "kind") {
+		case 0:
+			to := key.Draw(r, "to")
+			if to <= k {
+				continue
+			}
+			b.dropRange([]byte(k), []byte(to))
+			maps.DeleteFunc(want, func(old, _ string) bool { return old >= k && old < to })
+		case 1, 2, 3:
+			b.drop([]byte(k))
+			delete(want, k)
+		default:
+			want[k] = rapid.StringN(0, 40, -1).Draw(r, "value")
+			b.set([]byte(k), []byte(want[k]))
+		}
+	}
+	return b
 }

@@ -109,15 +109,10 @@ func (b *rowBuffer) put(batch *rowBatch) error {
 // set makes a row the newest of its key.
 func (b *rowBuffer) set(kind rowKind, key, value []byte) {
 	hash := b.hash(key)
-	first, known := b.index[hash]
-	if !known {
-		first = noRow
-	}
-	for i := first; i != noRow; i = b.next[i] {
-		if bytes.Equal(b.rows.key(b.rows.ops[i]), key) {
-			b.replace(&b.rows.ops[i], kind, value)
-			return
-		}
+	first, at := b.search(hash, key)
+	if at != noRow {
+		b.replace(&b.rows.ops[at], kind, value)
+		return
 	}
 	row := int32(len(b.rows.ops)) //nolint:gosec // bounded by limit and a burst
 	b.index[hash] = row
@@ -138,13 +133,23 @@ func (b *rowBuffer) replace(op *rowOp, kind rowKind, value []byte) {
 
 // find gives the row of a key.
 func (b *rowBuffer) find(key []byte) (rowOp, bool) {
-	i, known := b.index[b.hash(key)]
-	for ; known && i != noRow; i = b.next[i] {
-		if op := b.rows.ops[i]; bytes.Equal(b.rows.key(op), key) {
-			return op, true
-		}
+	_, at := b.search(b.hash(key), key)
+	if at == noRow {
+		return rowOp{}, false
 	}
-	return rowOp{}, false
+	return b.rows.ops[at], true
+}
+
+// search gives the first row of a hash and the row of the key; noRow = there is none.
+func (b *rowBuffer) search(hash uint64, key []byte) (first, at int32) {
+	first, known := b.index[hash]
+	if !known {
+		return noRow, noRow
+	}
+	for at = first; at != noRow && !bytes.Equal(b.rows.key(b.rows.ops[at]), key); {
+		at = b.next[at]
+	}
+	return first, at
 }
 
 // read hands the row of a key to use, which must be quick and must not keep it.

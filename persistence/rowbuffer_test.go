@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -29,12 +27,7 @@ func TestRowBufferIsLikeWritingInOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db, err := pebble.Open("db", &pebble.Options{FS: vfs.NewMem(), Logger: pebbleLogger{logger: withDefaults(Options{}).Logger}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = db.Close() }()
-			b := newRowBuffer(db, 200)
+			b := newRowBuffer(memDatabase(t), 200)
 			if hash != nil {
 				b.hash = hash
 			}
@@ -55,27 +48,8 @@ func bufferKeys() []string {
 }
 
 func bufferBursts(r *rapid.T, b *rowBuffer, want map[string]string) {
-	key := rapid.SampledFrom(bufferKeys())
 	for range rapid.IntRange(1, 6).Draw(r, "bursts") {
-		var batch rowBatch
-		for range rapid.IntRange(1, 8).Draw(r, "writes") {
-			k := key.Draw(r, "key")
-			switch rapid.IntRange(0, 12).Draw(r, "kind") {
-			case 0:
-				to := key.Draw(r, "to")
-				if to <= k {
-					continue
-				}
-				batch.dropRange([]byte(k), []byte(to))
-				maps.DeleteFunc(want, func(old, _ string) bool { return old >= k && old < to })
-			case 1, 2, 3:
-				batch.drop([]byte(k))
-				delete(want, k)
-			default:
-				want[k] = rapid.StringN(0, 40, -1).Draw(r, "value")
-				batch.set([]byte(k), []byte(want[k]))
-			}
-		}
+		batch := drawBurst(r, bufferKeys(), want)
 		if err := b.put(&batch); err != nil {
 			r.Fatal(err)
 		}

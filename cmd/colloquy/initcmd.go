@@ -63,7 +63,7 @@ func (f *configFlags) openStore(t *tool) (*persistence.Store, error) {
 	if err := persistence.Present(config.DataDir); err != nil {
 		return nil, noJournal(err)
 	}
-	return f.makeStore(t)
+	return openDir(t, config.DataDir)
 }
 
 // noJournal gives the refusal of a folder without a journal its exit code.
@@ -81,11 +81,15 @@ func (f *configFlags) makeStore(t *tool) (*persistence.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	return openDir(t, config.DataDir)
+}
+
+func openDir(t *tool, dir string) (*persistence.Store, error) {
 	// Where the disk fails the process ends, and this is the last that is heard of it.
 	logger := slog.New(slog.NewTextHandler(t.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	s, err := persistence.Open(persistence.Options{Dir: config.DataDir, Logger: logger})
+	s, err := persistence.Open(persistence.Options{Dir: dir, Logger: logger})
 	if errors.Is(err, persistence.ErrLocked) {
-		return nil, fmt.Errorf("%s is in use by a running node; stop it first: %w", config.DataDir, err)
+		return nil, fmt.Errorf("%s is in use by a running node; stop it first: %w", dir, err)
 	}
 	return s, err
 }
