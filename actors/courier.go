@@ -414,7 +414,7 @@ func (c *courier) dispatch(ctx context.Context, sends *sync.WaitGroup) time.Dura
 	if c.mu.resting {
 		return wait
 	}
-	if w := c.e.o.Writable; w != nil && !w() {
+	if c.e.o.Leaderless() > 0 {
 		return sendRetry // somebody else may be sending the same
 	}
 	for id, l := range c.mu.lines {

@@ -51,7 +51,11 @@ type Options struct {
 	Meters   *cpu.Meters      // what conversations cost is charged to; nil = nobody measures
 	Flights  *flight.Recorder // keeps what turns spend their time on; nil = nobody does
 	Unusual  anomaly.Options  // from when on it is told that a conversation is unlike others
-	Writable func() bool      // whether the journal takes writes: a part of a cluster without a majority sends nothing; nil = it does
+
+	// Leaderless says for how long the journal has taken no writes; zero = it does. A part
+	// of a cluster without a majority sends nothing, and soon takes nothing either. nil = it
+	// always takes them.
+	Leaderless func() time.Duration
 
 	Budget          time.Duration // a message is held back for the classifier so long; default 5 ms
 	TurnTimeout     time.Duration // a classifier that takes longer has failed; default 2 s
@@ -105,6 +109,9 @@ func (o Options) withDefaults() Options {
 		if *c.at == 0 {
 			*c.at = c.def
 		}
+	}
+	if o.Leaderless == nil {
+		o.Leaderless = func() time.Duration { return 0 }
 	}
 	if o.View == nil {
 		o.View = cluster.SingleNode("local")

@@ -22,6 +22,9 @@ const (
 	maxSuccessors = 16    // closed conversations that one message walks past
 	maxLocated    = 8_192 // contacts a shard remembers the conversation of
 	retryAfter    = 25 * time.Millisecond
+
+	// An election takes less, and whoever waits through one need not ask again.
+	maxLeaderless = 3 * time.Second
 )
 
 // request is what an entrance wants from a conversation.
@@ -221,15 +224,17 @@ type shards struct {
 	system   *actor.ActorSystem
 	log      *slog.Logger
 	requests prometheus.Gauge
-	all      []*shard
-	flights  *flight.Recorder
-	limit    int64
-	inflight atomic.Int64
-	closed   atomic.Bool
+	// leaderless says for how long the journal has taken no writes.
+	leaderless func() time.Duration
+	all        []*shard
+	flights    *flight.Recorder
+	limit      int64
+	inflight   atomic.Int64
+	closed     atomic.Bool
 }
 
 func newShards(e *Engine, n, limit int) *shards {
-	s := &shards{system: e.o.System, log: e.log, requests: e.metrics.requests, flights: e.o.Flights, limit: int64(limit)}
+	s := &shards{system: e.o.System, log: e.log, requests: e.metrics.requests, flights: e.o.Flights, limit: int64(limit), leaderless: e.o.Leaderless}
 	for range n {
 		one := &shard{e: e}
 		one.mu.located = map[conversation.ContactKey]conversation.ConversationID{}
@@ -244,6 +249,10 @@ func newShards(e *Engine, n, limit int) *shards {
 func (s *shards) submit(key byte, r *request) {
 	if s.closed.Load() {
 		r.done(conversation.Receipt{}, conversation.Refuse(conversation.CodeShuttingDown, "the node takes no more requests"))
+		return
+	}
+	if s.leaderless() > maxLeaderless {
+		r.done(conversation.Receipt{}, conversation.Refuse(conversation.CodeUnavailable, "this node reaches no majority that could store it"))
 		return
 	}
 	if s.inflight.Add(1) > s.limit {

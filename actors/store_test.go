@@ -656,3 +656,34 @@ func TestNewRefusesBadOptions(t *testing.T) {
 		}
 	})
 }
+
+func TestWithoutAMajorityNothingIsTakenAndItIsSaidAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var alone time.Duration
+		r := newRig(t, func(o *Options) { o.Leaderless = func() time.Duration { return alone } })
+		r.run()
+		first := r.say("hello")
+
+		alone = maxLeaderless // an election, which is worth waiting for
+		r.say("are you there?")
+
+		alone = maxLeaderless + 1
+		began := time.Now()
+		_, err := r.engine.Deliver(t.Context(), anna("and now?"))
+		if conversation.CodeOf(err) != conversation.CodeUnavailable {
+			t.Errorf("a message without a majority gave %v", err)
+		}
+		_, err = r.engine.Do(t.Context(), first.Conversation, conversation.Close{})
+		if conversation.CodeOf(err) != conversation.CodeUnavailable {
+			t.Errorf("a command without a majority gave %v", err)
+		}
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("the answer took %v", waited)
+		}
+
+		alone = 0
+		if next := r.say("and now?"); next.Conversation != first.Conversation {
+			t.Errorf("after that, another conversation: %v, %v", next, first)
+		}
+	})
+}

@@ -258,8 +258,8 @@ func (e *Engine) openActors() error {
 		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels), e.letters},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
 		Kinds: e.opts.Kinds, View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
-		Writable: func() bool { return e.store.Leader() != "" },
-		Budget:   e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
+		Leaderless: e.store.Leaderless,
+		Budget:     e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
 		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters, Flights: e.flights, Unusual: e.config.Unusual.options(),
 	})
 	return err

@@ -257,6 +257,23 @@ func TestNodeThatLagsGetsASnapshot(t *testing.T) {
 	}
 }
 
+// TestNodeKnowsForHowLongNobodyLeads takes the majority away and gives it back.
+func TestNodeKnowsForHowLongNobodyLeads(t *testing.T) {
+	t.Parallel()
+	c := newTestCluster(t)
+	nodes := c.grow(3)
+	n := nodes[0]
+	waitFor(t, func() bool { return n.store.Leaderless() == 0 })
+	c.halt(nodes[1])
+	c.halt(nodes[2])
+	waitFor(t, func() bool { return n.store.Leaderless() > 0 })
+	was := n.store.Leaderless()
+	waitFor(t, func() bool { return n.store.Leaderless() > was })
+	c.mustStart(nodes[1].address)
+	waitFor(t, func() bool { return n.store.Leaderless() == 0 })
+	appendMany(t, n.store, conv(1), 1)
+}
+
 // counted is how many snapshots a store has installed.
 func counted(t testing.TB, s *Store) float64 {
 	t.Helper()

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -13,12 +14,14 @@ type leadership struct {
 	mu      struct {
 		sync.Mutex
 		leader  string        // empty while nobody is known to lead
+		since   time.Time     // and how long that has been so
 		changed chan struct{} // closed when leader changes
 	}
 }
 
 func newLeadership(changes func(leader string)) *leadership {
 	l := &leadership{changes: changes}
+	l.mu.since = time.Now()
 	l.mu.changed = make(chan struct{})
 	return l
 }
@@ -47,7 +50,7 @@ func (l *leadership) set(leader string) {
 		l.mu.Unlock()
 		return
 	}
-	l.mu.leader = leader
+	l.mu.leader, l.mu.since = leader, time.Now()
 	close(l.mu.changed)
 	l.mu.changed = make(chan struct{})
 	l.mu.Unlock()
@@ -59,4 +62,14 @@ func (l *leadership) now() (string, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.leader, l.mu.changed
+}
+
+// leaderless says for how long nobody has been known to lead; zero = somebody is.
+func (l *leadership) leaderless() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.leader != "" {
+		return 0
+	}
+	return max(time.Since(l.mu.since), 1)
 }

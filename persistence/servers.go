@@ -223,6 +223,10 @@ func (s *Store) Leader() string {
 	return leader
 }
 
+// Leaderless says for how long this node has known nobody who leads, and so takes
+// writes; zero = it knows one.
+func (s *Store) Leaderless() time.Duration { return s.leadership.leaderless() }
+
 func (c *clusterNode) leads() bool { return c.running.Load() && c.store.Leads() }
 
 // Removal says which nodes [Store.RemoveServer] may remove.
