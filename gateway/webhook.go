@@ -78,10 +78,13 @@ type webhookAnswer struct {
 	Reply        *webhookReply               `json:"reply,omitempty"`
 }
 
+// webhookReply is what the bot said, and why: the caller is the inbox's own system, which may
+// know. Model is the hash of the model that understood the message.
 type webhookReply struct {
 	Text       string                `json:"text"`
 	Intent     string                `json:"intent,omitempty"`
 	Confidence float32               `json:"confidence,omitempty"`
+	Model      string                `json:"model,omitempty"`
 	Buttons    []conversation.Button `json:"buttons,omitempty"`
 }
 
@@ -383,6 +386,9 @@ func replyOf(messages []conversation.Message) *webhookReply {
 		texts[i] = string(m.Text)
 		if m.Bot != nil && a.Intent == "" {
 			a.Intent, a.Confidence = m.Bot.Intent, m.Bot.Confidence
+		}
+		if m.Bot != nil && a.Model == "" {
+			a.Model = m.Bot.Model // also of a question back, which has no intent
 		}
 		a.Buttons = append(a.Buttons, m.Buttons...)
 	}
