@@ -26,8 +26,8 @@ type group struct {
 
 // ReadDigits finds the numbers of a folded text, in order. Groups of digits are one
 // number where only spaces, a hyphen or a dot stand between them on one line. A date, a
-// phone number or a quantity beside a number is a number by itself, and so are the groups
-// of which apart says that they belong to something else; nil says so of none.
+// phone number or a quantity beside a number is a number by itself (2023 2 shirts), and so
+// are the groups of which apart says that they belong to something else; nil says so of none.
 func ReadDigits(folded []rune, apart func(start, end int) bool) []Digits {
 	var out []Digits
 	for i := 0; i < len(folded); {
@@ -39,7 +39,7 @@ func ReadDigits(folded []rune, apart func(start, end int) bool) []Digits {
 		i = groups[len(groups)-1].end
 		for k := range groups {
 			g := &groups[k]
-			g.apart = apart != nil && apart(g.start, g.end) || g.measures(folded)
+			g.apart = apart != nil && apart(g.start, g.end) || g.measures(folded) || counts(groups[:k+1], folded)
 			// The 19 of 19.99 dollars goes where the 99 goes.
 			for n := k; g.apart && n > 0 && groups[n].before == '.'; n-- {
 				groups[n-1].apart = true
@@ -236,3 +236,41 @@ func (g *group) measures(folded []rune) bool {
 		next == ' ' && len(rest) > 1 && len(g.digits) < fewDigits && strings.ContainsRune(measuresApart, rest[1]) ||
 		measures.MatchString(string(rest))
 }
+
+// counts reports that the last of the groups is how many of something: one or two digits
+// behind a single group that is a number by itself, and a word that can be counted after
+// it. Behind several groups it is the end of a long number: 1234 5678 90.
+func counts(groups []group, folded []rune) bool {
+	if len(groups) != 2 || len(groups[0].digits) < wholeDigits || groups[0].apart {
+		return false
+	}
+	g := &groups[1]
+	if g.before != ' ' || len(g.digits) >= fewDigits || g.digits[0] == '0' {
+		return false
+	}
+	rest := folded[g.end:min(len(folded), g.end+maxMeasure)]
+	if len(rest) > 1 && rest[0] == ' ' && strings.ContainsRune(measuresBehind, rest[1]) || len(rest) > 0 && strings.ContainsRune(measuresBehind, rest[0]) {
+		return true
+	}
+	word := counted.FindStringSubmatch(string(rest))
+	return word != nil && !uncounted.MatchString(word[1])
+}
+
+// wholeDigits is how many digits make a number by themselves.
+const wholeDigits = 4
+
+// measuresBehind are further characters that count things, where a count is expected.
+const measuresBehind = "条條本张張只隻支部顶頂袋罐杯把节節门門位束款种種"
+
+// counted is a word after a number; uncounted are words with which a sentence goes on, so
+// that the number before them may be all of it: 12345678 90 has not come.
+var (
+	counted   = regexp.MustCompile(`^ ([A-Za-z']+)`)
+	uncounted = regexp.MustCompile(`(?i)^(?:` +
+		`is|isn't|are|aren't|was|wasn't|were|has|hasn't|have|haven't|had|hadn't|does|doesn't|do|don't|did|didn't|will|won't|` +
+		`would|can|can't|cannot|could|should|must|may|might|not|never|still|yet|now|already|just|only|also|please|pls|plz|` +
+		`thanks|thank|thx|and|or|but|so|because|since|as|if|when|where|what|which|who|why|how|to|for|from|in|into|on|at|by|with|` +
+		`without|of|about|than|then|it|it's|its|this|that|that's|the|a|an|my|your|our|i|i'm|i've|we|we're|you|he|she|they|there|` +
+		`here|arrived|came|comes|shipped|sent|delivered|lost|missing|wrong|broken|cancelled|canceled|refunded|paid|bought|` +
+		`ordered|placed|says|said|shows|showed|order|tracking|status|number|no|hi|hello|ok|okay|yes` + `)$`)
+)
