@@ -12,6 +12,7 @@ import os
 
 import numpy as np
 
+import pairs
 import sentences
 import student
 import teachers
@@ -60,6 +61,8 @@ def main():
     listed = words.chinese(texts, pieces) + words.english(texts, pieces, scores)
     print(len(listed), "words")
     use, e5 = teachers.Teacher("use", options.work), teachers.Teacher("e5", options.work)
+    for teacher in (use, e5):
+        pairs.refuse_strangers(teacher.name, teacher)
     start = alone(teachers.Both([(use, 1), (e5, 1)]), listed, texts)
 
     lines, test = sentences.gather(options.data, listed, teachers.unit(start), HELD_OUT)
