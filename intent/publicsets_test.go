@@ -393,7 +393,7 @@ const leastThreshold = 0.02
 func TestMultiDoGO(t *testing.T) {
 	dir := publicData(t)
 	for _, each := range []int{5, 20, 0} {
-		sum := 0.0
+		sum, spread := 0.0, 0.0
 		for _, domain := range []string{"insurance", "finance", "software", "media"} {
 			train := readDialogues(t, dir, domain, "train")
 			lines := mostOf(train)
@@ -404,10 +404,15 @@ func TestMultiDoGO(t *testing.T) {
 			best := bestThreshold(replay(m, readDialogues(t, dir, domain, "dev")), 0.05)
 			test := replay(m, readDialogues(t, dir, domain, "test"))
 			auto, wrong := outcomes(test, best)
-			t.Logf("%s, %d each: threshold %.3f, of %d conversations resolved %.1f, wrong %.1f, handed over %.1f",
-				domain, each, best, len(test), 100*auto, 100*wrong, 100*(1-auto-wrong))
+			low, high := wilson(auto*float64(len(test)), float64(len(test)))
+			wrongLow, wrongHigh := wilson(wrong*float64(len(test)), float64(len(test)))
+			t.Logf("%s, %d each: threshold %.3f, of %d conversations resolved %.1f (%.1f–%.1f), wrong %.1f (%.1f–%.1f), handed over %.1f",
+				domain, each, best, len(test), 100*auto, 100*low, 100*high, 100*wrong, 100*wrongLow, 100*wrongHigh, 100*(1-auto-wrong))
 			sum += auto
+			spread += auto * (1 - auto) / float64(len(test))
 		}
-		t.Logf("%d each: resolved %.1f on average", each, 100*sum/4)
+		// The mean of four shares of four samples.
+		half := 1.96 * math.Sqrt(spread) / 4
+		t.Logf("%d each: resolved %.1f (%.1f–%.1f) on average", each, 100*sum/4, 100*(sum/4-half), 100*(sum/4+half))
 	}
 }

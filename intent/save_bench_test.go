@@ -2,6 +2,7 @@ package intent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -95,4 +96,53 @@ func BenchmarkSave(b *testing.B) {
 			b.ReportMetric(float64(cpu.Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		})
 	}
+}
+
+// BenchmarkCalibrator is what follows a save of a thousand questions: the calibrator of the
+// new model, until which that of the model before speaks. The processor time of one is what
+// a busy machine does not change; the best and the median are those of the clock.
+func BenchmarkCalibrator(b *testing.B) {
+	questions := thousandQuestions(b)
+	l, err := Open(Options{Store: newPacksInMemory()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	packs, version := []string{"mine"}, uint64(0)
+	save := func() {
+		text := written(questions, func(_, _ int, text string) string { return fmt.Sprintf("%s version%d", text, version) })
+		if _, err := l.SavePack(b.Context(), PackSave{Name: "mine", Text: text, Expect: version}); err != nil {
+			b.Fatal(err)
+		}
+		version++
+		if _, err := l.load(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	save()
+	if err := l.Warm(b.Context(), packs); err != nil {
+		b.Fatal(err)
+	}
+	var took []time.Duration
+	cpu := time.Duration(0)
+	for b.Loop() {
+		b.StopTimer()
+		save()
+		m, err := l.refresh(b.Context(), packs)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, hash := m.speaking(); hash != m.early {
+			b.Fatalf("%s speaks before there is a calibrator", hash)
+		}
+		before, began := cpuTime(b), time.Now()
+		b.StartTimer()
+		if err := m.calibrated(b.Context(), l.options.Workers); err != nil {
+			b.Fatal(err)
+		}
+		took, cpu = append(took, time.Since(began)), cpu+cpuTime(b)-before
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(cpu.Microseconds())/1000/float64(b.N), "cpu-ms/op")
+	b.ReportMetric(float64(took[0].Microseconds())/1000, "best-ms")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "median-ms")
 }
