@@ -54,7 +54,7 @@ func TestFullLoadKeepsTheDecisions(t *testing.T) {
 	}
 	t.Parallel()
 	lines := openingLines(t, "ecommerce")
-	for name, budget := range map[string]time.Duration{"as configured": 5 * time.Millisecond, "every score late": time.Nanosecond} {
+	for name, budget := range map[string]time.Duration{"as configured": 5 * time.Millisecond, "no time to wait": time.Nanosecond} {
 		t.Run(name, func(t *testing.T) {
 			c := DefaultConfig()
 			c.DataDir, c.Listen, c.OpsListen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", "127.0.0.1:0"

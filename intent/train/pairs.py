@@ -73,16 +73,20 @@ def refuse_strangers(name, encode):
         raise SystemExit("%s does not know the known pairs (pairs.txt): too little for %s; wanted are %s" % (name, ", ".join(failed), LEAST))
 
 
-def stored(texts):
-    """The vectors of texts by what ships: the sum of their words' rows in ../lexicon."""
+def lexicon():
+    """The words of ../lexicon with how often they are used, and their vectors."""
     folder = os.path.join(HERE, "..", "lexicon")
     listed = [line.rstrip("\n").split("\t") for line in open(os.path.join(folder, "words.txt"), encoding="utf8")]
     raw = open(os.path.join(folder, "vectors.bin"), "rb").read()
-    dim = len(raw) // len(listed) - 4
+    dim = len(raw) // len(listed) - 4  # a byte each, and four for the row's scale
     rows = np.frombuffer(raw, "i1", len(listed) * dim).reshape(-1, dim).astype("f4")
-    rows *= np.frombuffer(raw, "<f4", len(listed), len(listed) * dim)[:, None]
-    splitter = words.Splitter([(w, float(p)) for w, p in listed])
-    return np.asarray(student.bags(splitter, texts) @ rows)
+    return [(w, float(p)) for w, p in listed], rows * np.frombuffer(raw, "<f4", len(listed), len(listed) * dim)[:, None]
+
+
+def stored(texts):
+    """The vectors of texts by what ships: the sum of their words' rows in ../lexicon."""
+    listed, rows = lexicon()
+    return np.asarray(student.bags(words.Splitter(listed), texts) @ rows)
 
 
 def main():
