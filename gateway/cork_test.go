@@ -47,3 +47,20 @@ func TestEventsAreFramedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishingYields: whoever publishes much at once lets the loops look for
+// what has come meanwhile.
+func TestPublishingYields(t *testing.T) {
+	t.Parallel()
+	h := start(t, func(o *Options) { o.Loops = 1 })
+	if h.gw.group.Loops() == 0 {
+		t.Skip("no loops here")
+	}
+	id := h.store.start("shop", conversation.ContactID{1})
+	eventually(t, "the loop is called", func() bool {
+		for range publishedAtOnce {
+			h.store.append(id, conversation.MessageAccepted{Text: "more"})
+		}
+		return h.gw.group.Load()[0].Nudges > 0
+	})
+}

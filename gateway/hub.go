@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"hash/maphash"
-	"runtime"
 	"sync"
 
 	"github.com/colloquyhq/colloquy/conversation"
@@ -95,8 +94,9 @@ func (h *Hub) watcherShard(id conversation.ConversationID) *hubShard[conversatio
 }
 
 // publishedAtOnce is how many commits are given on before whoever waits for the
-// processor gets a turn. A goroutine may keep it for 10 ms otherwise, and when
-// much has happened at once, those are frames that wait to be read.
+// processor gets a turn, and the event loops look for what has come. A goroutine
+// may keep it for 10 ms otherwise, and when much has happened at once, those are
+// frames that wait to be read.
 const publishedAtOnce = 16
 
 // Publish gives a commit to every connection that follows it. It encodes each
@@ -114,7 +114,7 @@ func (h *Hub) Publish(c *conversation.Commit) {
 	h.watcherShard(c.ID).each(c.ID, func(f *follow) { f.live(&p, p.forAgents()) })
 	h.inboxes.each(c.Head.Inbox, func(a *conn) { a.event(p.forInbox()) })
 	if h.published++; h.published%publishedAtOnce == 0 {
-		runtime.Gosched()
+		h.gw.group.Yield()
 	}
 }
 

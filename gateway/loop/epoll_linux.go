@@ -89,7 +89,8 @@ func (p *poller) poll() int {
 	return n
 }
 
-// wait gives what happens, unless settle says first that there is other work.
+// wait gives what happens, unless settle says first that there is other work. A
+// nudge ends it, too.
 func (p *poller) wait(settle func() bool) (n int, err error) {
 	err = p.raw.Read(func(uintptr) bool {
 		if !settle() {
@@ -98,8 +99,18 @@ func (p *poller) wait(settle func() bool) (n int, err error) {
 		n = p.poll()
 		return n > 0
 	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return p.poll(), nil
+	}
 	return n, err
 }
+
+// nudge ends a wait without the runtime's poller: whoever waits can run as soon as
+// somebody yields.
+func (p *poller) nudge() { _ = p.epoll.SetReadDeadline(time.Unix(0, 1)) }
+
+// calm makes the next wait wait again after a nudge.
+func (p *poller) calm() { _ = p.epoll.SetReadDeadline(time.Time{}) }
 
 // ring ends a wait, now or the next one.
 func (p *poller) ring() {

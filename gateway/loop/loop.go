@@ -213,12 +213,26 @@ func (g *Group) idlest() *eventLoop {
 	return best
 }
 
+// Yield lets others have the processor, also the loops that wait. Whoever has much
+// to do without a pause calls it now and then: of what the kernel has for a waiting
+// loop the runtime hears when a processor has no goroutine to run, and otherwise
+// every 10 ms. A loop that has looked within the time of Options.Moderation is left
+// alone.
+func (g *Group) Yield() {
+	now := time.Now()
+	for _, l := range g.loops {
+		l.nudge(now)
+	}
+	runtime.Gosched()
+}
+
 // Load is what a loop has done so far.
 type Load struct {
 	Connections int           // now
 	Waiting     int           // connections in the mailbox, now
 	Busy        time.Duration // in all
 	Stalls      uint64        // writes that the kernel took in part or not at all
+	Nudges      uint64        // waits that Yield has ended
 }
 
 // Load gives the figures of every loop.

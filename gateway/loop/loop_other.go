@@ -5,6 +5,7 @@ package loop
 import (
 	"net"
 	"sync/atomic"
+	"time"
 )
 
 const canLoop = false
@@ -21,4 +22,5 @@ func (l *eventLoop) adopt(net.Conn, Handler) (Conn, bool, error) { return nil, f
 func (l *eventLoop) run() error                                  { return nil }
 func (l *eventLoop) stop()                                       {}
 func (l *eventLoop) wake()                                       {}
+func (l *eventLoop) nudge(time.Time)                             {}
 func (l *eventLoop) load() Load                                  { return Load{} }

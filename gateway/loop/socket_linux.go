@@ -182,6 +182,7 @@ func (l *eventLoop) write(s *socket, b []byte) bool {
 		return false
 	}
 	l.books.note(s, n)
+	l.written += n
 	s.h.Wrote(n)
 	if n == len(b) {
 		return true
@@ -264,7 +265,7 @@ func (l *eventLoop) leaveAll() {
 		}
 	}
 	l.mail.Lock()
-	list := l.mail.list
+	list := append(l.letters[l.opened:], l.mail.list...)
 	l.mail.list, l.mail.poll = nil, nil
 	l.mail.Unlock()
 	for _, s := range list {
