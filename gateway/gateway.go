@@ -202,6 +202,10 @@ func (g *Gateway) Sockets() int {
 	return len(g.mu.conns)
 }
 
+// Queued gives the number of bytes that wait for sockets to take them; what many
+// wait for is counted for each.
+func (g *Gateway) Queued() int64 { return g.outRules.queued.Load() }
+
 // Handler gives the whole HTTP interface: API, WebSockets and pages.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 

@@ -217,8 +217,8 @@ func (c *benchSlowCmd) Run(t *tool) error {
 	if err != nil {
 		return err
 	}
-	return c.print(t, r, fmt.Sprintf("%d stalled clients hold %.0f KB each in the server and %.0f KB in both kernels; %d were closed as slow; the others' p99 is %.2f ms, %.2f ms without them",
-		r.Stalled, r.UserPerStalled/1e3, r.KernPerStalled/1e3, r.ClosedSlow, r.P99, r.AloneP99))
+	return c.print(t, r, fmt.Sprintf("%d stalled clients hold %.0f KB each in the server and %.0f KB in both kernels; %d were closed as slow; the others' p99 is %.2f ms, %.2f ms while as many that read are offered the same, %.2f ms without either",
+		r.Stalled, r.UserPerStalled/1e3, r.KernPerStalled/1e3, r.ClosedSlow, r.P99, r.ReadingP99, r.AloneP99))
 }
 
 // benchStormCmd is `colloquy bench storm`.

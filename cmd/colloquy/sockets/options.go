@@ -58,7 +58,7 @@ func (o *Options) Validate() error {
 	wrong(o.Processes < 1 || o.Processes > mostProcesses, "--processes is 1 to %d", mostProcesses)
 	wrong(o.Queued < 1 || o.Queued > 256, "--queued is 1 to 256")
 	wrong(o.Rounds < 1, "--rounds must be above zero")
-	wrong(o.Stalled < 1 || o.Stalled > 1000, "--stalled is 1 to 1000")
+	wrong(o.Stalled < 1 || o.Stalled > 500, "--stalled is 1 to 500")
 	wrong(o.Messages < 1 || o.Messages > 60, "--messages is 1 to 60")
 	return errors.Join(errs...)
 }
@@ -112,6 +112,7 @@ type Result struct {
 	ClosedSlow     int     `json:"closed_slow,omitempty"` // of the stalled, with 3008
 	SawSlow        int     `json:"saw_slow,omitempty"`    // of those, who read soon enough to see the code
 	AloneP99       float64 `json:"alone_p99_ms,omitempty"`
+	ReadingP99     float64 `json:"reading_p99_ms,omitempty"` // while as many clients that read are offered the same
 
 	Resumed  int     `json:"resumed,omitempty"`
 	Outage   float64 `json:"outage_s,omitempty"`

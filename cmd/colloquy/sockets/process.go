@@ -114,8 +114,16 @@ func startLoader(ctx context.Context, o *Options) (*loader, error) {
 
 // do gives an order; what went wrong over there is an error here.
 func (l *loader) do(o *load.Order) (*load.Answer, error) {
+	if err := l.tell(o); err != nil {
+		return nil, err
+	}
+	return l.answer()
+}
+
+// answer waits for the answer to an order that was told.
+func (l *loader) answer() (*load.Answer, error) {
 	var a load.Answer
-	if err := l.ask(o, &a); err != nil {
+	if err := l.hear(&a); err != nil {
 		return nil, err
 	}
 	if a.Err != "" {

@@ -42,6 +42,8 @@ type publish struct {
 	To     int `json:"to"`
 	Events int `json:"events"`
 	Bytes  int `json:"bytes"` // of a message
+	// Most is how many bytes may wait for sockets before the next round; zero = any.
+	Most int64 `json:"most,omitempty"`
 }
 
 // standing is what a server says about itself.
@@ -135,6 +137,9 @@ func visitorTokens(first, n int) ([]string, error) {
 func obey(o *order, g *gateway.Gateway, s *stub) standing {
 	if p := o.Publish; p != nil {
 		for range p.Events {
+			for p.Most > 0 && g.Queued() > p.Most { // ends: who does not read is closed
+				time.Sleep(time.Millisecond)
+			}
 			for i := p.From; i < p.To; i++ {
 				g.Hub().Publish(s.commit(conversationOf(contactOf(i)), p.Bytes))
 			}

@@ -22,12 +22,15 @@ const (
 	// before the first one is full.
 	stalledStep  = 8
 	slowTime     = time.Minute
-	overflowing  = 400 // more than the hard limit of a queue and what kernels hold
+	overflowing  = 400      // more than the hard limit of a queue and what kernels hold
+	readingMost  = 64 << 10 // bytes that may wait for each of those who read
 	firstVisitor = 0
 )
 
 // Slow measures what clients that do not read cost, and what they do to the
-// others: each of them has a conversation of its own with something to say.
+// others: each of them has a conversation of its own with something to say. As
+// many clients that read are offered the same before, because events take time
+// whoever they are for: what is more than that is the stalled clients' doing.
 func Slow(ctx context.Context, o *Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -41,26 +44,30 @@ func Slow(ctx context.Context, o *Options) (*Result, error) {
 }
 
 func (p *pair) slow(o *Options) (*Result, error) {
-	tokens, err := visitorTokens(firstVisitor, o.Stalled+o.Connections)
+	others := 2 * o.Stalled // the first of them, behind the stalled and as many that read
+	tokens, err := visitorTokens(firstVisitor, others+o.Connections)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range []load.Connect{
 		{Tokens: tokens[:o.Stalled], Count: o.Stalled, RecvBytes: stalledBuffer},
-		{Tokens: tokens[o.Stalled:], Count: o.Connections},
+		{Tokens: tokens[o.Stalled:], Count: o.Stalled + o.Connections},
 	} {
 		c.Addr, c.Path = p.addr, p.path
 		if _, err := p.load.do(&load.Order{Connect: &c}); err != nil {
 			return nil, err
 		}
 	}
-	ask := &load.Ask{Kind: load.KindSend, Rate: o.Rate, Bytes: o.Bytes, Duration: o.Duration, From: o.Stalled, To: o.Stalled + o.Connections}
+	ask := &load.Ask{Kind: load.KindSend, Rate: o.Rate, Bytes: o.Bytes, Duration: o.Duration, From: others, To: others + o.Connections}
 	alone, err := p.load.do(&load.Order{Ask: ask})
 	if err != nil {
 		return nil, err
 	}
 	r := o.result("slow")
 	r.AloneP99, r.Stalled = alone.P99, o.Stalled
+	if err := p.offerReading(o, r, ask); err != nil {
+		return nil, err
+	}
 	if _, err := p.load.do(&load.Order{Stall: &load.Stall{From: 0, To: o.Stalled}}); err != nil {
 		return nil, err
 	}
@@ -80,7 +87,7 @@ func (p *pair) fillStalled(o *Options, r *Result) error {
 	socketsBefore := socketMemory()
 	const nearly = 160 // events; with their frames some 200 KB
 	for sent := 0; sent < nearly; sent += stalledStep {
-		if err := p.offer(o, stalledStep); err != nil {
+		if err := p.offer(toStalled(o)); err != nil {
 			return err
 		}
 	}
@@ -93,31 +100,55 @@ func (p *pair) fillStalled(o *Options, r *Result) error {
 	return nil
 }
 
-// offer gives each stalled client so many events.
-func (p *pair) offer(o *Options, events int) error {
-	return p.server.ask(order{Publish: &publish{From: firstVisitor, To: firstVisitor + o.Stalled, Events: events, Bytes: stalledEvent}}, &standing{})
+// toStalled is a step of events for each stalled client, and toReading the same for
+// as many that read.
+func toStalled(o *Options) *publish {
+	return &publish{From: firstVisitor, To: firstVisitor + o.Stalled, Events: stalledStep, Bytes: stalledEvent}
 }
 
-// overflow offers more than a queue takes while the others go on, and looks
-// whether all stalled clients were closed for what they are.
-func (p *pair) overflow(o *Options, r *Result, ask *load.Ask) error {
-	before := p.used()
+func toReading(o *Options) *publish {
+	return &publish{
+		From: firstVisitor + o.Stalled, To: firstVisitor + 2*o.Stalled, Events: stalledStep, Bytes: stalledEvent,
+		Most: readingMost * int64(o.Stalled),
+	}
+}
+
+func (p *pair) offer(events *publish) error { return p.server.ask(order{Publish: events}, &standing{}) }
+
+// flood offers more events than a queue takes while the others go on.
+func (p *pair) flood(events *publish, ask *load.Ask) (*load.Answer, error) {
 	if err := p.load.tell(&load.Order{Ask: ask}); err != nil {
-		return err
+		return nil, err
 	}
 	for sent := 0; sent < overflowing; sent += stalledStep {
-		if err := p.offer(o, stalledStep); err != nil {
-			return err
+		if err := p.offer(events); err != nil {
+			return nil, err
 		}
 	}
-	var a load.Answer
-	if err := p.load.hear(&a); err != nil {
+	return p.load.answer()
+}
+
+// offerReading is the control: the flood for clients that read, who have to get all
+// of it.
+func (p *pair) offerReading(o *Options, r *Result, ask *load.Ask) error {
+	a, err := p.flood(toReading(o), ask)
+	if err != nil {
 		return err
 	}
-	if a.Err != "" {
-		return errors.New(a.Err)
+	r.ReadingP99 = a.P99
+	_, err = p.load.do(&load.Order{Await: &load.Await{From: o.Stalled, To: 2 * o.Stalled, Events: overflowing, Timeout: slowTime}})
+	return err
+}
+
+// overflow floods the stalled clients and looks whether all of them were closed
+// for what they are.
+func (p *pair) overflow(o *Options, r *Result, ask *load.Ask) error {
+	before := p.used()
+	a, err := p.flood(toStalled(o), ask)
+	if err != nil {
+		return err
 	}
-	r.fill(&a, p.used().since(before))
+	r.fill(a, p.used().since(before))
 	closed, err := p.load.do(&load.Order{Stall: &load.Stall{From: 0, To: o.Stalled, Resume: true, Code: int(wire.CloseSlow), Timeout: slowTime}})
 	if err != nil {
 		return fmt.Errorf("the stalled clients: %w", err)

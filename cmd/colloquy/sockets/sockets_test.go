@@ -106,7 +106,7 @@ func TestStalledClientsAreClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.ClosedSlow != o.Stalled || r.Messages == 0 || r.Answering != o.Connections {
+	if r.ClosedSlow != o.Stalled || r.Messages == 0 || r.Answering != o.Connections || r.AloneP99 <= 0 || r.ReadingP99 <= 0 {
 		t.Errorf("result %+v", r)
 	}
 }
