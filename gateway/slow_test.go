@@ -22,14 +22,17 @@ func TestSlowClientComesBack(t *testing.T) {
 		c.expect("welcome")
 		served := h.gw.snapshot()[0]
 		id, last := h.store.start("shop", me), 1
+		if m := c.expect("event"); m.num("seq") != last {
+			t.Fatalf("event %d, want %d", m.num("seq"), last)
+		}
 		body := conversation.Text(strings.Repeat("x", 16<<10))
 		for ; !served.isClosing() && last < most; last++ {
 			h.store.append(id, conversation.MessageAccepted{Text: body})
 		}
 		eventually(t, "it is closed", served.isClosing)
 
-		had, code := c.eventsUntilClosed()
-		if code != wire.CloseSlow || had == 0 || had >= last {
+		had, code := c.eventsUntilClosed(1)
+		if code != wire.CloseSlow || had >= last {
 			t.Fatalf("closed with %d after event %d of %d, want %d before the last", code, had, last, wire.CloseSlow)
 		}
 		c = h.visitor(me, resumeFrom(id, conversation.Seq(had)))
@@ -45,9 +48,9 @@ func TestSlowClientComesBack(t *testing.T) {
 	})
 }
 
-// eventsUntilClosed reads events that follow each other without a gap, and gives
-// the seq of the last one and the code of the close frame.
-func (c *rawClient) eventsUntilClosed() (last int, code wire.CloseCode) {
+// eventsUntilClosed reads the events that follow one without a gap, and gives the
+// seq of the last one and the code of the close frame.
+func (c *rawClient) eventsUntilClosed(last int) (int, wire.CloseCode) {
 	c.t.Helper()
 	for {
 		f, err := c.frame()

@@ -109,7 +109,7 @@ func (p *poller) wait(settle func() bool) (n int, err error) {
 // somebody yields.
 func (p *poller) nudge() { _ = p.epoll.SetReadDeadline(time.Unix(0, 1)) }
 
-// calm makes the next wait wait again after a nudge.
+// calm ends what nudge began: the next wait waits.
 func (p *poller) calm() { _ = p.epoll.SetReadDeadline(time.Time{}) }
 
 // ring ends a wait, now or the next one.
@@ -131,6 +131,20 @@ func (p *poller) hush() {
 func rest(d time.Duration) {
 	ts := syscall.NsecToTimespec(int64(d))
 	_, _, _ = syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0) //nolint:gosec // the kernel reads it
+}
+
+// read and write are calls of sockets that never wait. Of an ordinary call the
+// runtime hears, and after 20 µs, which a long write takes, it may give the processor
+// to somebody else; the loop has to queue for it then, in the middle of its turn and
+// once for each write.
+func read(fd int32, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))) //nolint:gosec // the kernel writes it
+	return max(int(n), 0), errno                                                                                                    // -1 with an errno
+}
+
+func write(fd int32, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))) //nolint:gosec // the kernel reads it
+	return max(int(n), 0), errno                                                                                                     // -1 with an errno
 }
 
 // detach gives a descriptor of its own to the socket of nc. It reports false

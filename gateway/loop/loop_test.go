@@ -3,6 +3,7 @@ package loop
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -403,6 +404,9 @@ func TestFlood(t *testing.T) {
 		e := &echo{}
 		client := r.serve(e)
 		e.finish()
+		if n, err := client.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) { // what comes before the end would be answered
+			t.Fatalf("read %d bytes, %v, want the end", n, err)
+		}
 		for {
 			if _, err := client.Write(make([]byte, 64<<10)); err != nil {
 				break

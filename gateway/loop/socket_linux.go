@@ -115,10 +115,10 @@ func (l *eventLoop) enter(s *socket) {
 // read takes what has come. Once is enough: epoll says it again when there is
 // more, and the others get their turn.
 func (l *eventLoop) read(s *socket) {
-	n, err := syscall.Read(int(s.fd), l.in)
+	n, err := read(s.fd, l.in)
 	switch {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
-	case err != nil:
+	case err != 0:
 		l.end(s)
 	case n == 0:
 		l.onEnded(s)
@@ -173,11 +173,11 @@ func (l *eventLoop) flush(s *socket) {
 
 // write reports whether all of b has left.
 func (l *eventLoop) write(s *socket, b []byte) bool {
-	n, err := syscall.Write(int(s.fd), b)
+	n, err := write(s.fd, b)
 	if err == syscall.EAGAIN || err == syscall.EINTR {
-		n, err = 0, nil
+		n, err = 0, 0
 	}
-	if err != nil {
+	if err != 0 {
 		l.end(s)
 		return false
 	}
