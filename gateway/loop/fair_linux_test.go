@@ -175,3 +175,53 @@ func TestModeration(t *testing.T) {
 		}
 	})
 }
+
+// TestStandstillIsNobodysSilence: whoever has spoken while the loop stood still is
+// heard before it is asked who was silent, however many they are.
+func TestStandstillIsNobodysSilence(t *testing.T) {
+	t.Parallel()
+	const many = 3*maxEvents + 7
+	r := newRig(t, Options{Loops: 1, Moderation: -1})
+	r.g.o.Tick = time.Millisecond
+	r.g.loops[0].wheel = newWheel(time.Millisecond)
+	r.run()
+	var unheard atomic.Int32
+	var spoken atomic.Uint32 // when all had
+	var clients [many]net.Conn
+	var all [many]*echo
+	for i := range all {
+		e := &echo{onIn: func(Turn, []byte) bool { return false }}
+		e.onDue = func(now, _ Time) Time {
+			if at := spoken.Load(); at > 0 && now.Sub(Time(at)) > 0 && e.read() == 0 {
+				unheard.Add(1)
+			}
+			return now.Add(time.Millisecond)
+		}
+		var server net.Conn
+		clients[i], server = unixPair(t)
+		all[i] = e
+		r.adopt(server, e, nil)
+	}
+	busy, free := make(chan struct{}), make(chan struct{})
+	begins, server := unixPair(t)
+	r.adopt(server, &echo{onIn: func(Turn, []byte) bool { close(busy); <-free; return false }}, nil)
+	r.eventually("all are served", func() bool { l := r.g.Load()[0]; return l.Connections == many+1 && l.Waiting == 0 })
+	say(t, begins, "x")
+	<-busy
+	for _, c := range clients {
+		say(t, c, "x")
+	}
+	spoken.Store(uint32(r.g.at(time.Now())))
+	close(free)
+	r.eventually("all are heard", func() bool {
+		for _, e := range all {
+			if e.read() == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	if n := unheard.Load(); n > 0 {
+		t.Errorf("%d were asked about although what they had said lay there", n)
+	}
+}

@@ -24,6 +24,9 @@ const (
 	busyEvents = 100
 	// shortestRest is worth what it costs to rest.
 	shortestRest = 30 * time.Microsecond
+	// fullLooks is for how many looks in a row time may stand still: 65,536 events,
+	// so that it goes on also where the work never ends.
+	fullLooks = 256
 	// lettersAtOnce is how many sockets of the mailbox are looked after before what
 	// has come for the others is, and mailBytes how much may be written to them. Each
 	// write takes 5 to 10 µs and more when it is long, and an event for thousands
@@ -75,6 +78,7 @@ type eventLoop struct {
 	books books
 
 	looked  time.Time // when it has last looked for events
+	full    int       // looks that left some behind, one after the other
 	window  time.Time // when counting began
 	counted int
 	isBusy  bool
@@ -139,10 +143,24 @@ func (l *eventLoop) turn() bool {
 		l.onEvent(&l.poll.events[i])
 	}
 	open := l.readMail()
-	l.wheel.advance(l.wheel.tickOf(began.Sub(l.g.began)), l.onDue)
+	if l.hasReadAll(n) {
+		l.wheel.advance(l.wheel.tickOf(began.Sub(l.g.began)), l.onDue)
+	}
 	l.books.end()
 	l.busy.Add(int64(time.Since(began)))
 	return open
+}
+
+// hasReadAll reports whether a look that gave n events left none behind, or many
+// looks have not come to an end. After a standstill of the machine, what was sent
+// meanwhile is read before anybody is judged by how long he was not heard.
+func (l *eventLoop) hasReadAll(n int) bool {
+	if n < len(l.poll.events) || l.full >= fullLooks {
+		l.full = 0
+		return true
+	}
+	l.full++
+	return false
 }
 
 // gather waits for events. While many come, each wake-up costs more than the
