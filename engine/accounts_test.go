@@ -7,15 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/colloquyhq/colloquy/channels/channeltest"
 	"github.com/colloquyhq/colloquy/conversation"
 	"github.com/colloquyhq/colloquy/gateway"
 	"github.com/colloquyhq/colloquy/persistence"
@@ -338,12 +336,7 @@ func TestReplyWindowInTheAPI(t *testing.T) {
 // emulator writes, the bot answers, the visitor sees it.
 func TestTelegramAgainstTheEmulator(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join("..", "test", "channels")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "telegram-test-api")); err != nil {
-		t.Skip("needs npm ci in test/channels")
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "telegram.mjs", botToken)
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	cmd := channeltest.NodeCommand(t.Context(), t, "telegram.mjs", botToken)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

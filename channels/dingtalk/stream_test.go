@@ -9,9 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -288,15 +285,10 @@ func TestStreamRefusals(t *testing.T) {
 // and compares what it answers with what the driver does.
 func TestStreamServer(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join("..", "..", "test", "channels")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "dingtalk-stream")); err != nil {
-		t.Skip("needs npm ci in test/channels")
-	}
 	s := newStreamServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "dingtalk.mjs", s.endpoint()+"?ticket=t%2B1")
-	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	cmd := channeltest.NodeCommand(ctx, t, "dingtalk.mjs", s.endpoint()+"?ticket=t%2B1")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

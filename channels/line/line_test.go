@@ -177,6 +177,26 @@ func TestConformance(t *testing.T) { channeltest.Run(t, suite()) }
 
 func FuzzReceive(f *testing.F) { channeltest.Fuzz(f, suite()) }
 
+// The signature in the tests of LINE's own package.
+//
+// Source: line-bot-sdk-nodejs, test/validate-signature.spec.ts.
+func TestVector(t *testing.T) {
+	d, err := line.New(channeltest.Options(nil, map[string]string{"channel_access_token": "t0ken", "channel_secret": "test_secret"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for signature, right := range map[string]bool{
+		"t7Hn4ZDHqs6e+wdvI5TyQIvzie0DmMUmuXEBqyyE/tM=": true,
+		"t7Hn4ZDHqs6e+wdvi5TyQivzie0DmMUmuXEBqyyE/tM=": false, // theirs, too
+	} {
+		r := channels.Request{Header: http.Header{"X-Line-Signature": {signature}}, Account: channeltest.Inbox}
+		_, _, err := d.Receive(t.Context(), r, []byte(`{"hello":"world"}`))
+		if right != (err == nil) || !right && !errors.Is(err, conversation.ErrUnauthenticated) {
+			t.Errorf("%s: Receive error = %v, want it taken: %v", signature, err, right)
+		}
+	}
+}
+
 // What the tests sign in LINE's name, LINE's own package takes for LINE's.
 func TestLinesPackageTakesOurSignatures(t *testing.T) {
 	b := body(t, []channeltest.Message{{Peer: "U1", Ref: "1", Text: "你好"}})
