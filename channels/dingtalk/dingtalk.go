@@ -61,7 +61,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelDi
 
 // Limits implements [channels.Driver].
 func (d *Driver) Limits() channels.Limits {
-	return channels.Limits{MaxText: maxText, Unit: channels.UnitBytes, Account: channels.Rate{PerSec: 20, Burst: 20}}
+	return channels.Limits{MaxText: maxText, Unit: channels.UnitBytes, Dialect: channels.DialectPlain, Account: channels.Rate{PerSec: 20, Burst: 20}}
 }
 
 // Settings implements [channels.Configurable].

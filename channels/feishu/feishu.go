@@ -48,7 +48,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelFe
 // a chat. Repetitions are dropped by their key for an hour.
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		AckWithin: ackWithin, MaxText: conversation.MaxTextBytes, Unit: channels.UnitBytes, Idempotent: true,
+		AckWithin: ackWithin, MaxText: conversation.MaxTextBytes, Unit: channels.UnitBytes, Dialect: channels.DialectPlain, Idempotent: true,
 		Account: channels.Rate{PerSec: 16, Burst: 50}, Peer: channels.Rate{PerSec: 5, Burst: 5},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -323,6 +324,48 @@ func TestButtonsBecomeKeys(t *testing.T) {
 	keys, err := json.Marshal(a.calls[0]["reply_markup"])
 	if err != nil || string(keys) != `{"keyboard":[[{"text":"Yes"}]],"one_time_keyboard":true,"resize_keyboard":true}` {
 		t.Errorf("reply_markup %s, %v", keys, err)
+	}
+}
+
+// Marks become entities, whose places are counted in UTF-16 units; what is no mark
+// arrives as it is.
+func TestMarksBecomeEntities(t *testing.T) {
+	a := &api{t: t, status: 200, answers: []string{`{"ok":true,"result":{"message_id":5}}`}}
+	d := driver(t, a, map[string]string{"token": token})
+	for _, text := range []string{"👍 **now *open***, `x*y` [here](https://example.com/a_b)", "2*3*4 in snake_case_here"} {
+		if _, err := d.Send(t.Context(), channels.Part{Outbound: conversation.Outbound{Inbox: inbox, Peer: "1", Text: conversation.Text(text)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := json.Marshal(a.calls[0]["entities"])
+	const want = `[{"length":4,"offset":3,"type":"bold"},{"length":4,"offset":7,"type":"bold"},{"length":4,"offset":7,"type":"italic"},` +
+		`{"length":3,"offset":13,"type":"code"},{"length":4,"offset":17,"type":"text_link","url":"https://example.com/a_b"}]`
+	if text := a.calls[0]["text"]; text != "👍 now open, x*y here" || err != nil || string(got) != want {
+		t.Errorf("text %q with the entities\n%s, want\n%s", text, got, want)
+	}
+	if c := a.calls[1]; c["entities"] != nil || c["text"] != "2*3*4 in snake_case_here" {
+		t.Errorf("a text without marks was sent as %v", c)
+	}
+}
+
+// A channel for texts takes less than 200 lines of code: the four methods of a
+// driver, its settings and the translation of what comes. Fetching, files and styles
+// are optional, and have files of their own.
+func TestSizeOfADriver(t *testing.T) {
+	lines := 0
+	for _, name := range []string{"telegram.go", "update.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+				lines++
+			}
+		}
+	}
+	if lines >= 200 {
+		t.Errorf("%d lines of code, want less than 200", lines)
 	}
 }
 

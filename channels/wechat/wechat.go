@@ -52,7 +52,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelWe
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
 		Methods: []string{http.MethodGet, http.MethodPost}, AckWithin: ackWithin,
-		MaxText: maxText, Unit: channels.UnitBytes,
+		MaxText: maxText, Unit: channels.UnitBytes, Dialect: channels.DialectPlain,
 		Account: channels.Rate{PerSec: 50, Burst: 50},
 	}
 }

@@ -58,7 +58,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelWe
 // Limits implements [channels.Driver].
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		Methods: []string{http.MethodGet, http.MethodPost}, MaxText: maxText, Unit: channels.UnitBytes,
+		Methods: []string{http.MethodGet, http.MethodPost}, MaxText: maxText, Unit: channels.UnitBytes, Dialect: channels.DialectPlain,
 		Account: channels.Rate{PerSec: 20, Burst: 20},
 	}
 }
