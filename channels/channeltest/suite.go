@@ -52,6 +52,9 @@ type Suite struct {
 
 	// Media is how files come and go; nil = the driver carries none.
 	Media *Media
+	// Pulled is how messages are fetched by calls; nil = by none that a transport
+	// could answer.
+	Pulled *Pulled
 }
 
 // Features are the differences between providers.
@@ -105,6 +108,9 @@ func Run(t *testing.T, s Suite) {
 		s.runOutbound(t)
 	} else {
 		t.Run("sending makes no calls", s.testNoOutbound)
+	}
+	if s.Pulled != nil {
+		s.runPulled(t)
 	}
 	_, carries := s.New(t, &provider{}).(channels.Media)
 	switch {

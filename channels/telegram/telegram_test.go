@@ -106,6 +106,10 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return signed(t, update(t, m[0]), at)
 		},
+		Pulled: &channeltest.Pulled{Provider: updatesFor, New: func(t testing.TB, rt http.RoundTripper) channels.Driver {
+			t.Helper()
+			return driver(t, rt, map[string]string{"token": token})
+		}},
 		Sign: signed, SignatureHeaders: []string{"X-Telegram-Bot-Api-Secret-Token"},
 		Signed: func([]byte) (int, int) { return 0, 0 }, // the secret covers no body
 		Decode: decode, ClassOf: classOf, Taken: `{"ok":true,"result":{"message_id":77}}`,
@@ -120,6 +124,33 @@ func suite() channeltest.Suite {
 			},
 		},
 	}
+}
+
+// updates are what getUpdates gives, from an offset on.
+type updates struct {
+	t    testing.TB
+	list [][]byte // with ids from firstUpdate on
+}
+
+const firstUpdate = 10_000
+
+func updatesFor(t testing.TB, messages []channeltest.Message) http.RoundTripper {
+	t.Helper()
+	u := &updates{t: t}
+	for _, m := range messages {
+		u.list = append(u.list, update(t, m))
+	}
+	return u
+}
+
+func (u *updates) RoundTrip(r *http.Request) (*http.Response, error) {
+	var ask struct{ Offset, Limit int }
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil || r.URL.Path != "/bot"+token+"/getUpdates" || ask.Limit < 1 || ask.Limit > 100 {
+		u.t.Errorf("%s with %+v, %v", r.URL.Path, ask, err)
+	}
+	rest := u.list[min(max(ask.Offset-firstUpdate, 0), len(u.list)):]
+	body := `{"ok":true,"result":[` + string(bytes.Join(rest[:min(ask.Limit, len(rest))], []byte(","))) + `]}`
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
 // serveFile is the Bot API's side of files, as its documentation shows it.
