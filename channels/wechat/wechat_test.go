@@ -226,7 +226,7 @@ func TestReplyRidesOnTheAnswer(t *testing.T) {
 	now := time.Now()
 	m := channeltest.Message{Peer: "openid-1", Ref: "1", Text: "hi"}
 	replied := []channels.Outcome{{Receipt: conversation.Receipt{Replies: []conversation.Message{
-		{Text: "a < b ]]> 你好"}, {Text: "Which?", Buttons: []conversation.Button{{Label: "One", Text: "one"}}},
+		{Text: "a < b ]]> **你好**"}, {Text: "Which?", Buttons: []conversation.Button{{Label: "One", Text: "one"}}},
 	}}}}
 	type reply struct {
 		To      string `xml:"ToUserName"`
