@@ -50,6 +50,10 @@ type Suite struct {
 	// Taken is how the provider says that it took a message; empty = {}.
 	Taken string
 
+	// Markdown is what arrives of the text [Markdown]; empty = the text as it is
+	// written.
+	Markdown string
+
 	// Media is how files come and go; nil = the driver carries none.
 	Media *Media
 	// Pulled is how messages are fetched by calls; nil = by none that a transport
@@ -90,6 +94,9 @@ type Sent struct {
 	Text string
 	Key  string // the idempotency key, if the provider has such a thing
 }
+
+// Markdown is a reply with marks.
+const Markdown = "**Now** *or* [later](https://example.com/a_b), 2*3*4"
 
 // canary is a text that may appear in no error and no log.
 const canary = "canary-7f3a9c"

@@ -81,7 +81,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, rt)
 		},
-		Account: channeltest.Inbox, Peer: "U80696558e1aa831", Ref: func(i int) string { return "01H810YECXQQZ37VAXPF6H" + strconv.Itoa(1000+i) },
+		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
+		Account:  channeltest.Inbox, Peer: "U80696558e1aa831", Ref: func(i int) string { return "01H810YECXQQZ37VAXPF6H" + strconv.Itoa(1000+i) },
 		Features: channeltest.Features{Inbound: true, Batch: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()

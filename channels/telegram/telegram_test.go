@@ -100,7 +100,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, rt, map[string]string{"token": token, "secret_token": secret})
 		},
-		Account: inbox, Peer: "1111111", Ref: func(i int) string { return strconv.Itoa(10_000 + i) },
+		Markdown: "Now or later, 2*3*4",
+		Account:  inbox, Peer: "1111111", Ref: func(i int) string { return strconv.Itoa(10_000 + i) },
 		Features: channeltest.Features{Inbound: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()

@@ -94,7 +94,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, &withTokens{t: t, RoundTripper: withMessage{rt}})
 		},
-		Account: inbox, Peer: "wmxxxxxx", Ref: func(i int) string { return "m" + strconv.Itoa(i) },
+		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
+		Account:  inbox, Peer: "wmxxxxxx", Ref: func(i int) string { return "m" + strconv.Itoa(i) },
 		// Deliveries carry no messages, but have them fetched.
 		Features: channeltest.Features{Outbound: true, Timeout: channels.Unknown},
 		Pulled: &channeltest.Pulled{Provider: messagesFor, New: func(t testing.TB, rt http.RoundTripper) channels.Driver {
