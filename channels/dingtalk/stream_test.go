@@ -21,7 +21,9 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-const patience = time.Minute
+// patience is for a machine that is busy with other things, on which a program of
+// node needs more than a minute to begin. Nothing waits for its end.
+const patience = 5 * time.Minute
 
 // streamServer is DingTalk's gateway: it says where to connect, and takes
 // connections there. TestStreamServer holds it against DingTalk's own client.
