@@ -25,6 +25,9 @@ type ProviderOptions struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Accounts finds an inbox's account. Required.
 	Accounts Accounts
+	// Tokens gives the access tokens that all nodes share; nil = this node is alone
+	// and gets its own.
+	Tokens Tokens
 }
 
 // Provider is what the drivers of providers have in common: the accounts of
@@ -37,6 +40,7 @@ type Provider struct {
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	accounts Accounts
 	tokens   tokens
+	holder   Tokens // nil = none
 }
 
 // NewProvider checks the options.
@@ -44,7 +48,7 @@ func NewProvider(o ProviderOptions) (*Provider, error) {
 	if o.Client == nil || o.Accounts == nil {
 		return nil, errors.New("provider options: Client and Accounts are required")
 	}
-	p := &Provider{client: *o.Client, dial: o.Dial, accounts: o.Accounts}
+	p := &Provider{client: *o.Client, dial: o.Dial, accounts: o.Accounts, holder: o.Tokens}
 	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.client.Jar = nil
 	p.fetcher = p.client

@@ -2,6 +2,9 @@ package channels
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"sync"
 	"time"
 )
@@ -19,6 +22,21 @@ type FetchToken func(ctx context.Context, force TokenForce) (token string, life 
 // TokenForce says whether a token that the provider still has will do.
 type TokenForce bool
 
+// TokenSource is a driver whose calls need an access token that all nodes share.
+type TokenSource interface {
+	Driver
+	// FetchToken gets an account's access token from the provider. Errors:
+	// [*SendError].
+	FetchToken(ctx context.Context, a Account, force TokenForce) (token string, life time.Duration, err error)
+}
+
+// Tokens gives the access token that one holder keeps for all nodes, or has the
+// holder get another one when that has the mark refused; see [TokenMark].
+//
+// Errors: [*SendError] when the provider gives none; any other error says that the
+// holder could not be asked.
+type Tokens func(ctx context.Context, a Account, refused string) (HeldToken, error)
+
 // maxTokenLife is as long as any of the providers lets a token live.
 const maxTokenLife = 2 * time.Hour
 
@@ -28,10 +46,60 @@ func TokenLife(seconds int64) time.Duration {
 	return time.Duration(min(max(seconds, 0), int64(maxTokenLife/time.Second))) * time.Second
 }
 
+// TokenMark tells a token from others without giving it away.
+func TokenMark(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:12])
+}
+
+// HeldToken is an account's access token as its holder remembers it. The zero
+// value is none.
+type HeldToken struct {
+	Text  string
+	Until time.Time // nobody is given it afterwards
+
+	forced time.Time // when the last one was got by force
+}
+
+// Good reports whether the token can be used now, and is not the one with the mark
+// refused; empty = none was refused.
+func (h HeldToken) Good(refused string, now time.Time) bool {
+	return h.Text != "" && now.Before(h.Until) && !h.marked(refused)
+}
+
+func (h HeldToken) marked(refused string) bool { return refused != "" && TokenMark(h.Text) == refused }
+
+// Next gets the token that follows. Force is used only for a token that was
+// refused, since it ends the one that others may have, and not twice within
+// tokenForced: then the account itself is wrong, and forcing again would only use
+// up the provider's patience.
+//
+// Errors: those of fetch; one that leaves open what was done is worth another try,
+// since it was no message that was sent.
+func (h HeldToken) Next(ctx context.Context, refused string, fetch FetchToken) (HeldToken, error) {
+	may := time.Since(h.forced) > tokenForced
+	force := TokenForce(may && h.marked(refused))
+	text, life, err := fetch(ctx, force)
+	if err == nil && may && !bool(force) && refused != "" && TokenMark(text) == refused {
+		force = true // the provider still gives out what it does not take
+		text, life, err = fetch(ctx, force)
+	}
+	if failure := classified(err); failure != nil {
+		if failure.Class == Unknown {
+			failure = &SendError{Class: Retry, Scope: failure.Scope, Code: failure.Code, After: failure.After, Err: failure.Err}
+		}
+		return h, failure
+	}
+	now := time.Now()
+	next := HeldToken{Text: text, Until: now.Add(life - min(tokenMargin, life/2)), forced: h.forced}
+	if force {
+		next.forced = now
+	}
+	return next, nil
+}
+
 // tokens keeps access tokens in memory, one for each account, and has one
-// caller at a time get a new one while the others wait for it. Each node keeps
-// its own: the providers that need it give every node the same token as long as
-// that is valid.
+// caller at a time get a new one while the others wait for it.
 type tokens struct {
 	mu struct {
 		sync.Mutex
@@ -43,10 +111,8 @@ type tokens struct {
 type token struct {
 	busy chan struct{} // room for one: who holds it may read and change the rest
 
-	text   string
-	until  time.Time
-	forced time.Time // when the last one was got by force
-	force  TokenForce
+	held    HeldToken
+	refused string // mark of the token that the provider did not take; empty = it took the last one
 }
 
 func (t *tokens) find(id string) *token {
@@ -72,48 +138,51 @@ func (k *token) hold(ctx context.Context) error {
 	}
 }
 
-// Token gives an account's access token, got by fetch when there is none that
-// lives for another while. Errors: those of fetch; one that leaves open what was
-// done is worth another try, since it was no message that was sent.
+// Token gives an account's access token: the one in this node's memory, or that of
+// the holder for all nodes (ProviderOptions.Tokens). Without a holder, or when it
+// cannot be asked, this node gets one by fetch. Errors: [*SendError].
 func (p *Provider) Token(ctx context.Context, a Account, fetch FetchToken) (string, error) {
 	k := p.tokens.find(a.id)
 	if err := k.hold(ctx); err != nil {
 		return "", err
 	}
 	defer func() { <-k.busy }()
-	now := time.Now()
-	if k.text != "" && now.Before(k.until) {
-		return k.text, nil
+	if k.held.Good(k.refused, time.Now()) {
+		return k.held.Text, nil
 	}
-	force := k.force
-	text, life, err := fetch(ctx, force)
-	if failure := classified(err); failure != nil {
-		if failure.Class == Unknown {
-			failure = &SendError{Class: Retry, Scope: failure.Scope, Code: failure.Code, After: failure.After, Err: failure.Err}
-		}
-		return "", failure
+	next, err := p.next(ctx, a, k, fetch)
+	if err != nil {
+		return "", err
 	}
-	k.text, k.until, k.force = text, now.Add(life-min(tokenMargin, life/2)), false
-	if force {
-		k.forced = now
-	}
-	return text, nil
+	k.held, k.refused = next, ""
+	return next.Text, nil
 }
 
-// Refused says that the provider did not take a token: the next one is got by
-// force, unless that has just been done. Then the account itself is wrong, and
-// forcing again would only use up the provider's patience.
+func (p *Provider) next(ctx context.Context, a Account, k *token, fetch FetchToken) (HeldToken, error) {
+	if p.holder == nil {
+		return k.held.Next(ctx, k.refused, fetch)
+	}
+	next, err := p.holder(ctx, a, k.refused)
+	var failure *SendError
+	if err == nil || errors.As(err, &failure) {
+		return next, err
+	}
+	// Others may have got another token meanwhile; forgetting this one asks the
+	// provider for that first.
+	return HeldToken{forced: k.held.forced}.Next(ctx, k.refused, fetch)
+}
+
+// Refused says that the provider did not take a token, so that another one is got
+// for the next call.
 func (p *Provider) Refused(ctx context.Context, a Account, text string) {
 	k := p.tokens.find(a.id)
 	if k.hold(ctx) != nil {
 		return
 	}
 	defer func() { <-k.busy }()
-	if k.text != text {
-		return // renewed already
+	if k.held.Text == text { // else it was renewed already
+		k.refused = TokenMark(text)
 	}
-	k.text = ""
-	k.force = TokenForce(time.Since(k.forced) > tokenForced)
 }
 
 // Judged gives the outcome of a call that was made with a token back, and has the

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/colloquyhq/colloquy/channels"
@@ -47,9 +48,20 @@ func (a *accounts) of(kind conversation.ChannelKind) channels.Accounts {
 		if err != nil {
 			return channels.Account{}, err
 		}
-		// Versions begin anew after an account was deleted, the key does not.
-		return channels.NewAccount(stored.Place()+"@"+strconv.FormatUint(stored.Version, 10)+"@"+values[pathKey], values), nil
+		return channels.NewAccount(accountID(&stored, values[pathKey]), values), nil
 	}
+}
+
+// accountID names a state of an account. Versions begin anew after an account was
+// deleted, the key does not.
+func accountID(a *conversation.Account, key string) string {
+	return a.Place() + "@" + strconv.FormatUint(a.Version, 10) + "@" + key
+}
+
+// placeOfAccount gives the place in the name of an account's state.
+func placeOfAccount(id string) string {
+	place, _, _ := strings.Cut(id, "@")
+	return place
 }
 
 // has reports whether an inbox has an account.

@@ -252,3 +252,43 @@ func TestContactsAreMergedInTheCluster(t *testing.T) {
 		return true
 	})
 }
+
+// Three nodes use one access token: it is got once, and once by force when it has
+// ended. When the node that holds it is gone another one does, without force.
+func TestOneTokenInTheCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts three nodes")
+	}
+	var provider tokenAPI
+	srv, _ := inside(t, provider.ServeHTTP)
+	nodes, stops := threeNodes(t)
+	everywhere(t, nodes, "wechat", wechatSettings(srv.URL))
+	oneTokenForAll(t, &provider, nodes)
+
+	holder := slices.IndexFunc(nodes, func(e *Engine) bool {
+		return e.gate.Owns(cluster.GrainID{Kind: kindToken, ID: "wechat/house"})
+	})
+	if holder < 0 {
+		t.Fatal("no node holds the token")
+	}
+	if err := stops[holder](); err != nil {
+		t.Errorf("Run of a node that was stopped = %v", err)
+	}
+	rest := slices.Delete(slices.Clone(nodes), holder, holder+1)
+	eventually(t, "another node holds the token", func() bool {
+		return slices.ContainsFunc(rest, func(e *Engine) bool { return e.gate.Owns(cluster.GrainID{Kind: kindToken, ID: "wechat/house"}) })
+	})
+	provider.ended()
+	for i := range rest {
+		sendByAll(t, rest[i:i+1], 1)
+	}
+	before := provider.count()
+	if got := sendByAll(t, rest, 5); got[""] != 10 {
+		t.Errorf("messages of the nodes that are left: %v", got)
+	}
+	// The new holder has no token that was refused: what the provider gives out is
+	// newer, so nothing is ended by force.
+	if after := provider.count(); after.Forced != 1 || after.Refused != before.Refused {
+		t.Errorf("the provider counts %+v, before the last messages %+v", after, before)
+	}
+}

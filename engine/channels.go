@@ -50,7 +50,7 @@ func (e *Engine) addProviders(drivers map[conversation.ChannelKind]channels.Driv
 			})
 		}),
 	} {
-		d, err := build(channels.ProviderOptions{Client: client, Dial: newEgressDialer(allowed).DialContext, Accounts: e.accounts.of(kind)})
+		d, err := build(channels.ProviderOptions{Client: client, Dial: newEgressDialer(allowed).DialContext, Accounts: e.accounts.of(kind), Tokens: e.tokens.token})
 		if err != nil {
 			return err
 		}

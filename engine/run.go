@@ -41,6 +41,7 @@ func (e *Engine) parts() []part {
 			name: "models", before: func(ctx context.Context) { e.prepareModels(ctx, models) },
 			run: func(ctx context.Context) error { return e.watchModels(ctx, models) },
 		},
+		{name: "tokens", run: e.tokens.Run},
 		{name: "actors", run: e.actors.Run, stop: func(ctx context.Context) {
 			if err := e.actors.Stop(ctx); err != nil {
 				e.log.Warn("conversations not all at rest", "err", err)

@@ -21,6 +21,7 @@ const maxAnswer = 1 << 20
 func (s Suite) runOutbound(t *testing.T) {
 	t.Helper()
 	t.Run("a message arrives", s.testArrives)
+	t.Run("marks arrive in the provider's dialect", s.testMarkdown)
 	t.Run("a long text arrives in parts", s.testLong)
 	t.Run("a repeated send has the same key", s.testSameKey)
 	t.Run("each status has its class", s.testStatuses)
@@ -74,6 +75,24 @@ func (s Suite) testArrives(t *testing.T) {
 	got := s.Decode(t, calls[0].request, calls[0].body)
 	if got.Peer != s.peer() || got.Text != text {
 		t.Errorf("the provider got %q for %q, want %q for %q", got.Text, got.Peer, text, s.peer())
+	}
+}
+
+func (s Suite) testMarkdown(t *testing.T) {
+	p := answering(http.StatusOK, nil, s.taken())
+	if _, err := s.send(t, p, Markdown); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+	want := s.Markdown
+	if want == "" {
+		want = Markdown
+	}
+	calls := p.all()
+	if len(calls) != 1 {
+		t.Fatalf("%d calls, want 1", len(calls))
+	}
+	if got := s.Decode(t, calls[0].request, calls[0].body).Text; got != want {
+		t.Errorf("the provider got %q, want %q", got, want)
 	}
 }
 

@@ -50,8 +50,15 @@ type Suite struct {
 	// Taken is how the provider says that it took a message; empty = {}.
 	Taken string
 
+	// Markdown is what arrives of the text [Markdown]; empty = the text as it is
+	// written.
+	Markdown string
+
 	// Media is how files come and go; nil = the driver carries none.
 	Media *Media
+	// Pulled is how messages are fetched by calls; nil = by none that a transport
+	// could answer.
+	Pulled *Pulled
 }
 
 // Features are the differences between providers.
@@ -88,6 +95,9 @@ type Sent struct {
 	Key  string // the idempotency key, if the provider has such a thing
 }
 
+// Markdown is a reply with marks.
+const Markdown = "**Now** *or* [later](https://example.com/a_b), 2*3*4"
+
 // canary is a text that may appear in no error and no log.
 const canary = "canary-7f3a9c"
 
@@ -105,6 +115,9 @@ func Run(t *testing.T, s Suite) {
 		s.runOutbound(t)
 	} else {
 		t.Run("sending makes no calls", s.testNoOutbound)
+	}
+	if s.Pulled != nil {
+		s.runPulled(t)
 	}
 	_, carries := s.New(t, &provider{}).(channels.Media)
 	switch {

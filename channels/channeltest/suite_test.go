@@ -162,6 +162,46 @@ func (d *toy) Send(ctx context.Context, p channels.Part) (string, error) {
 	return "", &channels.SendError{Class: class, After: time.Duration(min(max(after, 0), 86400)) * time.Second}
 }
 
+// Pull fetches ten messages at a time; the cursor counts them.
+func (d *toy) Pull(ctx context.Context, p channels.Pull) (channels.Pulled, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://provider.example/messages", nil)
+	if err != nil {
+		return channels.Pulled{}, err
+	}
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return channels.Pulled{}, &channels.SendError{Class: channels.Retry, Code: "transport", Err: err}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var all []toyMessage
+	if class := toyClass(resp.StatusCode); class != "" || json.NewDecoder(resp.Body).Decode(&all) != nil {
+		return channels.Pulled{}, &channels.SendError{Class: channels.Retry, Code: "answer"}
+	}
+	from, _ := strconv.Atoi(string(p.Cursor))
+	to := min(from+10, len(all))
+	events, err := d.events(all[from:to])
+	if d.fault == "cursor runs ahead" {
+		to = len(all)
+	}
+	if d.fault == "drops the raw content" {
+		return channels.Pulled{Events: events, Cursor: []byte(strconv.Itoa(to))}, err
+	}
+	for i := range events {
+		if events[i].Unsupported != "" {
+			events[i].Keep(events[i].Unsupported, []byte("{}"))
+		}
+	}
+	return channels.Pulled{Events: events, Cursor: []byte(strconv.Itoa(to))}, err
+}
+
+// toyList gives all messages to whoever asks.
+type toyList []toyMessage
+
+func (l toyList) RoundTrip(r *http.Request) (*http.Response, error) {
+	b, err := json.Marshal(l)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(b)), Request: r}, err
+}
+
 func toyClass(status int) channels.Class {
 	switch {
 	case status < 300:
@@ -184,14 +224,23 @@ func toySuite(fault string) channeltest.Suite {
 		h.Set("X-Sum", toySum(body, seconds))
 		return channeltest.Delivery{Header: h, Body: body}
 	}
+	build := func(_ testing.TB, rt http.RoundTripper) channels.Driver {
+		client := &http.Client{Transport: rt}
+		if fault != "follows redirects" {
+			client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		}
+		return &toy{client: client, fault: fault}
+	}
 	return channeltest.Suite{
-		New: func(_ testing.TB, rt http.RoundTripper) channels.Driver {
-			client := &http.Client{Transport: rt}
-			if fault != "follows redirects" {
-				client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		New: build,
+		Ref: func(i int) string { return "ref-" + strconv.Itoa(i) },
+		Pulled: &channeltest.Pulled{New: build, Provider: func(_ testing.TB, messages []channeltest.Message) http.RoundTripper {
+			var all toyList
+			for _, m := range messages {
+				all = append(all, toyMessage{Peer: m.Peer, Ref: m.Ref, Text: m.Text, Kind: m.Kind})
 			}
-			return &toy{client: client, fault: fault}
-		},
+			return all
+		}},
 		Account: "toy",
 		Features: channeltest.Features{
 			Inbound: true, Clock: true, Batch: true, Unsupported: true, Outbound: true, Timeout: channels.Retry,
@@ -251,6 +300,8 @@ func TestSuiteFindsFaults(t *testing.T) {
 		"takes 410 for a failure":  "each_status",
 		"drops Retry-After":        "the_wait_that_the_provider",
 		"follows redirects":        "each_status",
+		"cursor runs ahead":        "what_is_fetched_keeps_its_order",
+		"drops the raw content":    "unknown_kinds_that_are_fetched",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

@@ -61,7 +61,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelDi
 
 // Limits implements [channels.Driver].
 func (d *Driver) Limits() channels.Limits {
-	return channels.Limits{MaxText: maxText, Unit: channels.UnitBytes, Account: channels.Rate{PerSec: 20, Burst: 20}}
+	return channels.Limits{MaxText: maxText, Unit: channels.UnitBytes, Dialect: channels.DialectPlain, Account: channels.Rate{PerSec: 20, Burst: 20}}
 }
 
 // Settings implements [channels.Configurable].
@@ -205,18 +205,23 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	return robot(a), err
 }
 
-// token gives the access token, which is the same for every node as long as it is
-// valid.
+// token gives the access token.
 func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, _ channels.TokenForce) (string, time.Duration, error) {
-		var got struct {
-			Token   string `json:"accessToken"`
-			Seconds int64  `json:"expireIn"`
-		}
-		body := map[string]string{"appKey": a.Value(settingKey), "appSecret": a.Value(settingSecret)}
-		err := d.call(ctx, channels.Call{URL: address(a, "/v1.0/oauth2/accessToken"), JSON: body}, &got)
-		return got.Token, channels.TokenLife(got.Seconds), err
+	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
+		return d.FetchToken(ctx, a, force)
 	})
+}
+
+// FetchToken implements [channels.TokenSource]. DingTalk gives everybody the same
+// one as long as it is valid, and none by force.
+func (d *Driver) FetchToken(ctx context.Context, a channels.Account, _ channels.TokenForce) (string, time.Duration, error) {
+	var got struct {
+		Token   string `json:"accessToken"`
+		Seconds int64  `json:"expireIn"`
+	}
+	body := map[string]string{"appKey": a.Value(settingKey), "appSecret": a.Value(settingSecret)}
+	err := d.call(ctx, channels.Call{URL: address(a, "/v1.0/oauth2/accessToken"), JSON: body}, &got)
+	return got.Token, channels.TokenLife(got.Seconds), err
 }
 
 func address(a channels.Account, path string) string {

@@ -79,7 +79,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelEm
 // again.
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		Encloses: maxEnclosed, Account: channels.Rate{PerSec: 5, Burst: 20}, Peer: channels.Rate{PerSec: 1, Burst: 5},
+		Encloses: maxEnclosed, Dialect: channels.DialectPlain, Account: channels.Rate{PerSec: 5, Burst: 20}, Peer: channels.Rate{PerSec: 1, Burst: 5},
 	}
 }
 

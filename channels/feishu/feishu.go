@@ -48,7 +48,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelFe
 // a chat. Repetitions are dropped by their key for an hour.
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		AckWithin: ackWithin, MaxText: conversation.MaxTextBytes, Unit: channels.UnitBytes, Idempotent: true,
+		AckWithin: ackWithin, MaxText: conversation.MaxTextBytes, Unit: channels.UnitBytes, Dialect: channels.DialectPlain, Idempotent: true,
 		Account: channels.Rate{PerSec: 16, Burst: 50}, Peer: channels.Rate{PerSec: 5, Burst: 5},
 	}
 }
@@ -108,20 +108,25 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	return a.Value(settingAppID), err
 }
 
-// token gives the tenant's access token. Feishu gives every node the same one as
-// long as it lives for another half hour.
+// token gives the tenant's access token.
 func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, _ channels.TokenForce) (string, time.Duration, error) {
-		var got struct {
-			Token   string `json:"tenant_access_token"`
-			Seconds int64  `json:"expire"`
-		}
-		err := d.call(ctx, channels.Call{
-			URL:  address(a, "/auth/v3/tenant_access_token/internal"),
-			JSON: map[string]string{"app_id": a.Value(settingAppID), "app_secret": a.Value(settingSecret)},
-		}, &got)
-		return got.Token, channels.TokenLife(got.Seconds), err
+	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
+		return d.FetchToken(ctx, a, force)
 	})
+}
+
+// FetchToken implements [channels.TokenSource]. Feishu gives everybody the same one
+// as long as it lives for another half hour, and none by force.
+func (d *Driver) FetchToken(ctx context.Context, a channels.Account, _ channels.TokenForce) (string, time.Duration, error) {
+	var got struct {
+		Token   string `json:"tenant_access_token"`
+		Seconds int64  `json:"expire"`
+	}
+	err := d.call(ctx, channels.Call{
+		URL:  address(a, "/auth/v3/tenant_access_token/internal"),
+		JSON: map[string]string{"app_id": a.Value(settingAppID), "app_secret": a.Value(settingSecret)},
+	}, &got)
+	return got.Token, channels.TokenLife(got.Seconds), err
 }
 
 func address(a channels.Account, path string) string {

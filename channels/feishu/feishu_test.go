@@ -107,7 +107,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, &channeltest.Calls{Answers: map[string]string{pathToken: tokens}, Rest: rt})
 		},
-		Account: channeltest.Inbox, Peer: "oc_5ce6d572455d361153b7cb51da133945", Ref: func(i int) string { return fmt.Sprintf("om_5ce6d572455d361153b7cb5%d", 1000+i) },
+		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
+		Account:  channeltest.Inbox, Peer: "oc_5ce6d572455d361153b7cb51da133945", Ref: func(i int) string { return fmt.Sprintf("om_5ce6d572455d361153b7cb5%d", 1000+i) },
 		Features: channeltest.Features{Inbound: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()

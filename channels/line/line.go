@@ -52,7 +52,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelLi
 // Limits implements [channels.Driver].
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		MaxText: maxText, Unit: channels.UnitUTF16, Buttons: conversation.MaxButtons, Idempotent: true, ReplyWithin: replyWithin,
+		MaxText: maxText, Unit: channels.UnitUTF16, Dialect: channels.DialectPlain, Buttons: conversation.MaxButtons, Idempotent: true, ReplyWithin: replyWithin,
 		Account: channels.Rate{PerSec: 100, Burst: 100},
 	}
 }

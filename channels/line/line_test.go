@@ -81,7 +81,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, rt)
 		},
-		Account: channeltest.Inbox, Peer: "U80696558e1aa831", Ref: func(i int) string { return "01H810YECXQQZ37VAXPF6H" + strconv.Itoa(1000+i) },
+		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
+		Account:  channeltest.Inbox, Peer: "U80696558e1aa831", Ref: func(i int) string { return "01H810YECXQQZ37VAXPF6H" + strconv.Itoa(1000+i) },
 		Features: channeltest.Features{Inbound: true, Batch: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()
@@ -176,6 +177,26 @@ func decode(t testing.TB, r *http.Request, b []byte) channeltest.Sent {
 func TestConformance(t *testing.T) { channeltest.Run(t, suite()) }
 
 func FuzzReceive(f *testing.F) { channeltest.Fuzz(f, suite()) }
+
+// The signature in the tests of LINE's own package.
+//
+// Source: line-bot-sdk-nodejs, test/validate-signature.spec.ts.
+func TestVector(t *testing.T) {
+	d, err := line.New(channeltest.Options(nil, map[string]string{"channel_access_token": "t0ken", "channel_secret": "test_secret"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for signature, right := range map[string]bool{
+		"t7Hn4ZDHqs6e+wdvI5TyQIvzie0DmMUmuXEBqyyE/tM=": true,
+		"t7Hn4ZDHqs6e+wdvi5TyQivzie0DmMUmuXEBqyyE/tM=": false, // theirs, too
+	} {
+		r := channels.Request{Header: http.Header{"X-Line-Signature": {signature}}, Account: channeltest.Inbox}
+		_, _, err := d.Receive(t.Context(), r, []byte(`{"hello":"world"}`))
+		if right != (err == nil) || !right && !errors.Is(err, conversation.ErrUnauthenticated) {
+			t.Errorf("%s: Receive error = %v, want it taken: %v", signature, err, right)
+		}
+	}
+}
 
 // What the tests sign in LINE's name, LINE's own package takes for LINE's.
 func TestLinesPackageTakesOurSignatures(t *testing.T) {

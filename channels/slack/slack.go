@@ -49,7 +49,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelSl
 
 // Limits implements [channels.Driver]: one message a second to a channel.
 func (d *Driver) Limits() channels.Limits {
-	return channels.Limits{AckWithin: ackWithin, MaxText: maxText, Peer: channels.Rate{PerSec: 1, Burst: 3}}
+	return channels.Limits{AckWithin: ackWithin, MaxText: maxText, Dialect: channels.DialectChat, Peer: channels.Rate{PerSec: 1, Burst: 3}}
 }
 
 // Settings implements [channels.Configurable].

@@ -76,7 +76,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, rt)
 		},
-		Account: channeltest.Inbox, Peer: "D024BE91L", Ref: func(i int) string { return "D024BE91L-1355517523.0000" + strconv.Itoa(10+i) },
+		Markdown: "*Now* _or_ later (https://example.com/a_b), 2*3*4",
+		Account:  channeltest.Inbox, Peer: "D024BE91L", Ref: func(i int) string { return "D024BE91L-1355517523.0000" + strconv.Itoa(10+i) },
 		Features: channeltest.Features{Inbound: true, Clock: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()

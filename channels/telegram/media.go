@@ -65,7 +65,7 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 	var f struct {
 		Path string `json:"file_path"`
 	}
-	if err := d.call(ctx, a, "getFile", map[string]string{"file_id": source}, &f); err != nil {
+	if err := d.call(ctx, a, "getFile", channels.Call{JSON: map[string]string{"file_id": source}}, &f); err != nil {
 		return channels.Fetched{}, err
 	}
 	// A path that climbs, or leads elsewhere, would go out with the token.

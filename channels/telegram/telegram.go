@@ -7,7 +7,6 @@ package telegram
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -24,8 +23,6 @@ const (
 	headerSecret = "X-Telegram-Bot-Api-Secret-Token" //nolint:gosec // the name of a header
 	defaultAPI   = "https://api.telegram.org"
 	maxText      = 4096 // UTF-16 units
-	pollSeconds  = 10   // getUpdates waits so long for the first update
-	pollLimit    = 100
 )
 
 // The settings of an account.
@@ -72,8 +69,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	if err != nil {
 		return nil, channels.Ack{}, err
 	}
-	secret, given := a.Value(settingSecret), r.Header.Get(headerSecret)
-	if secret == "" || subtle.ConstantTimeCompare([]byte(secret), []byte(given)) != 1 {
+	if !channels.Same(a.Value(settingSecret), r.Header.Get(headerSecret)) {
 		return nil, channels.Ack{}, channels.NotSigned()
 	}
 	var u update
@@ -83,41 +79,19 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	return u.events(), channels.Ack{}, nil
 }
 
-// Pull implements [channels.Puller]. The cursor is the offset of getUpdates: with
-// it Telegram forgets the updates before it, which have been stored by then.
-func (d *Driver) Pull(ctx context.Context, p channels.Pull) (channels.Pulled, error) {
-	a, err := d.Sending(ctx, p.Account)
-	if err != nil {
-		return channels.Pulled{}, err
-	}
-	if a.Value(settingSecret) != "" {
-		return channels.Pulled{}, channels.ErrDelivered
-	}
-	ask := map[string]any{"timeout": pollSeconds, "limit": pollLimit}
-	if offset, err := strconv.ParseInt(string(p.Cursor), 10, 64); err == nil {
-		ask["offset"] = offset
-	}
-	var updates []update
-	if err := d.call(ctx, a, "getUpdates", ask, &updates); err != nil {
-		return channels.Pulled{}, err
-	}
-	var out channels.Pulled
-	for i := range updates {
-		out.Events = append(out.Events, updates[i].events()...)
-		out.Cursor = strconv.AppendInt(nil, updates[i].ID+1, 10)
-	}
-	out.More = len(updates) == pollLimit
-	return out, nil
-}
-
 // Send implements [channels.Driver]. Buttons become keys of the visitor's
-// keyboard, which write what stands on them.
+// keyboard, which write what stands on them. Markdown becomes entities, of which
+// none can be refused, as a wrong mark of Telegram's own Markdown is.
 func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 	a, err := d.Sending(ctx, p.Inbox)
 	if err != nil {
 		return "", err
 	}
-	body := map[string]any{"chat_id": json.Number(p.Peer), "text": string(p.Text)}
+	text, entities := entitiesOf(string(p.Text))
+	body := map[string]any{"chat_id": json.Number(p.Peer), "text": text}
+	if len(entities) > 0 {
+		body["entities"] = entities
+	}
 	if len(p.Buttons) > 0 {
 		keys := make([][]map[string]string, len(p.Buttons))
 		for i, b := range p.Buttons {
@@ -133,7 +107,7 @@ func (d *Driver) said(ctx context.Context, a channels.Account, method string, c 
 	var sent struct {
 		ID int64 `json:"message_id"`
 	}
-	if err := d.callWith(ctx, a, method, c, &sent); err != nil {
+	if err := d.call(ctx, a, method, c, &sent); err != nil {
 		return "", err
 	}
 	return strconv.FormatInt(sent.ID, 10), nil
@@ -148,16 +122,13 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	var me struct {
 		Name string `json:"username"`
 	}
-	err = d.call(ctx, a, "getMe", nil, &me)
+	err = d.call(ctx, a, "getMe", channels.Call{}, &me)
 	return "@" + me.Name, err
 }
 
-// call calls a method of the Bot API. Errors: [*channels.SendError].
-func (d *Driver) call(ctx context.Context, a channels.Account, method string, body, result any) error {
-	return d.callWith(ctx, a, method, channels.Call{JSON: body}, result)
-}
-
-func (d *Driver) callWith(ctx context.Context, a channels.Account, method string, c channels.Call, result any) error {
+// call calls a method of the Bot API, with the rest of the call as c has it. Errors:
+// [*channels.SendError].
+func (d *Driver) call(ctx context.Context, a channels.Account, method string, c channels.Call, result any) error {
 	c.URL = a.Address(settingAPI, defaultAPI) + "/bot" + url.PathEscape(a.Value(settingToken)) + "/" + method
 	reply, err := d.Call(ctx, c)
 	var answer struct {

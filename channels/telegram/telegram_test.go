@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,12 +100,17 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, rt, map[string]string{"token": token, "secret_token": secret})
 		},
-		Account: inbox, Peer: "1111111", Ref: func(i int) string { return strconv.Itoa(10_000 + i) },
+		Markdown: "Now or later, 2*3*4",
+		Account:  inbox, Peer: "1111111", Ref: func(i int) string { return strconv.Itoa(10_000 + i) },
 		Features: channeltest.Features{Inbound: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()
 			return signed(t, update(t, m[0]), at)
 		},
+		Pulled: &channeltest.Pulled{Provider: updatesFor, New: func(t testing.TB, rt http.RoundTripper) channels.Driver {
+			t.Helper()
+			return driver(t, rt, map[string]string{"token": token})
+		}},
 		Sign: signed, SignatureHeaders: []string{"X-Telegram-Bot-Api-Secret-Token"},
 		Signed: func([]byte) (int, int) { return 0, 0 }, // the secret covers no body
 		Decode: decode, ClassOf: classOf, Taken: `{"ok":true,"result":{"message_id":77}}`,
@@ -119,6 +125,33 @@ func suite() channeltest.Suite {
 			},
 		},
 	}
+}
+
+// updates are what getUpdates gives, from an offset on.
+type updates struct {
+	t    testing.TB
+	list [][]byte // with ids from firstUpdate on
+}
+
+const firstUpdate = 10_000
+
+func updatesFor(t testing.TB, messages []channeltest.Message) http.RoundTripper {
+	t.Helper()
+	u := &updates{t: t}
+	for _, m := range messages {
+		u.list = append(u.list, update(t, m))
+	}
+	return u
+}
+
+func (u *updates) RoundTrip(r *http.Request) (*http.Response, error) {
+	var ask struct{ Offset, Limit int }
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil || r.URL.Path != "/bot"+token+"/getUpdates" || ask.Limit < 1 || ask.Limit > 100 {
+		u.t.Errorf("%s with %+v, %v", r.URL.Path, ask, err)
+	}
+	rest := u.list[min(max(ask.Offset-firstUpdate, 0), len(u.list)):]
+	body := `{"ok":true,"result":[` + string(bytes.Join(rest[:min(ask.Limit, len(rest))], []byte(","))) + `]}`
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
 // serveFile is the Bot API's side of files, as its documentation shows it.
@@ -323,6 +356,48 @@ func TestButtonsBecomeKeys(t *testing.T) {
 	keys, err := json.Marshal(a.calls[0]["reply_markup"])
 	if err != nil || string(keys) != `{"keyboard":[[{"text":"Yes"}]],"one_time_keyboard":true,"resize_keyboard":true}` {
 		t.Errorf("reply_markup %s, %v", keys, err)
+	}
+}
+
+// Marks become entities, whose places are counted in UTF-16 units; what is no mark
+// arrives as it is.
+func TestMarksBecomeEntities(t *testing.T) {
+	a := &api{t: t, status: 200, answers: []string{`{"ok":true,"result":{"message_id":5}}`}}
+	d := driver(t, a, map[string]string{"token": token})
+	for _, text := range []string{"👍 **now *open***, `x*y` [here](https://example.com/a_b)", "2*3*4 in snake_case_here"} {
+		if _, err := d.Send(t.Context(), channels.Part{Outbound: conversation.Outbound{Inbox: inbox, Peer: "1", Text: conversation.Text(text)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := json.Marshal(a.calls[0]["entities"])
+	const want = `[{"length":4,"offset":3,"type":"bold"},{"length":4,"offset":7,"type":"bold"},{"length":4,"offset":7,"type":"italic"},` +
+		`{"length":3,"offset":13,"type":"code"},{"length":4,"offset":17,"type":"text_link","url":"https://example.com/a_b"}]`
+	if text := a.calls[0]["text"]; text != "👍 now open, x*y here" || err != nil || string(got) != want {
+		t.Errorf("text %q with the entities\n%s, want\n%s", text, got, want)
+	}
+	if c := a.calls[1]; c["entities"] != nil || c["text"] != "2*3*4 in snake_case_here" {
+		t.Errorf("a text without marks was sent as %v", c)
+	}
+}
+
+// A channel for texts takes less than 200 lines of code: the four methods of a
+// driver, its settings and the translation of what comes. Fetching, files and styles
+// are optional, and have files of their own.
+func TestSizeOfADriver(t *testing.T) {
+	lines := 0
+	for _, name := range []string{"telegram.go", "update.go"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+				lines++
+			}
+		}
+	}
+	if lines >= 200 {
+		t.Errorf("%d lines of code, want less than 200", lines)
 	}
 }
 

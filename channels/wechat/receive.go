@@ -131,7 +131,7 @@ func (m *message) composer(otherwise channels.Answer, seal func([]byte) ([]byte,
 				texts = append(texts, "• "+b.Label)
 			}
 		}
-		text := conversation.Text(strings.Join(texts, "\n"))
+		text := channels.DialectPlain(conversation.Text(strings.Join(texts, "\n")))
 		if strings.TrimSpace(string(text)) == "" {
 			return otherwise
 		}

@@ -52,7 +52,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelWe
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
 		Methods: []string{http.MethodGet, http.MethodPost}, AckWithin: ackWithin,
-		MaxText: maxText, Unit: channels.UnitBytes,
+		MaxText: maxText, Unit: channels.UnitBytes, Dialect: channels.DialectPlain,
 		Account: channels.Rate{PerSec: 50, Burst: 50},
 	}
 }
@@ -110,32 +110,38 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	return a.Value(settingAppID), err
 }
 
-// token gives the access token. stable_token gives every node the same one as
-// long as it is valid, unlike token, with which nodes would end each other's.
+// token gives the access token.
 func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
 	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
-		if a.Value(settingSecret) == "" {
-			return "", 0, &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "no_app_secret"}
-		}
-		var answer struct {
-			result
-
-			Token   string `json:"access_token"`
-			Seconds int64  `json:"expires_in"`
-		}
-		err := d.call(ctx, a, "/cgi-bin/stable_token", map[string]any{
-			"grant_type": "client_credential", "appid": a.Value(settingAppID), "secret": a.Value(settingSecret), "force_refresh": bool(force),
-		}, &answer)
-		switch failure := answer.failure(); {
-		case err != nil:
-			return "", 0, err
-		case failure != nil:
-			return "", 0, failure
-		case answer.Token == "":
-			return "", 0, &channels.SendError{Class: channels.Retry, Code: "no_token"}
-		}
-		return answer.Token, channels.TokenLife(answer.Seconds), nil
+		return d.FetchToken(ctx, a, force)
 	})
+}
+
+// FetchToken implements [channels.TokenSource] by stable_token, which gives
+// everybody the same one as long as it is valid and nobody forces another, unlike
+// token, with which nodes would end each other's.
+func (d *Driver) FetchToken(ctx context.Context, a channels.Account, force channels.TokenForce) (string, time.Duration, error) {
+	if a.Value(settingSecret) == "" {
+		return "", 0, &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "no_app_secret"}
+	}
+	var answer struct {
+		result
+
+		Token   string `json:"access_token"`
+		Seconds int64  `json:"expires_in"`
+	}
+	err := d.call(ctx, a, "/cgi-bin/stable_token", map[string]any{
+		"grant_type": "client_credential", "appid": a.Value(settingAppID), "secret": a.Value(settingSecret), "force_refresh": bool(force),
+	}, &answer)
+	switch failure := answer.failure(); {
+	case err != nil:
+		return "", 0, err
+	case failure != nil:
+		return "", 0, failure
+	case answer.Token == "":
+		return "", 0, &channels.SendError{Class: channels.Retry, Code: "no_token"}
+	}
+	return answer.Token, channels.TokenLife(answer.Seconds), nil
 }
 
 func (d *Driver) call(ctx context.Context, a channels.Account, path string, body, answer any) error {

@@ -129,7 +129,8 @@ func suite(values map[string]string, sign func(testing.TB, []byte, time.Time) ch
 			t.Helper()
 			return driver(t, &withTokens{RoundTripper: rt}, values)
 		},
-		Account: inbox, Peer: "oyORnuP8q7ou2gfYjqLzSIWZf0rs", Ref: func(i int) string { return strconv.Itoa(60547685900 + i) },
+		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
+		Account:  inbox, Peer: "oyORnuP8q7ou2gfYjqLzSIWZf0rs", Ref: func(i int) string { return strconv.Itoa(60547685900 + i) },
 		Features: channeltest.Features{Inbound: true, Clock: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()
@@ -226,7 +227,7 @@ func TestReplyRidesOnTheAnswer(t *testing.T) {
 	now := time.Now()
 	m := channeltest.Message{Peer: "openid-1", Ref: "1", Text: "hi"}
 	replied := []channels.Outcome{{Receipt: conversation.Receipt{Replies: []conversation.Message{
-		{Text: "a < b ]]> 你好"}, {Text: "Which?", Buttons: []conversation.Button{{Label: "One", Text: "one"}}},
+		{Text: "a < b ]]> **你好**"}, {Text: "Which?", Buttons: []conversation.Button{{Label: "One", Text: "one"}}},
 	}}}}
 	type reply struct {
 		To      string `xml:"ToUserName"`

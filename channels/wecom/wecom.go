@@ -58,7 +58,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelWe
 // Limits implements [channels.Driver].
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		Methods: []string{http.MethodGet, http.MethodPost}, MaxText: maxText, Unit: channels.UnitBytes,
+		Methods: []string{http.MethodGet, http.MethodPost}, MaxText: maxText, Unit: channels.UnitBytes, Dialect: channels.DialectPlain,
 		Account: channels.Rate{PerSec: 20, Burst: 20},
 	}
 }
@@ -217,21 +217,26 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	return a.Value(settingDesk), err
 }
 
-// token gives the access token. WeCom gives every node the same one as long as it
-// is valid.
+// token gives the access token.
 func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, _ channels.TokenForce) (string, time.Duration, error) {
-		var got struct {
-			Token   string `json:"access_token"`
-			Seconds int64  `json:"expires_in"`
-		}
-		q := url.Values{"corpid": {a.Value(settingCorp)}, "corpsecret": {a.Value(settingSecret)}}
-		reply, err := d.Call(ctx, channels.Call{Method: http.MethodGet, URL: address(a, "gettoken", q)})
-		if err == nil {
-			err = read(reply, &got)
-		}
-		return got.Token, channels.TokenLife(got.Seconds), err
+	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
+		return d.FetchToken(ctx, a, force)
 	})
+}
+
+// FetchToken implements [channels.TokenSource]. WeCom gives everybody the same one
+// as long as it is valid, and none by force.
+func (d *Driver) FetchToken(ctx context.Context, a channels.Account, _ channels.TokenForce) (string, time.Duration, error) {
+	var got struct {
+		Token   string `json:"access_token"`
+		Seconds int64  `json:"expires_in"`
+	}
+	q := url.Values{"corpid": {a.Value(settingCorp)}, "corpsecret": {a.Value(settingSecret)}}
+	reply, err := d.Call(ctx, channels.Call{Method: http.MethodGet, URL: address(a, "gettoken", q)})
+	if err == nil {
+		err = read(reply, &got)
+	}
+	return got.Token, channels.TokenLife(got.Seconds), err
 }
 
 func address(a channels.Account, method string, q url.Values) string {

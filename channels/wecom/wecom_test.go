@@ -94,10 +94,15 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, &withTokens{t: t, RoundTripper: withMessage{rt}})
 		},
-		Account: inbox, Peer: "wmxxxxxx",
-		// Deliveries carry no messages; what they announce is tested below.
+		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
+		Account:  inbox, Peer: "wmxxxxxx", Ref: func(i int) string { return "m" + strconv.Itoa(i) },
+		// Deliveries carry no messages, but have them fetched.
 		Features: channeltest.Features{Outbound: true, Timeout: channels.Unknown},
-		Sign:     sign, Decode: decode, ClassOf: channels.StatusClass, Taken: `{"errcode":0,"errmsg":"ok","msgid":"m1"}`, Media: media(),
+		Pulled: &channeltest.Pulled{Provider: messagesFor, New: func(t testing.TB, rt http.RoundTripper) channels.Driver {
+			t.Helper()
+			return driver(t, &withTokens{t: t, RoundTripper: rt})
+		}},
+		Sign: sign, Decode: decode, ClassOf: channels.StatusClass, Taken: `{"errcode":0,"errmsg":"ok","msgid":"m1"}`, Media: media(),
 	}
 }
 
@@ -216,6 +221,19 @@ func (l *list) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return answer(r, fmt.Sprintf(`{"errcode":0,"errmsg":"ok","next_cursor":"%d","has_more":%d,"msg_list":[%s]}`,
 		to, more, strings.Join(l.mu.messages[from:to], ","))), nil
+}
+
+func messagesFor(t testing.TB, messages []channeltest.Message) http.RoundTripper {
+	t.Helper()
+	l := &list{t: t, size: 50}
+	for _, m := range messages {
+		what := fmt.Sprintf(`"msgtype":"text","text":{"content":%q}`, m.Text)
+		if m.Kind != "" {
+			what = fmt.Sprintf(`"msgtype":%q,%q:{}`, m.Kind, m.Kind)
+		}
+		l.mu.messages = append(l.mu.messages, message(m.Ref, 3, what))
+	}
+	return l
 }
 
 func message(id string, origin int, more string) string {

@@ -48,7 +48,7 @@ func (d *Driver) Kind() conversation.ChannelKind { return conversation.ChannelWh
 // one in six seconds to a person, with bursts.
 func (d *Driver) Limits() channels.Limits {
 	return channels.Limits{
-		Methods: []string{http.MethodGet, http.MethodPost}, MaxBody: 3 << 20, MaxText: maxText,
+		Methods: []string{http.MethodGet, http.MethodPost}, MaxBody: 3 << 20, MaxText: maxText, Dialect: channels.DialectChat,
 		Account: channels.Rate{PerSec: 80, Burst: 80}, Peer: channels.Rate{PerSec: 1.0 / 6, Burst: 45},
 	}
 }

@@ -84,7 +84,8 @@ func suite() channeltest.Suite {
 			t.Helper()
 			return driver(t, rt)
 		},
-		Account: channeltest.Inbox, Peer: "16505551234", Ref: func(i int) string { return "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQ" + strconv.Itoa(1000+i) },
+		Markdown: "*Now* _or_ later (https://example.com/a_b), 2*3*4",
+		Account:  channeltest.Inbox, Peer: "16505551234", Ref: func(i int) string { return "wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQ" + strconv.Itoa(1000+i) },
 		Features: channeltest.Features{Inbound: true, Batch: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()
