@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -398,5 +400,44 @@ func TestStrangersDoNotBecomeMembers(t *testing.T) {
 		if m.Version != "1.0.0" && m.Version != "1.1.0" {
 			t.Errorf("a member has version %s", m.Version)
 		}
+	}
+}
+
+// A name among the seeds stands for all its addresses, some of which may be dead,
+// and is looked up until it is known.
+func TestASeedsNameStandsForAllItsAddresses(t *testing.T) {
+	t.Parallel()
+	host, nobody := clustertest.LoopbackOfItsOwn(), clustertest.LoopbackOfItsOwn()
+	var n *clustertest.Network
+	var home *clustertest.Machine
+	var asked atomic.Int32
+	change := func(machine string, o *cluster.NodeOptions) {
+		if machine == "home" {
+			o.Gossip.Listen = net.JoinHostPort(host, "0")
+			return
+		}
+		_, port, err := net.SplitHostPort(home.Node.GossipAddress())
+		if err != nil {
+			t.Error(err)
+		}
+		o.Seeds = []string{net.JoinHostPort("nodes.example", port)}
+		o.Resolve = func(_ context.Context, name string) ([]string, error) {
+			switch {
+			case name != "nodes.example":
+				return nil, fmt.Errorf("asked for %s", name)
+			case asked.Add(1) == 1:
+				return nil, errors.New("no such host yet")
+			}
+			return []string{nobody, host}, nil
+		}
+	}
+	n = clustertest.New(t, clustertest.Options{Change: change})
+	home = n.Boot("home")
+	guest := n.Boot("guest")
+	n.Await("they know each other", func() bool {
+		return len(home.Gate.View().Members()) == 2 && len(guest.Gate.View().Members()) == 2
+	})
+	if asked.Load() < 2 {
+		t.Errorf("the name was looked up %d times, want until it was known", asked.Load())
 	}
 }

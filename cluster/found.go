@@ -52,7 +52,7 @@ func (n *Node) Found(ctx context.Context, expect int) ([]string, error) {
 		if time.Since(said) > foundSays {
 			said = time.Now()
 			n.log.Warn("waiting for a cluster: no member has one, and too few with empty disks are there to found one",
-				"members", len(v.Members()), "empty", len(fresh), "expected", expect)
+				"members", len(v.Members()), "empty", len(fresh), "expected", expect, "kept_out", n.steward.refused())
 		}
 		select {
 		case <-ctx.Done():

@@ -282,6 +282,7 @@ func (g gossip) judge(p *memberlist.Node) error {
 func (s *steward) stranger(id NodeID, address, version, why string) {
 	s.mu.Lock()
 	seen, known := s.mu.seen[id]
+	s.mu.refused = why
 	again := known && seen.foreign
 	if !again && len(s.mu.seen) < maxStrangers {
 		seen.foreign = true
@@ -295,6 +296,13 @@ func (s *steward) stranger(id NodeID, address, version, why string) {
 	s.node.log.Error("a node was kept out of the cluster", "member", string(id), "gossip", address,
 		"version", version, "reason", why)
 	s.kick()
+}
+
+// refused says why the newest stranger was kept out; empty when none was.
+func (s *steward) refused() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.refused
 }
 
 // maxStrangers bounds what is remembered about nodes that were seen.

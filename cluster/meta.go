@@ -87,7 +87,7 @@ func (m meta) compatible(other meta) string {
 	major, minor, ok := release(m.Version)
 	major2, minor2, ok2 := release(other.Version)
 	if ok && ok2 && (major != major2 || max(minor, minor2)-min(minor, minor2) > 1) {
-		return "its version is more than one minor release away"
+		return fmt.Sprintf("it runs version %s and this node %s; members are at most one minor release apart", other.Version, m.Version)
 	}
 	return ""
 }

@@ -56,6 +56,11 @@ func TestCompatible(t *testing.T) {
 			t.Errorf("%s: compatible = %q, want ok = %v", name, got, c.ok)
 		}
 	}
+	old, next := meta{Version: "1.4.0"}, meta{Version: "1.6.0"}
+	want := "it runs version 1.6.0 and this node 1.4.0; members are at most one minor release apart"
+	if got := old.compatible(next); got != want {
+		t.Errorf("compatible = %q, want %q", got, want)
+	}
 }
 
 func TestReadSeeds(t *testing.T) {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"log/slog"
 	"net"
 
@@ -55,6 +56,8 @@ type NodeOptions struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 
+	// Resolve gives the addresses of a seed's host; nil = the system's resolver.
+	Resolve func(ctx context.Context, host string) ([]string, error)
 	Dialer  Dialer                       // opens all connections; nil = the network
 	Packets func(to string) (lost bool)  // asked before a gossip packet goes out; nil = none is lost on purpose
 	Carrier func(CarrierOptions) Carrier // makes what carries messages between gates; nil = protoactor's remote
@@ -69,6 +72,9 @@ func (o *NodeOptions) fill() {
 	}
 	if o.Dialer == nil {
 		o.Dialer = &net.Dialer{}
+	}
+	if o.Resolve == nil {
+		o.Resolve = net.DefaultResolver.LookupHost
 	}
 	if o.Packets == nil {
 		o.Packets = func(string) bool { return false }

@@ -106,7 +106,7 @@ func (n *Node) seeds(ctx context.Context) []string {
 			out = append(out, name)
 			continue
 		}
-		at, err := net.DefaultResolver.LookupHost(ctx, host)
+		at, err := n.o.Resolve(ctx, host)
 		if err != nil {
 			n.log.Debug("seed not resolved", "seed", name, "err", err)
 			continue

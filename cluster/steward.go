@@ -49,6 +49,7 @@ type steward struct {
 		known   news                // for the exchange of states
 		early   map[NodeID]meta     // what nodes have said that the gossip does not know yet
 		merging time.Time           // since when the members of a peer are being learned, one by one
+		refused string              // why the newest stranger was kept out; empty = there was none
 	}
 
 	// touched by run only

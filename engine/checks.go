@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/intent"
+	"github.com/colloquyhq/colloquy/persistence"
 	"github.com/colloquyhq/colloquy/telemetry"
 )
 
@@ -33,24 +34,10 @@ func (e *Engine) addServingCheck() {
 // wrong, so that nobody has to look into the log first.
 func (e *Engine) addChecks() {
 	e.health.Add("journal", func(ctx context.Context) error {
-		h := e.store.Health(ctx)
-		switch {
-		case h.Failed:
-			return errors.New("the disk failed; the node must be restarted, or replaced")
-		case !h.Quorum:
-			return fmt.Errorf("no leader takes writes: this node reaches no majority of %d voters", h.Voters)
-		}
-		return nil
+		return journalCheck(e.store.Health(ctx))
 	})
 	e.health.Add("lag", func(ctx context.Context) error {
-		h := e.store.Health(ctx)
-		switch {
-		case h.LagTime > e.config.Health.Lag:
-			return fmt.Errorf("nothing was heard of the leader for %v", h.LagTime.Round(time.Millisecond))
-		case h.Lag > maxLag:
-			return fmt.Errorf("%d entries are committed and not applied here, the limit is %d", h.Lag, maxLag)
-		}
-		return nil
+		return lagCheck(e.store.Health(ctx), e.config.Health.Lag)
 	})
 	e.health.Add("drain", func(context.Context) error {
 		if e.draining.Load() {
@@ -73,6 +60,28 @@ func (e *Engine) addChecks() {
 	})
 	e.health.Add("channels", e.accountsCheck)
 	e.health.Add("packs", func(context.Context) error { return packsCheck(e.library.Packs()) })
+}
+
+// journalCheck says why nothing can be stored at this node.
+func journalCheck(h persistence.Health) error {
+	switch {
+	case h.Failed:
+		return errors.New("the disk failed; the node must be restarted, or replaced")
+	case !h.Quorum:
+		return fmt.Errorf("no leader takes writes: this node reaches no majority of %d voters", h.Voters)
+	}
+	return nil
+}
+
+// lagCheck says how old what this node shows may be, if that is too old.
+func lagCheck(h persistence.Health, limit time.Duration) error {
+	switch {
+	case h.LagTime > limit:
+		return fmt.Errorf("nothing was heard of the leader for %v", h.LagTime.Round(time.Millisecond))
+	case h.Lag > maxLag:
+		return fmt.Errorf("%d entries are committed and not applied here, the limit is %d", h.Lag, maxLag)
+	}
+	return nil
 }
 
 // packsCheck says what is wrong with the packs. A saved pack is the same on all

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/colloquyhq/colloquy/conversation"
+	"github.com/colloquyhq/colloquy/persistence"
 )
 
 func TestReadyzSaysWhatIsWrong(t *testing.T) {
@@ -122,5 +124,34 @@ func TestReadyzBeforeAndAfter(t *testing.T) {
 	}
 	if got := reason(); !strings.Contains(got, "going down") {
 		t.Errorf("after Run: %q", got)
+	}
+}
+
+// What keeps a node from storing, and from showing what is new, is a sentence.
+func TestChecksOfTheJournal(t *testing.T) {
+	t.Parallel()
+	const limit = 5 * time.Second
+	well := persistence.Health{Quorum: true, Voters: 3, Lag: maxLag, LagTime: limit}
+	tests := map[string]struct {
+		spoil        func(*persistence.Health)
+		journal, lag string
+	}{
+		"well":           {spoil: func(*persistence.Health) {}},
+		"disk failed":    {spoil: func(h *persistence.Health) { h.Failed = true }, journal: "the disk failed; the node must be restarted, or replaced"},
+		"no majority":    {spoil: func(h *persistence.Health) { h.Quorum = false }, journal: "no leader takes writes: this node reaches no majority of 3 voters"},
+		"silent leader":  {spoil: func(h *persistence.Health) { h.LagTime += time.Millisecond }, lag: "nothing was heard of the leader for 5.001s"},
+		"entries behind": {spoil: func(h *persistence.Health) { h.Lag++ }, lag: "65537 entries are committed and not applied here, the limit is 65536"},
+	}
+	for name, tt := range tests {
+		h := well
+		tt.spoil(&h)
+		for check, c := range map[string]struct {
+			err  error
+			want string
+		}{"journal": {journalCheck(h), tt.journal}, "lag": {lagCheck(h, limit), tt.lag}} {
+			if got := fmt.Sprint(c.err); got != c.want && (c.err != nil || c.want != "") {
+				t.Errorf("%s: check %s says %q, want %q", name, check, got, c.want)
+			}
+		}
 	}
 }

@@ -136,6 +136,45 @@ func TestThreeNodesAreOneService(t *testing.T) {
 	acknowledged(t, "Deliver with two of three nodes", func() (conversation.Receipt, error) { return third.actors.Deliver(t.Context(), in) })
 }
 
+// A node that has lost the others is not ready, says why, and is ready again when
+// they are back.
+func TestReadyzTellsALostMajority(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts two nodes, one twice")
+	}
+	key := cluster.NewKey()
+	options := func(join ...string) Options {
+		o := clusterOptions(t, key, join...)
+		o.Config.Health.Lag = 2 * time.Second
+		return o
+	}
+	stays, _ := serving(t, options())
+	other := options(stays.node.GossipAddress())
+	_, stopOther := serving(t, other)
+	url := "http://" + stays.OpsAddr() + "/readyz?verbose"
+	eventually(t, "two voters, both ready", func() bool {
+		code, _ := ask(t, url)
+		return code == http.StatusOK && status(t, stays).LiveVoters == 2
+	})
+	if err := stopOther(); err != nil {
+		t.Errorf("Run of a node that was stopped = %v", err)
+	}
+	eventually(t, "the reasons in /readyz", func() bool {
+		code, body := ask(t, url)
+		return code == http.StatusServiceUnavailable && strings.HasSuffix(body, "not ready\n") &&
+			strings.Contains(body, "[-] journal: no leader takes writes: this node reaches no majority of 2 voters") &&
+			strings.Contains(body, "[-] lag: nothing was heard of the leader for ")
+	})
+	if code, body := ask(t, "http://"+stays.OpsAddr()+"/livez"); code != http.StatusOK {
+		t.Errorf("/livez = %d %s, want 200: a restart would not help", code, body)
+	}
+	serving(t, other)
+	eventually(t, "ready again", func() bool {
+		code, _ := ask(t, url)
+		return code == http.StatusOK
+	})
+}
+
 // freeAddress gives an address that nobody listens on, and soon nobody else will.
 func freeAddress(t *testing.T) string {
 	t.Helper()

@@ -291,7 +291,10 @@ func refusal(status int, raw []byte) error {
 	if json.Unmarshal(raw, &p) != nil || p.Code == "" {
 		return fmt.Errorf("the node answers %d", status)
 	}
-	return &conversation.Error{Code: p.Code, Detail: p.Detail, Err: errors.New(p.Title)}
+	if p.Detail == "" {
+		p.Detail = p.Title
+	}
+	return &conversation.Error{Code: p.Code, Detail: p.Detail}
 }
 
 // serveOperators answers on the link: to peers, and to operators' tools that

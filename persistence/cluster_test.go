@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type testCluster struct {
 	change func(*Options) // of every node's options; nil = none
 	mu     sync.Mutex
 	nodes  map[string]*testNode // by address
+
+	installs atomic.Int64 // snapshots that nodes had taken when they were halted
 }
 
 // testNode is a place in the cluster: an address and the disk that is there now.
@@ -154,6 +157,18 @@ func (c *testCluster) halt(n *testNode) {
 	if err := s.Close(); err != nil && !s.halt.failed() {
 		c.t.Errorf("%s: Close = %v", n.address, err)
 	}
+	c.installs.Add(int64(counted(c.t, s)))
+}
+
+// installed is how many snapshots the nodes have taken from one another.
+func (c *testCluster) installed() int {
+	total := int(c.installs.Load())
+	for _, n := range c.all() {
+		if n.store != nil {
+			total += int(counted(c.t, n.store))
+		}
+	}
+	return total
 }
 
 // grow starts so many nodes and waits until all of them vote.

@@ -19,7 +19,7 @@ func (c *clusterNode) removeHere(ctx context.Context, q *removeAsk) (done, error
 	case at < 0 && c.store.roster.get(q.Node).removed:
 		return done{}, nil
 	case at < 0:
-		return done{}, &RefusedError{Reason: fmt.Sprintf("no node of the cluster has the identity %s", q.Node)}
+		return done{}, &RefusedError{Reason: fmt.Sprintf("the cluster has no node %s", q.Node)}
 	}
 	if refusal := removalRefused(servers, at, q.Mode); refusal != "" {
 		return done{}, &RefusedError{Reason: refusal}
@@ -39,7 +39,7 @@ func (c *clusterNode) removeHere(ctx context.Context, q *removeAsk) (done, error
 func removalRefused(servers []Server, at int, mode Removal) string {
 	v := &servers[at]
 	if mode == RemoveSilent && v.Reachable {
-		return "the node answers: stop it first, or ask for the removal of a node at work"
+		return "the node is alive; stop it first, or force its removal"
 	}
 	if !v.Voter {
 		return ""
@@ -56,9 +56,9 @@ func removalRefused(servers []Server, at int, mode Removal) string {
 	}
 	switch {
 	case voters == 0:
-		return "it is the only voter: with it would go the last copy that is known to be whole"
+		return "the node is the only voter, so the last copy that is known to be whole would go with it"
 	case live <= voters/2:
-		return fmt.Sprintf("of the %d voters that would stay only %d answer: the cluster could store nothing any more", voters, live)
+		return fmt.Sprintf("only %[2]d of the %[1]d voters that would stay answer, so nothing could be stored any more", voters, live)
 	}
 	return ""
 }

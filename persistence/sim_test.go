@@ -571,8 +571,9 @@ type simReport struct {
 	Faults int            `json:"faults"`
 	Kinds  map[string]int `json:"kinds"`
 	Acked  int64          `json:"acked"`
-	Failed int            `json:"failed"` // seeds
-	Lost   int            `json:"lost"`   // seeds that missed what was acknowledged
+	Sent   int            `json:"snapshots"` // whole states that one node took from another
+	Failed int            `json:"failed"`    // seeds
+	Lost   int            `json:"lost"`      // seeds that missed what was acknowledged
 	Took   string         `json:"took"`
 }
 
@@ -662,6 +663,7 @@ func TestSimulation(t *testing.T) { //nolint:tparallel // the seeds are; the rep
 					report.Faults += n
 				}
 				report.Acked += m.acks.Load()
+				report.Sent += m.c.installed()
 				if err != nil {
 					report.Failed++
 					if errors.Is(err, errLost) {

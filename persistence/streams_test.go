@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
@@ -94,5 +95,53 @@ func TestPeerThatTakesNothingIsGivenUp(t *testing.T) {
 	}
 	if _, err := c.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("Write to a peer that reads nothing = %v, want a deadline", err)
+	}
+}
+
+// The database is closed only when nobody reads a snapshot of it any more: the
+// stream to a peer that is far behind may be under way when the node is stopped.
+func TestCloseWaitsForASnapshotThatIsSent(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testOptions(vfs.NewMem()))
+	fill(t, s, 40)
+	if err := s.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	metas, err := s.snapshots.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, src, err := s.snapshots.Open(metas[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(src, first); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	waitFor(t, func() bool {
+		s.snapshots.mu.Lock()
+		defer s.snapshots.mu.Unlock()
+		return s.snapshots.mu.closed
+	})
+	if _, _, err := s.snapshots.Open(metas[0].ID); !errors.Is(err, errClosing) {
+		t.Errorf("Open of a snapshot while the store is closed = %v, want %v", err, errClosing)
+	}
+	select {
+	case err := <-closed:
+		t.Fatalf("Close = %v under a stream", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	rest, err := io.Copy(io.Discard, src)
+	if err != nil || rest != meta.Size-1 {
+		t.Errorf("the rest of the stream: %d bytes, %v; want %d", rest, err, meta.Size-1)
+	}
+	if err := src.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close = %v", err)
 	}
 }

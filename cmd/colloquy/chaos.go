@@ -37,6 +37,8 @@ type chaosStormCmd struct {
 	Heal    time.Duration `help:"How long the cluster may take to be whole again." default:"90s"`
 	Profile string        `help:"Failure detection of the nodes: fast or careful." default:"fast" enum:"fast,careful"`
 
+	UpgradeFrom string `help:"Program of the version before: the nodes begin with it, and the first restart upgrades them, one after the other." type:"existingfile" placeholder:"FILE"`
+
 	Seed     uint64 `help:"Of the random choices; 0 means one from the clock." default:"0"`
 	Dir      string `help:"Where to put data and logs, which are removed when nothing was harmed." type:"path"`
 	Keep     bool   `help:"Keep data and logs in any case."`
@@ -53,7 +55,8 @@ func (c *chaosStormCmd) options(t *tool) (chaos.Options, error) {
 		Calm: c.Calm, Pause: c.Pause, Cut: c.Cut, Skew: c.Skew, Heal: c.Heal, Loss: c.Loss,
 		Visitors: c.Visitors, Agents: c.Agents, Webhooks: c.Webhooks, Think: c.Think,
 		Pack: c.Pack, PacksDir: c.PacksDir, Profile: c.Profile, Seed: c.Seed, Dir: c.Dir, Keep: c.Keep, Sabotage: chaos.Sabotage(c.Sabotage),
-		Command: append([]string{"colloquy"}, t.args...), Version: buildVersion(), Progress: t.stderr,
+		UpgradeFrom: c.UpgradeFrom,
+		Command:     append([]string{"colloquy"}, t.args...), Version: buildVersion(), Progress: t.stderr,
 	}
 	if o.Cycles == 0 && o.Duration == 0 {
 		o.Cycles = len(chaos.Kinds()) - 1

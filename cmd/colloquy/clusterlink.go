@@ -15,11 +15,11 @@ func (f *nodeFlags) ask(t *tool, method, path string, body, answer any) error {
 	if err != nil {
 		return err
 	}
-	if !config.Cluster.Clustered() {
-		return &failure{exitUsage, errors.New("cluster.listen is not set: the node is alone, or its configuration is elsewhere (--config)")}
-	}
 	address := f.Node
 	if address == "" {
+		if !config.Cluster.Clustered() {
+			return &failure{exitUsage, errors.New("cluster.listen is not set: the node is alone, or its configuration is elsewhere (--config), or --node says whom to ask")}
+		}
 		if address, err = ownLink(&config.Cluster); err != nil {
 			return &failure{exitUsage, err}
 		}

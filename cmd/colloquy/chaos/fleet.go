@@ -41,6 +41,7 @@ type fleet struct {
 		sync.Mutex
 		members []*member // those that belong to the cluster now
 		made    int       // numbers given so far
+		newest  bool      // members run this program, and not the one to upgrade from
 		ended   map[int]int
 		crashed []string // what nodes said when they crashed
 	}
@@ -89,7 +90,7 @@ func (f *fleet) make(ctx context.Context) (*member, error) {
 		}
 	}
 	m.spec = lab.Spec{
-		Dir: m.dir, Listen: m.at.client, OpsListen: m.at.ops, Log: m.log, Spawn: m.space.spawnNode,
+		Program: f.program(), Dir: m.dir, Listen: m.at.client, OpsListen: m.at.ops, Log: m.log, Spawn: m.space.spawnNode,
 		// A long run can be looked into from outside.
 		Environ: []string{"COLLOQUY_CLUSTER_KEY=" + f.key, "COLLOQUY_OPS_PPROF=true"},
 	}
@@ -97,6 +98,23 @@ func (f *fleet) make(ctx context.Context) (*member, error) {
 		m.spec.Args = []string{"--packs-dir", f.options.PacksDir}
 	}
 	return m, nil
+}
+
+// program is what a new member runs; empty = this one.
+func (f *fleet) program() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.newest {
+		return ""
+	}
+	return f.options.UpgradeFrom
+}
+
+// upgraded has new members run this program.
+func (f *fleet) upgraded() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.newest = true
 }
 
 // idleTime is after how long without a message a conversation leaves memory:

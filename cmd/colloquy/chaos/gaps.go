@@ -29,12 +29,24 @@ type KindFigures struct {
 	OfLeaders int   `json:"of_leaders"` // how many hit the leader of the journal
 }
 
-// causes says for each operation which fault it felt: the first one that it was
-// on its way during, or shortly behind; -1 for none.
+// causes says for each operation which fault it felt: the one that it was on its
+// way during, or shortly behind, for the longest; -1 for none. An operation that
+// began in the afterglow of one fault and waited through the next is the doing of
+// the next.
 func causes(events []event, operations []*operation) []int {
 	out := make([]int, len(operations))
 	for i, o := range operations {
-		out[i] = slices.IndexFunc(events, func(e event) bool { return o.acked > e.began && o.due < e.ended+afterglow })
+		out[i] = -1
+		var most time.Duration
+		for j, e := range events {
+			end := e.ended + afterglow
+			if j+1 < len(events) { // where the next one begins, its own doing does
+				end = min(end, max(e.ended, events[j+1].began))
+			}
+			if felt := min(o.acked, end) - max(o.due, e.began); felt > most {
+				out[i], most = j, felt
+			}
+		}
 	}
 	return out
 }

@@ -68,3 +68,38 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("away from faults %v", a.unremarked)
 	}
 }
+
+// A wait is booked to the fault that it was longest in, also where the next one
+// comes in the afterglow of the one before.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	s := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+	events := []event{
+		{kind: Kill, began: s(10), ended: s(12)},
+		{kind: Partition, began: s(12.8), ended: s(20)},
+		{kind: Kill, began: s(40), ended: s(44)},
+		{kind: Oneway, began: s(44.5), ended: s(50)},
+	}
+	tests := map[string]struct {
+		due, acked float64
+		want       int
+	}{
+		"before all":                                  {8, 9.9, -1},
+		"until the fault began":                       {8, 10, -1},
+		"shorter than the fault":                      {11, 11.2, 0},
+		"in the afterglow":                            {12.1, 12.3, 0},
+		"from the afterglow through the next":         {12.3, 17, 1},
+		"from the end of the fault through the next":  {11.9, 17, 1},
+		"through the fault, a little into the next":   {40.1, 45, 2},
+		"in the next, within the afterglow before it": {44.6, 44.9, 3},
+		"in the afterglow of the last":                {50.9, 51.5, 3},
+		"behind the afterglow":                        {51, 60, -1},
+		"through two faults":                          {9, 19, 1},
+		"never acknowledged":                          {45, 0, -1},
+	}
+	for name, tt := range tests {
+		if got := causes(events, []*operation{{due: s(tt.due), acked: s(tt.acked)}}); got[0] != tt.want {
+			t.Errorf("%s: fault %d, want %d", name, got[0], tt.want)
+		}
+	}
+}

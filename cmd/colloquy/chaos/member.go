@@ -42,6 +42,16 @@ func (m *member) setSettings(pairs []string) {
 	m.spec.Settings = pairs
 }
 
+// upgrade has the member run this program from its next start on. It reports
+// whether it ran another one until now.
+func (m *member) upgrade() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	older := m.spec.Program != ""
+	m.spec.Program = ""
+	return older
+}
+
 // start starts the process.
 func (m *member) start() error {
 	m.mu.Lock()

@@ -36,9 +36,13 @@ type Options struct {
 	Dir      string // where data and logs go; they are removed after a clean run; empty = the system's temporary folder
 	Keep     bool   // keep data and logs in any case
 	Sabotage Sabotage
-	Command  []string // the command line, for the report
-	Version  string   // of this program, for the report
-	Limits   []string // what this run cannot do, known before, for the report
+	// UpgradeFrom is a program of the version before. The nodes run it until a
+	// [Restart] takes them, one after the other, to this one; empty = they run
+	// this one from the start.
+	UpgradeFrom string
+	Command     []string // the command line, for the report
+	Version     string   // of this program, for the report
+	Limits      []string // what this run cannot do, known before, for the report
 	// Enough ends the run early when it is closed: the fault of the moment is
 	// undone, no other begins, and what was written until then is audited. nil =
 	// the run goes on to its end.
@@ -92,6 +96,9 @@ func (o *Options) Validate() error {
 	}
 	if i := slices.IndexFunc(o.Faults, func(k Kind) bool { return !slices.Contains(Kinds(), k) }); i >= 0 {
 		bad("%q is no kind of fault; there are %s", o.Faults[i], Names(Kinds()))
+	}
+	if o.UpgradeFrom != "" && !slices.Contains(o.Faults, Restart) {
+		bad("--upgrade-from needs the fault %s, which is the upgrade", Restart)
 	}
 	if o.Sabotage != NoSabotage && o.Sabotage != Rollback {
 		bad("%q is no sabotage; there is %s", o.Sabotage, Rollback)

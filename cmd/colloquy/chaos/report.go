@@ -46,6 +46,9 @@ type Report struct {
 	CPUs    int      `json:"cpus"`
 	Kept    string   `json:"kept,omitempty"` // folder with data and logs
 
+	UpgradedFrom string `json:"upgraded_from,omitempty"` // version that the nodes began with, when it was another one
+	Upgraded     int    `json:"upgraded,omitempty"`      // nodes that went from it to this one under load
+
 	Recoveries []time.Duration `json:"-"` // of each fault, until all nodes were ready again
 }
 
@@ -83,6 +86,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	t.line("acknowledged away from faults: p50 %.1f ms, p99 %.1f ms", r.AckP50MS, r.AckP99MS)
 	t.line("longest wait of any visitor when a node was lost: p50 %d ms, p99 %d ms; of the whole run: %d ms",
 		r.FailoverP50MS, r.FailoverP99MS, r.GapMaxMS)
+	if r.UpgradedFrom != "" {
+		t.line("upgraded under load: %d nodes, from version %s to %s", r.Upgraded, r.UpgradedFrom, r.Version)
+	}
 	t.line("cold start of all nodes: %d ms", r.ColdStartMS)
 	if r.Replaced.Count > 0 {
 		t.line("nodes replaced on an empty disk: %d, level again after p50 %d ms, at most %d ms", r.Replaced.Count, r.Replaced.LevelP50MS, r.Replaced.LevelMaxMS)

@@ -15,7 +15,7 @@ func testReport() *Report {
 		FailoverP99MS: 432, GapMaxMS: 987, ColdStartMS: 1234,
 		Kinds:    map[Kind]*KindFigures{Wipe: {Count: 1, GapMaxMS: 432, OfLeaders: 1}},
 		Replaced: Replacements{Count: 1, LevelP50MS: 2100, LevelMaxMS: 2100}, Limits: []string{"clock was left out"},
-		Ended: map[string]int{"70": 1}, Command: "colloquy chaos --seed 7",
+		Ended: map[string]int{"70": 1}, Command: "colloquy chaos --seed 7", Version: "0.2.0", UpgradedFrom: "0.1.0", Upgraded: 3,
 	}
 }
 
@@ -29,6 +29,7 @@ func TestReportAsText(t *testing.T) {
 	for _, want := range []string{
 		"PASSED", "3 nodes, 2 faults (kill,wipe)", "999 acknowledged", "lost 0", "p99 432 ms", "987 ms", "1234 ms", "wipe", "2100 ms",
 		"clock was left out", "status 70: 1", "something small", "--seed 7",
+		"upgraded under load: 3 nodes, from version 0.1.0 to 0.2.0",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, b.String())
@@ -54,7 +55,7 @@ func TestReportAsJSON(t *testing.T) {
 	for _, name := range []string{
 		"passed", "nodes", "faults", "cycles", "seed", "seconds", "visitors", "agents", "webhooks", "sent", "acked", "lost", "duplicated", "reordered",
 		"violations", "missed", "shown_twice", "replies", "failover_p50_ms", "failover_p99_ms", "gap_max_ms", "kinds", "cold_start_ms", "replaced",
-		"replicas", "limits", "command",
+		"replicas", "limits", "command", "upgraded_from", "upgraded",
 	} {
 		if _, ok := fields[name]; !ok {
 			t.Errorf("the field %s is missing", name)

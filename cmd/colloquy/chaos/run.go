@@ -61,6 +61,7 @@ type run struct {
 	ledger  *ledger
 	load    *load
 	storm   *storm
+	older   string   // version that the nodes began with; empty = this one's
 	broken  []string // promises that broke before the audit
 	limits  []string
 	cold    time.Duration
@@ -83,6 +84,12 @@ func (r *run) do(ctx context.Context) (*Report, error) {
 	r.fleet.smallDisk = slices.Contains(kinds, DiskFull)
 	if r.cold, err = r.fleet.found(ctx, saboteur.prepare); err != nil {
 		return nil, err
+	}
+	if r.options.UpgradeFrom != "" {
+		if r.older, err = r.fleet.version(ctx, r.fleet.all()[0]); err != nil {
+			return nil, err
+		}
+		r.say("the nodes run version %s until a restart takes them to %s", r.older, r.options.Version)
 	}
 	kinds = r.tryClock(kinds)
 	r.say("%d nodes are ready, %v after they were started together; faults: %s", r.options.Nodes, r.cold.Round(time.Millisecond), Names(kinds))
@@ -130,6 +137,9 @@ func (r *run) weather(ctx context.Context) error {
 	}
 	if r.storm.enough() {
 		r.limits = append(r.limits, fmt.Sprintf("the run was ended early, after %d faults", len(r.storm.events)))
+	}
+	if r.older != "" && r.storm.upgraded < r.options.Nodes {
+		r.limits = append(r.limits, fmt.Sprintf("of %d nodes only %d were upgraded", r.options.Nodes, r.storm.upgraded))
 	}
 	pause(ctx, r.options.Calm)
 	r.loaded = time.Since(r.ledger.began)
@@ -193,7 +203,7 @@ func (r *run) report(f *Findings) *Report {
 		AckP50MS: quantileFloat(felt.unremarked, 0.5), AckP99MS: quantileFloat(felt.unremarked, 0.99),
 		FailoverP50MS: quantileMS(felt.failover, 0.5), FailoverP99MS: quantileMS(felt.failover, 0.99), GapMaxMS: felt.longest.Milliseconds(),
 		Kinds: felt.byKind, ColdStartMS: r.cold.Milliseconds(), Ended: map[string]int{}, Limits: r.limits, CPUs: runtime.NumCPU(),
-		Command: again(o), Version: o.Version,
+		Command: again(o), Version: o.Version, UpgradedFrom: r.older, Upgraded: r.storm.upgraded,
 	}
 	out.Passed = !f.Harmed() && f.Acked > 0
 	out.Reconnects, out.Resets, _ = r.load.counts()

@@ -64,6 +64,24 @@ func (f *fleet) status(ctx context.Context) (*gateway.ClusterStatus, *member, er
 	return nil, nil, errors.Join(errs...)
 }
 
+// version asks a member which one it runs.
+func (f *fleet) version(ctx context.Context, m *member) (string, error) {
+	raw, err := f.operator(ctx, m, http.MethodGet, "/v1/cluster", nil)
+	var s gateway.ClusterStatus
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask node %d for its version: %w", m.number, err)
+	}
+	for i := range s.Nodes {
+		if s.Nodes[i].Node == s.Self {
+			return s.Nodes[i].Version, nil
+		}
+	}
+	return "", fmt.Errorf("node %d does not say its version", m.number)
+}
+
 func (f *fleet) leaderOf(s *gateway.ClusterStatus) *member {
 	for _, n := range s.Nodes {
 		if m := f.memberAt(n.Address); n.Leader && m != nil {

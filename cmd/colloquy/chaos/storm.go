@@ -21,6 +21,8 @@ type storm struct {
 	kinds   []Kind
 	turn    map[Kind]int // how often each kind had its turn
 	events  []event
+
+	upgraded int // nodes that came back with a newer program
 }
 
 // applicable leaves out the kinds that cannot be had here, and says why.
@@ -219,19 +221,34 @@ func (s *storm) fillDisk(ctx context.Context, m *member) error {
 }
 
 // restartAll restarts one node after the other, each when the one before is
-// ready again.
+// ready again. Nodes of an older program come back with this one, and then work
+// for a while beside those that are still older.
 func (s *storm) restartAll(ctx context.Context) error {
 	for _, m := range s.fleet.all() {
 		if err := m.stop(); err != nil {
 			return err
 		}
+		older := m.upgrade()
 		if err := m.start(); err != nil {
 			return err
 		}
 		if err := s.fleet.awaitReady(ctx, s.options.Heal); err != nil {
 			return err
 		}
+		if !older {
+			continue
+		}
+		v, err := s.fleet.version(ctx, m)
+		if err == nil && v != s.options.Version {
+			err = fmt.Errorf("node %d came back with version %s", m.number, v)
+		}
+		if err != nil {
+			return err
+		}
+		s.upgraded++
+		s.rest(ctx, s.options.Cut)
 	}
+	s.fleet.upgraded()
 	return nil
 }
 

@@ -34,12 +34,12 @@ func TestOptionsValidate(t *testing.T) {
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	o = Options{Nodes: 99, Faults: []Kind{"flood"}, Loss: 100, Sabotage: "fire"}
+	o = Options{Nodes: 99, Faults: []Kind{"flood"}, Loss: 100, Sabotage: "fire", UpgradeFrom: "older"}
 	err := o.Validate()
 	if err == nil {
 		t.Fatal("nothing is wrong with that")
 	}
-	for _, want := range []string{"--nodes", "--visitors", "--cycles or --duration", "--calm", "--pause", "--cut", "--skew", "--heal", "--think", "--loss", "flood", "fire"} {
+	for _, want := range []string{"--nodes", "--visitors", "--cycles or --duration", "--calm", "--pause", "--cut", "--skew", "--heal", "--think", "--loss", "flood", "fire", "--upgrade-from"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
