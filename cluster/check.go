@@ -18,7 +18,7 @@ const (
 )
 
 type verdict struct {
-	id    NodeID
+	of    Member
 	state state
 }
 
@@ -49,16 +49,16 @@ func (n *Node) look(ctx context.Context, m Member) verdict {
 				refused++
 			}
 			if refused == cap(ports) {
-				return verdict{m.ID, stateGone}
+				return verdict{m, stateGone}
 			}
 		case err := <-signs:
 			if err == nil {
-				return verdict{m.ID, stateAnswers}
+				return verdict{m, stateAnswers}
 			}
 			silent++
 		}
 	}
-	return verdict{m.ID, stateSilent}
+	return verdict{m, stateSilent}
 }
 
 func (n *Node) knock(ctx context.Context, address string) error {

@@ -245,3 +245,22 @@ func TestRestartOnTheSameAddressReplacesTheRunBefore(t *testing.T) {
 		t.Errorf("the restarted node is at %s, want %s", again.Node.GossipAddress(), ms[2].Node.GossipAddress())
 	}
 }
+
+// A run ends while a node joins that never saw it: the others hold it for a member,
+// and cannot vote it out without the one that joined.
+func TestRunThatEndedBesideANewcomerIsVotedOut(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{})
+	ms := n.Start("a", "b", "newcomer")
+	const ended = cluster.NodeID("ended")
+	host := clustertest.LoopbackOfItsOwn()
+	for _, m := range ms[:2] {
+		m.Node.SeeEnded(ended, host+":1", host+":2", host+":3")
+	}
+	for _, m := range ms {
+		n.Await(m.Name+" holds it for gone", func() bool { return m.Node.Buried(ended) })
+		if got := len(m.Gate.View().Members()); got != 3 {
+			t.Errorf("%s has %d members, want 3", m.Name, got)
+		}
+	}
+}

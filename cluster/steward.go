@@ -153,7 +153,7 @@ func (s *steward) onNews(ctx context.Context, n news) {
 			continue
 		}
 		if s.ballots.vote(v, now) && v.Target != s.node.id {
-			s.check(ctx, v.Target)
+			s.checkVoted(ctx, v)
 		}
 	}
 	for _, t := range n.Tombs {
@@ -195,11 +195,30 @@ func (s *steward) recheck(ctx context.Context, now time.Time) {
 	}
 }
 
-// check looks at a member, on a goroutine of its own, once at a time.
+// check looks at a member.
 func (s *steward) check(ctx context.Context, id NodeID) {
-	m, ok := s.node.View().Member(id)
-	now := time.Now()
-	if !ok || s.checking[id] || now.Sub(s.checked[id]) < checkPause || s.ballots.buried(id) {
+	if m, ok := s.node.View().Member(id); ok {
+		s.checkMember(ctx, m)
+	}
+}
+
+// checkVoted looks at whom another member has voted against. One that ended while
+// this node joined is no member here and remains one there: without this node's
+// voice there would be too few to ever vote it out.
+func (s *steward) checkVoted(ctx context.Context, v vote) {
+	m, ok := s.node.View().Member(v.Target)
+	if !ok {
+		m = Member{ID: v.Target, Gossip: v.Gossip, Address: v.Address}
+	}
+	if m.Gossip != "" && m.Address != "" {
+		s.checkMember(ctx, m)
+	}
+}
+
+// checkMember looks at a run, on a goroutine of its own, once at a time.
+func (s *steward) checkMember(ctx context.Context, m Member) {
+	id, now := m.ID, time.Now()
+	if s.checking[id] || now.Sub(s.checked[id]) < checkPause || s.ballots.buried(id) {
 		return
 	}
 	s.checking[id], s.checked[id] = true, now
@@ -207,27 +226,28 @@ func (s *steward) check(ctx context.Context, id NodeID) {
 }
 
 func (s *steward) onVerdict(v verdict) {
-	delete(s.checking, v.id)
+	id := v.of.ID
+	delete(s.checking, id)
 	if v.state == stateAnswers {
-		s.ballots.withdraw(v.id, s.node.id)
+		s.ballots.withdraw(id, s.node.id)
 		return
 	}
-	if v.state == stateSilent && !s.silent(v.id) {
+	if v.state == stateSilent && !s.silent(id) {
 		return // the gossip hears it: a cold connection is not a dead node
 	}
-	mine := vote{Target: v.id, By: s.node.id, Gone: v.state == stateGone}
+	mine := vote{Target: id, By: s.node.id, Gone: v.state == stateGone, Gossip: v.of.Gossip, Address: v.of.Address}
 	if s.ballots.vote(mine, time.Now()) {
 		s.node.metrics.votes.Inc()
 	}
-	s.node.tell(news{Votes: []vote{mine}}, v.id)
+	s.node.tell(news{Votes: []vote{mine}}, id)
 }
 
-// silent reports whether the gossip holds a run for dead.
+// silent reports whether the gossip holds a run for dead, or has never heard of it.
 func (s *steward) silent(id NodeID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen, ok := s.mu.seen[id]
-	return ok && !seen.alive
+	return !ok || !seen.alive
 }
 
 // settle draws the consequences of everything that is known.

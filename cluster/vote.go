@@ -30,6 +30,11 @@ type vote struct {
 	By     NodeID `json:"b"`
 	Gone   bool   `json:"g,omitempty"` // its ports refuse, so that the process has ended; else it is only silent
 	Age    int64  `json:"a,omitempty"` // milliseconds; clocks of nodes are not compared
+
+	// Where the target was to be reached. A member that has joined since never saw it,
+	// and could not look for itself.
+	Gossip  string `json:"p,omitempty"`
+	Address string `json:"l,omitempty"`
 }
 
 // tomb says that a run will never be a member again.

@@ -227,6 +227,7 @@ func TestClusterDrainAndRemove(t *testing.T) {
 	c.start(t.TempDir(), stays.gossip)
 	c.await(stays, 3)
 	c.check(stays)
+	eventually(t, "that the run on the old disk is no member", func() bool { return len(c.status(stays).Nodes) == 3 })
 }
 
 // Two of three nodes are lost with their disks. The last one goes on, with

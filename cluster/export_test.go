@@ -1,0 +1,16 @@
+package cluster
+
+// SeeEnded has a node see a run that was in the gossip and is not any more.
+func (n *Node) SeeEnded(id NodeID, gossip, link, grains string) {
+	m := n.self()
+	m.Journal, m.HTTP, m.Link, m.Grains = "", "", link, grains
+	n.steward.saw(id, func(s *sighting) { *s = sighting{gossip: gossip, meta: m} })
+}
+
+// Buried reports whether a node holds a run for gone for good.
+func (n *Node) Buried(id NodeID) bool {
+	n.steward.mu.Lock()
+	defer n.steward.mu.Unlock()
+	_, ok := n.steward.mu.buried[id]
+	return ok
+}
