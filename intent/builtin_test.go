@@ -23,7 +23,8 @@ func openBuiltin(t testing.TB) *Library {
 }
 
 // TestBuiltinPacksAreHonest holds the built-in packs to what a stated
-// confidence promises, on questions the models have not seen.
+// confidence promises, on questions the models have not seen, and to what
+// docs/intent.md commits them to on their test lines.
 func TestBuiltinPacksAreHonest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains every built-in pack several times")
@@ -32,7 +33,7 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 	l := openBuiltin(t)
 	for _, tc := range []struct {
 		pack               string
-		accuracy, coverage float64 // of the folds, somewhat below what is measured
+		accuracy, coverage float64 // of the folds, somewhat below what is measured; test lines are answered no less
 	}{
 		{"ecommerce", 0.82, 0.50},
 		{"education", 0.83, 0.50},
@@ -41,19 +42,33 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, part := range map[string]*EvalReport{"folds": &r.Folds, "test lines": &r.Test} {
+		for _, c := range []struct {
+			name                string
+			report              *EvalReport
+			accuracy, precision float64 // at least
+		}{
+			{"folds", &r.Folds, tc.accuracy, 0.96},
+			{"test lines", &r.Test, 0.90, 0.97}, // what the packs promise for visitors' own words
+		} {
+			part := c.report
 			t.Logf("%s, %s: n %d, accuracy %.3f, macro F1 %.3f, coverage %.3f, precision %.3f, out of scope rejected %.3f",
-				tc.pack, name, part.N, part.Accuracy, part.MacroF1, part.Coverage, part.Precision, part.OOSRejected)
-			if part.Precision < 0.90 {
-				t.Errorf("%s, %s: of the answers given by itself only %.3f are right", tc.pack, name, part.Precision)
+				tc.pack, c.name, part.N, part.Accuracy, part.MacroF1, part.Coverage, part.Precision, part.OOSRejected)
+			if part.Accuracy < c.accuracy {
+				t.Errorf("%s, %s: accuracy %.3f, want at least %.2f", tc.pack, c.name, part.Accuracy, c.accuracy)
 			}
-			for _, c := range part.Curve {
-				if c.Threshold >= 0.8 && c.Coverage > 0.05 && c.Precision < c.Threshold-0.02 {
-					t.Errorf("%s, %s: a stated confidence of %.2f is right in %.3f only", tc.pack, name, c.Threshold, c.Precision)
+			if part.Coverage < tc.coverage {
+				t.Errorf("%s, %s: only %.3f are answered, want at least %.2f", tc.pack, c.name, part.Coverage, tc.coverage)
+			}
+			if part.Precision < c.precision {
+				t.Errorf("%s, %s: of the answers given by itself only %.3f are right, want at least %.2f", tc.pack, c.name, part.Precision, c.precision)
+			}
+			for _, at := range part.Curve {
+				if at.Threshold >= 0.8 && at.Coverage > 0.05 && at.Precision < at.Threshold-0.02 {
+					t.Errorf("%s, %s: a stated confidence of %.2f is right in %.3f only", tc.pack, c.name, at.Threshold, at.Precision)
 				}
 			}
 			if part.OOSRejected < 0.85 {
-				t.Errorf("%s, %s: only %.3f of what is out of scope is not answered", tc.pack, name, part.OOSRejected)
+				t.Errorf("%s, %s: only %.3f of what is out of scope is not answered", tc.pack, c.name, part.OOSRejected)
 			}
 		}
 		s := shipped()[r.Folds.Model]
@@ -62,10 +77,6 @@ func TestBuiltinPacksAreHonest(t *testing.T) {
 		}
 		if e := s.Evaluation; !r.Standing.Proven || e.N != r.Standing.Questions || math.Abs(float64(e.Own.N-r.Standing.Answered)) > 50 {
 			t.Errorf("%s: shipped are %d answers to %d questions, measured %+v; see TestShippedEvaluationsAreFresh", tc.pack, e.Own.N, e.N, r.Standing)
-		}
-		if r.Folds.Accuracy < tc.accuracy || r.Folds.Coverage < tc.coverage {
-			t.Errorf("%s: accuracy %.3f and coverage %.3f, want at least %.2f and %.2f",
-				tc.pack, r.Folds.Accuracy, r.Folds.Coverage, tc.accuracy, tc.coverage)
 		}
 	}
 }
