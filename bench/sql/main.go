@@ -151,7 +151,7 @@ func (o *options) webhook(ctx context.Context, r *result) error {
 		Errors int64   `json:"errors"`
 		First  string  `json:"first_error"`
 	}
-	err := o.bench(ctx, &got, "webhook", "--together", "--connections", strconv.Itoa(r.Writers), "--people", strconv.Itoa(o.people))
+	err := o.bench(ctx, &got, "webhook", "--connections", strconv.Itoa(r.Writers), "--people", strconv.Itoa(o.people))
 	if err == nil && got.Errors > 0 {
 		err = fmt.Errorf("the node did not take %d messages: %s", got.Errors, got.First)
 	}

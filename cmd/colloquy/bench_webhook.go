@@ -23,7 +23,7 @@ type benchWebhookCmd struct {
 	Bytes       int           `help:"Bytes of a message's text." default:"200"`
 	Duration    time.Duration `help:"How long to measure, after the warm-up." default:"10s"`
 	Warmup      time.Duration `help:"How long to run before." default:"3s"`
-	Together    bool          `help:"Let the node and the load share all cores, instead of one each."`
+	Apart       bool          `help:"Give the node and the load a core each, instead of letting them share all."`
 	Dir         string        `help:"Where to put the data, which is removed afterwards; default: the system's temporary folder." type:"path"`
 	Profile     string        `name:"cpu-profile" help:"Write a processor profile of the node to this file." placeholder:"FILE" type:"path"`
 	JSON        bool          `help:"Print JSON."`
@@ -31,7 +31,7 @@ type benchWebhookCmd struct {
 
 func (c *benchWebhookCmd) options() *webhooks.Options {
 	o := &webhooks.Options{
-		Connections: c.Connections, People: c.People, Bytes: c.Bytes, Warmup: c.Warmup, Duration: c.Duration, Apart: !c.Together, Dir: c.Dir,
+		Connections: c.Connections, People: c.People, Bytes: c.Bytes, Warmup: c.Warmup, Duration: c.Duration, Apart: c.Apart, Dir: c.Dir,
 		Worker: []string{"bench", "webhook-load"}, Version: buildVersion(),
 	}
 	if c.Profile != "" {

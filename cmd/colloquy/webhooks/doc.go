@@ -1,4 +1,5 @@
 // Package webhooks measures how many messages a second a node takes through
 // POST /webhook, durably, and what each costs it. The node and the load are
-// processes of their own, on a core each where there are two.
+// processes of their own, which share the machine's cores or, where it has two and
+// Options.Apart says so, have one each.
 package webhooks

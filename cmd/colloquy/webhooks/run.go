@@ -16,7 +16,7 @@ import (
 	"github.com/colloquyhq/colloquy/cmd/colloquy/sockets"
 )
 
-// The cores that the two sides run on, where there are two.
+// The cores that the two sides run on with Options.Apart, where there are two.
 const (
 	nodeCore = 0
 	loadCore = 1
