@@ -2,6 +2,7 @@ package channels
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,9 +21,10 @@ type Driver interface {
 	// Limits says what the provider allows; it never changes.
 	Limits() Limits
 	// Receive verifies a delivery and translates it, in the order in which the
-	// provider lists the events. It is pure: it reads no clock, stores nothing
-	// and calls nobody. A kind of message that it does not know becomes an
-	// event with Unsupported set, not an error.
+	// provider lists the events; where that says nothing, in that of their times. It
+	// is pure: it reads no clock, stores nothing and calls nobody. A kind of message
+	// that it does not know becomes an event with Unsupported set, and an element
+	// that it cannot read one with Unreadable set; neither is an error.
 	//
 	// Errors: those of package conversation; class ErrUnauthenticated for a
 	// signature that is missing, wrong or old.
@@ -48,6 +50,11 @@ type Request struct {
 type Event struct {
 	Receipt *Receipt `json:"-"` // of a message that was sent; the other fields are empty then
 
+	// Unreadable is an element of the delivery that should be a message and cannot
+	// be made one: it is malformed, or names no sender. It is kept as a dead letter,
+	// as it came; the other fields are empty then.
+	Unreadable json.RawMessage `json:"unreadable,omitempty"`
+
 	Channel     conversation.ChannelKind `json:"channel,omitempty"` // empty = the driver's kind
 	Peer        string                   `json:"peer"`              // the provider's name of the visitor
 	Ref         conversation.Ref         `json:"ref,omitempty"`     // the provider's name of the message; the same again when it is repeated
@@ -72,6 +79,8 @@ type Ack struct {
 	// Pull says that the delivery only announced events: the channel fetches them
 	// with this hint before it answers. Empty means that there is nothing to fetch.
 	Pull string
+	// Elsewhere counts the messages of the delivery that are for other accounts.
+	Elsewhere int
 }
 
 // Answer is an HTTP answer. The zero value is an empty 200.

@@ -25,6 +25,8 @@ const (
 	eventRefused     = "refused"
 	eventUnsupported = "unsupported"
 	eventReceipt     = "receipt"
+	eventUnreadable  = "unreadable"
+	eventElsewhere   = "elsewhere"
 )
 
 // What becomes of a file that a provider keeps.
@@ -62,7 +64,7 @@ func newMetrics(reg prometheus.Registerer, kinds []conversation.ChannelKind) *me
 		}, []string{"channel", "reason"}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "colloquy_channel_events_total",
-			Help: "Events in acknowledged and rejected deliveries, by what became of them.",
+			Help: "Events in acknowledged and rejected deliveries, by what became of them. unreadable = kept as a dead letter; elsewhere = for another account.",
 		}, []string{"channel", "outcome"}),
 		ack: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "colloquy_channel_ack_duration_seconds",
@@ -116,7 +118,7 @@ func (m *metrics) touch(kind string) {
 	} {
 		m.rejected.WithLabelValues(kind, r)
 	}
-	for _, o := range []string{eventStored, eventDuplicate, eventRefused, eventUnsupported, eventReceipt} {
+	for _, o := range []string{eventStored, eventDuplicate, eventRefused, eventUnsupported, eventReceipt, eventUnreadable, eventElsewhere} {
 		m.events.WithLabelValues(kind, o)
 	}
 	m.ack.WithLabelValues(kind)

@@ -82,6 +82,10 @@ func (c *Channel) receive(w http.ResponseWriter, r *http.Request, arrived time.T
 	default:
 		return rejectedBy(conversation.Refuse(conversation.CodeOverloaded, "too many deliveries at a time")), rejectedOverload
 	}
+	if ack.Elsewhere > 0 {
+		c.shared.metrics.events.WithLabelValues(string(c.Kind()), eventElsewhere).Add(float64(ack.Elsewhere))
+		c.logger.WarnContext(ctx, "messages for another account were delivered to this one and left out", "messages", ack.Elsewhere)
+	}
 	outcomes, err := c.handIn(ctx, events, ack.Wait)
 	if err == nil && ack.Pull != "" {
 		err = c.pullAnnounced(ctx, ack.Pull)
@@ -196,6 +200,9 @@ func (c *Channel) handInOne(ctx context.Context, e *Event, wait time.Duration) (
 	if e.Receipt != nil {
 		return conversation.Receipt{}, c.handInReceipt(ctx, e.Receipt)
 	}
+	if e.Unreadable != nil {
+		return conversation.Receipt{}, conversation.Refuse(conversation.CodeInvalid, "the driver can make no message of it")
+	}
 	in, err := c.inbound(e)
 	if err != nil {
 		return conversation.Receipt{}, err
@@ -253,9 +260,21 @@ func markUnsupported(in *conversation.Inbound, kind string) {
 		in.Metadata = make(map[string]string, 1)
 	}
 	in.Metadata[MetadataUnsupported] = kind
+	if !roomy(in.Metadata) {
+		delete(in.Metadata, MetadataRaw) // rather than refuse the message for it
+	}
 	if strings.TrimSpace(string(in.Text)) == "" {
 		in.Text = conversation.Text("[" + kind + "]")
 	}
+}
+
+// roomy reports whether a message may carry so much metadata.
+func roomy(m map[string]string) bool {
+	n := 0
+	for k, v := range m {
+		n += len(k) + len(v)
+	}
+	return len(m) <= conversation.MaxMetadataKeys && n <= conversation.MaxMetadataBytes
 }
 
 // kindName keeps a provider's word only if it looks like one.
@@ -292,6 +311,8 @@ func (c *Channel) count(e *Event, r conversation.Receipt, err error) {
 	switch {
 	case e.Receipt != nil:
 		outcome = eventReceipt
+	case e.Unreadable != nil:
+		outcome = eventUnreadable
 	case err != nil:
 		outcome = eventRefused
 	case r.Duplicate:

@@ -105,6 +105,9 @@ func (s Suite) testUnsupported(t *testing.T) {
 		if got := stored[0].Metadata[channels.MetadataUnsupported]; got != kind {
 			t.Errorf("%s: metadata unsupported = %q, want %q", kind, got, kind)
 		}
+		if stored[0].Metadata[channels.MetadataRaw] == "" {
+			t.Errorf("%s: what the provider said is not kept", kind)
+		}
 		if stored[0].Text == "" {
 			t.Errorf("%s: the message has no text to show", kind)
 		}

@@ -93,6 +93,9 @@ func (d *toy) events(all []toyMessage) ([]channels.Event, error) {
 			return nil, conversation.Refuse(conversation.CodeInvalid, "a message lacks its sender")
 		}
 		e := channels.Event{Peer: m.Peer, Ref: conversation.Ref(m.Ref), Text: conversation.Text(m.Text), Unsupported: m.Kind}
+		if m.Kind != "" && d.fault != "drops the raw content" && d.fault != "drops the raw content of deliveries" {
+			e.Keep(m.Kind, []byte("{}"))
+		}
 		if m.Kind != "" && d.fault == "unknown kinds are errors" {
 			return nil, conversation.Refuse(conversation.CodeInvalid, "unknown kind")
 		}
@@ -182,14 +185,6 @@ func (d *toy) Pull(ctx context.Context, p channels.Pull) (channels.Pulled, error
 	events, err := d.events(all[from:to])
 	if d.fault == "cursor runs ahead" {
 		to = len(all)
-	}
-	if d.fault == "drops the raw content" {
-		return channels.Pulled{Events: events, Cursor: []byte(strconv.Itoa(to))}, err
-	}
-	for i := range events {
-		if events[i].Unsupported != "" {
-			events[i].Keep(events[i].Unsupported, []byte("{}"))
-		}
 	}
 	return channels.Pulled{Events: events, Cursor: []byte(strconv.Itoa(to))}, err
 }
@@ -302,6 +297,8 @@ func TestSuiteFindsFaults(t *testing.T) {
 		"follows redirects":        "each_status",
 		"cursor runs ahead":        "what_is_fetched_keeps_its_order",
 		"drops the raw content":    "unknown_kinds_that_are_fetched",
+
+		"drops the raw content of deliveries": "unknown_kinds_are_kept",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

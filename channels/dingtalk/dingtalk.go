@@ -102,8 +102,8 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	return events, channels.Ack{}, err
 }
 
-// eventsOf translates a message to the robot; one of nobody that could be answered
-// gives none.
+// eventsOf translates a message to the robot. One of nobody that could be answered
+// is no message.
 func eventsOf(body []byte) ([]channels.Event, error) {
 	var m message
 	if json.Unmarshal(body, &m) != nil {
@@ -114,7 +114,7 @@ func eventsOf(body []byte) ([]channels.Event, error) {
 		peer = groupPrefix + m.Chat
 	}
 	if peer == "" || m.ID == "" || len(m.ID) > conversation.MaxRefBytes {
-		return nil, nil
+		return []channels.Event{{Unreadable: body}}, nil
 	}
 	e := channels.Event{Peer: peer, Ref: conversation.Ref(m.ID), Text: conversation.Text(strings.TrimSpace(m.Text.Content))}
 	if m.Name != "" {

@@ -129,7 +129,7 @@ func TestGroups(t *testing.T) {
 		t.Errorf("Send = %q, %v with %s", id, err, calls.Made[0].Body)
 	}
 	nobody := sign(t, body(t, channeltest.Message{Ref: "1", Text: "hi"}, nil), now)
-	if events, _, err := driver(t, nil).Receive(t.Context(), channels.Request{Header: nobody.Header, Account: channeltest.Inbox, At: now}, nobody.Body); err != nil || len(events) != 0 {
+	if events, _, err := driver(t, nil).Receive(t.Context(), channels.Request{Header: nobody.Header, Account: channeltest.Inbox, At: now}, nobody.Body); err != nil || len(events) != 1 || string(events[0].Unreadable) != string(nobody.Body) {
 		t.Errorf("of nobody: %+v, %v", events, err)
 	}
 }

@@ -186,6 +186,12 @@ func TestEvents(t *testing.T) {
 	if events, _, err := receive(t, sign(t, app, time.Time{})); err != nil || len(events) != 0 {
 		t.Errorf("of an app: %+v, %v", events, err)
 	}
+	for _, change := range [][2]string{{`"message_id":"om_1"`, `"message_id":""`}, {`"chat_id":"oc_1"`, `"chat_id":7`}, {`"message_id":"om_1"`, `"x":"om_1"`}} {
+		odd := bytes.Replace(event(t, m, nil), []byte(change[0]), []byte(change[1]), 1)
+		if events, _, err := receive(t, sign(t, odd, time.Time{})); err != nil || len(events) != 1 || string(events[0].Unreadable) != string(odd) {
+			t.Errorf("with %s: %+v, %v", change[1], events, err)
+		}
+	}
 	other := bytes.Replace(event(t, m, nil), []byte(token), []byte("another"), 1)
 	if _, _, err := receive(t, sign(t, other, time.Time{})); !errors.Is(err, conversation.ErrUnauthenticated) {
 		t.Errorf("with another token: %v", err)

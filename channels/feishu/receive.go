@@ -83,7 +83,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	if !channels.Same(token, got.Header.Token) {
 		return nil, channels.Ack{}, channels.NotSigned()
 	}
-	return got.events(), channels.Ack{}, nil
+	return got.events(plain), channels.Ack{}, nil
 }
 
 func signed(key string, r channels.Request, body []byte) bool {
@@ -111,14 +111,15 @@ func decrypt(key, encrypted string) ([]byte, bool) {
 	return b[:len(b)-pad], true
 }
 
-// events translates a message. What apps write is left out, our own among it.
-func (d *delivery) events() []channels.Event {
+// events translates a message, of which plain is the whole delivery. What apps write
+// is left out, our own among it.
+func (d *delivery) events(plain []byte) []channels.Event {
 	var m message
-	if d.Header.Type != typeReceive || d.Event.Sender.Type == "app" || json.Unmarshal(d.Event.Message, &m) != nil {
+	if d.Header.Type != typeReceive || d.Event.Sender.Type == "app" {
 		return nil
 	}
-	if m.Chat == "" || m.ID == "" || len(m.ID) > conversation.MaxRefBytes {
-		return nil
+	if json.Unmarshal(d.Event.Message, &m) != nil || m.Chat == "" || m.ID == "" || len(m.ID) > conversation.MaxRefBytes {
+		return []channels.Event{{Unreadable: plain}}
 	}
 	e := channels.Event{Peer: m.Chat, Ref: conversation.Ref(m.ID), Metadata: map[string]string{"open_id": d.Event.Sender.ID.Open}}
 	text, files, ok := m.read()

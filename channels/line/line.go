@@ -94,14 +94,17 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 		return nil, channels.Ack{}, channels.NotSigned()
 	}
 	var got struct {
-		Events []event `json:"events"`
+		Events []json.RawMessage `json:"events"`
 	}
 	if json.Unmarshal(body, &got) != nil {
 		return nil, channels.Ack{}, conversation.Refuse(conversation.CodeBadJSON, "the body is no list of events")
 	}
 	var out []channels.Event
-	for i := range got.Events {
-		if e, ok := got.Events[i].event(); ok {
+	for _, raw := range got.Events {
+		var in event
+		if json.Unmarshal(raw, &in) != nil {
+			out = append(out, channels.Event{Unreadable: raw})
+		} else if e, ok := in.event(raw); ok {
 			out = append(out, e)
 		}
 	}
@@ -110,7 +113,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 
 // event translates a message; false for what says nothing, such as a new
 // follower, and for what another program of the account's answers.
-func (e *event) event() (channels.Event, bool) {
+func (e *event) event(raw json.RawMessage) (channels.Event, bool) {
 	peer := e.Source.User
 	for _, s := range []string{e.Source.Group, e.Source.Room} {
 		if s != "" {
@@ -121,15 +124,17 @@ func (e *event) event() (channels.Event, bool) {
 		Type string `json:"type"`
 		Text string `json:"text"`
 	}
-	if e.Mode == "standby" || peer == "" || len(e.ID) > conversation.MaxRefBytes {
+	said := e.Type == "message" || e.Type == "postback" && e.Postback.Data != ""
+	if e.Mode == "standby" || !said {
 		return channels.Event{}, false
+	}
+	if peer == "" || len(e.ID) > conversation.MaxRefBytes || e.Type == "message" && json.Unmarshal(e.Message, &m) != nil {
+		return channels.Event{Unreadable: raw}, true
 	}
 	out := channels.Event{Peer: peer, Ref: conversation.Ref(e.ID), ReplyTo: e.ReplyToken}
 	switch {
-	case e.Type == "postback" && e.Postback.Data != "": // a press on a menu
+	case e.Type == "postback": // a press on a menu
 		out.Text = conversation.Text(e.Postback.Data)
-	case e.Type != "message" || json.Unmarshal(e.Message, &m) != nil:
-		return channels.Event{}, false
 	case m.Type == "text":
 		out.Text = conversation.Text(m.Text)
 	default:

@@ -219,6 +219,23 @@ func TestEvents(t *testing.T) {
 	if err != nil || len(events) != 2 || events[0].Peer != "G1" || events[0].Ref != "e3" || events[0].ReplyTo != "r3" || events[1].Text != "prices" {
 		t.Errorf("Receive = %+v, %v", events, err)
 	}
+	odd := []string{
+		`{"type":"message","webhookEventId":"e5","message":{"type":"text","text":"of nobody"}}`,
+		`{"type":"message","webhookEventId":"e6","source":{"userId":"U1"},"message":["text"]}`,
+		`{"type":"message","webhookEventId":7,"source":{"userId":"U1"},"message":{"type":"text","text":"x"}}`,
+		`{"type":"postback","webhookEventId":"e8","postback":{"data":"prices"}}`,
+	}
+	good := `{"type":"message","webhookEventId":"e9","source":{"userId":"U1"},"message":{"type":"text","text":"good"}}`
+	d = sign(t, []byte(`{"events":[`+strings.Join(odd, ",")+","+good+`,{"type":"activated"}]}`), time.Time{})
+	events, _, err = driver(t, nil).Receive(t.Context(), channels.Request{Header: d.Header, Account: channeltest.Inbox}, d.Body)
+	if err != nil || len(events) != len(odd)+1 || events[len(odd)].Text != "good" {
+		t.Fatalf("Receive = %+v, %v", events, err)
+	}
+	for i, raw := range odd {
+		if string(events[i].Unreadable) != raw {
+			t.Errorf("%s: %+v", raw, events[i])
+		}
+	}
 	empty := sign(t, []byte(`{"destination":"x","events":[]}`), time.Time{}) // the check of the address
 	if events, _, err := driver(t, nil).Receive(t.Context(), channels.Request{Header: empty.Header, Account: channeltest.Inbox}, empty.Body); err != nil || len(events) != 0 {
 		t.Errorf("Receive = %+v, %v", events, err)

@@ -111,11 +111,26 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	if got.Type == "url_verification" {
 		return nil, channels.Ack{Answer: channels.Answer{Type: "text/plain", Body: []byte(got.Challenge)}}, nil
 	}
-	var e event
-	if got.Type == "event_callback" && json.Unmarshal(got.Event, &e) == nil && !got.ownWork(e.User) {
-		return e.events(got.Event), channels.Ack{}, nil
+	if got.Type != "event_callback" {
+		return nil, channels.Ack{}, nil // of interest to others
 	}
-	return nil, channels.Ack{}, nil // of interest to others
+	var e event
+	err = json.Unmarshal(got.Event, &e) // gives the type also where another field is none of ours
+	switch {
+	case !e.says() || got.ownWork(e.User):
+		return nil, channels.Ack{}, nil
+	case err != nil:
+		return []channels.Event{{Unreadable: got.Event}}, channels.Ack{}, nil
+	}
+	return e.events(got.Event), channels.Ack{}, nil
+}
+
+// says reports whether the event is a message. What bots write is left out, our own
+// among it; so is what tells about messages and channels.
+func (e *event) says() bool {
+	about := strings.HasPrefix(e.Subtype, "bot_") || strings.HasPrefix(e.Subtype, "message_") ||
+		strings.HasPrefix(e.Subtype, "channel_") || strings.HasPrefix(e.Subtype, "group_")
+	return (e.Type == "message" || e.Type == "app_mention") && e.Bot == "" && !about
 }
 
 // signed checks v0, and that the delivery is neither old nor early.
@@ -129,14 +144,14 @@ func signed(secret string, r channels.Request, body []byte) bool {
 	return channels.Same(want, r.Header.Get(headerSignature))
 }
 
-// events translates a message. What bots write is left out, our own among it; so
-// is what tells about messages and channels. A message that comes twice because
-// it mentions the app is known by its time.
-func (e *event) events(raw []byte) []channels.Event {
-	about := strings.HasPrefix(e.Subtype, "bot_") || strings.HasPrefix(e.Subtype, "message_") ||
-		strings.HasPrefix(e.Subtype, "channel_") || strings.HasPrefix(e.Subtype, "group_")
-	if e.Type != "message" && e.Type != "app_mention" || e.Bot != "" || about || e.User == "" || e.Channel == "" || e.At == "" {
-		return nil
+// events translates a message. One that comes twice because it mentions the app is
+// known by its time.
+func (e *event) events(raw json.RawMessage) []channels.Event {
+	if e.User == "" || e.Channel == "" || e.At == "" || len(e.Channel)+1+len(e.At) > conversation.MaxRefBytes {
+		if e.Subtype != "" {
+			return nil // it tells about something, and nobody wrote it
+		}
+		return []channels.Event{{Unreadable: raw}}
 	}
 	text := e.Text
 	if _, rest, ok := strings.Cut(text, "> "); ok && e.Type == "app_mention" && strings.HasPrefix(text, "<@") {
@@ -145,9 +160,6 @@ func (e *event) events(raw []byte) []channels.Event {
 	out := channels.Event{
 		Peer: e.peer(), Ref: conversation.Ref(e.Channel + "-" + e.At), Metadata: map[string]string{"slack_user": e.User},
 		Text: conversation.Text(strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)),
-	}
-	if len(out.Ref) > conversation.MaxRefBytes {
-		return nil
 	}
 	if out.Files = filesOf(e.Files); len(out.Files) > 0 {
 		return []channels.Event{out}

@@ -151,6 +151,23 @@ func TestAddressIsVerified(t *testing.T) {
 	}
 }
 
+// What should be a message and is none is kept.
+func TestUnreadable(t *testing.T) {
+	now := time.Now()
+	for name, e := range map[string]map[string]any{
+		"nobody":            {"type": "message", "channel": "C1", "ts": "1"},
+		"no channel":        {"type": "message", "user": "U1", "ts": "1"},
+		"no time":           {"type": "message", "user": "U1", "channel": "C1"},
+		"a list for a text": {"type": "message", "user": "U1", "channel": "C1", "ts": "1", "text": []string{"a"}},
+		"too long a name":   {"type": "message", "user": "U1", "channel": "C1", "ts": strings.Repeat("1", 300)},
+	} {
+		events, _, err := receive(t, sign(t, event(t, e), now), now)
+		if err != nil || len(events) != 1 || !strings.Contains(string(events[0].Unreadable), `"type":"message"`) || events[0].Peer != "" {
+			t.Errorf("%s: Receive = %+v, %v", name, events, err)
+		}
+	}
+}
+
 func TestEvents(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
@@ -166,7 +183,8 @@ func TestEvents(t *testing.T) {
 		{"changed", map[string]any{"type": "message", "subtype": "message_changed", "channel": "C1", "user": "U9", "ts": "5.3"}, "", "", ""},
 		{"joined", map[string]any{"type": "message", "subtype": "channel_join", "channel": "C1", "user": "U9", "ts": "5.3", "text": "x"}, "", "", ""},
 		{"reaction", map[string]any{"type": "reaction_added", "user": "U9"}, "", "", ""},
-		{"nobody", map[string]any{"type": "message", "channel": "C1", "ts": "1"}, "", "", ""},
+		{"nobody's news", map[string]any{"type": "message", "subtype": "reminder_add", "channel": "C1", "ts": "1"}, "", "", ""},
+		{"a channel that is an object", map[string]any{"type": "channel_created", "channel": map[string]any{"id": "C1"}}, "", "", ""},
 	} {
 		events, _, err := receive(t, sign(t, event(t, c.event), now), now)
 		if err != nil || len(events) != min(1, len(c.peer)) {

@@ -262,24 +262,27 @@ func TestPull(t *testing.T) {
 	one := update(t, channeltest.Message{Peer: "42", Ref: "900", Text: "hello"})
 	two := update(t, channeltest.Message{Peer: "-7", Ref: "901", Kind: "sticker"})
 	a := &api{t: t, status: 200, answers: []string{
-		`{"ok":true,"result":[` + string(one) + `,` + string(two) + `,{"update_id":902,"my_chat_member":{}}]}`, `{"ok":true,"result":[]}`,
+		`{"ok":true,"result":[` + string(one) + `,` + string(two) + `,{"update_id":902,"my_chat_member":{}},{"update_id":903,"message":{"text":"of nobody"}},{"update_id":904,"message":{"chat":{"id":"x"}}}]}`, `{"ok":true,"result":[]}`,
 	}}
 	d := driver(t, a, map[string]string{"token": token})
 	got, err := d.Pull(t.Context(), channels.Pull{Account: inbox})
 	if err != nil {
 		t.Fatalf("Pull: %v", err)
 	}
-	if len(got.Events) != 2 || got.Events[0].Text != "hello" || got.Events[0].Ref != "900" || got.Events[1].Peer != "-7" || got.Events[1].Unsupported != "sticker" {
+	if len(got.Events) != 4 || got.Events[0].Text != "hello" || got.Events[0].Ref != "900" || got.Events[1].Peer != "-7" || got.Events[1].Unsupported != "sticker" {
 		t.Errorf("Pull gave %+v", got.Events)
 	}
-	if string(got.Cursor) != "903" {
-		t.Errorf("cursor %q, want 903: the update without a message is done with too", got.Cursor)
+	if string(got.Events[2].Unreadable) != `{"text":"of nobody"}` || string(got.Events[3].Unreadable) != `{"chat":{"id":"x"}}` {
+		t.Errorf("what cannot be read is given as %+v", got.Events[2:])
+	}
+	if string(got.Cursor) != "905" {
+		t.Errorf("cursor %q, want 905: the update without a message is done with too", got.Cursor)
 	}
 	if _, err := d.Pull(t.Context(), channels.Pull{Account: inbox, Cursor: got.Cursor}); err != nil {
 		t.Fatalf("Pull: %v", err)
 	}
-	if a.calls[0]["offset"] != nil || a.calls[1]["offset"] != 903.0 {
-		t.Errorf("offsets %v and %v, want none and 903", a.calls[0]["offset"], a.calls[1]["offset"])
+	if a.calls[0]["offset"] != nil || a.calls[1]["offset"] != 905.0 {
+		t.Errorf("offsets %v and %v, want none and 905", a.calls[0]["offset"], a.calls[1]["offset"])
 	}
 }
 

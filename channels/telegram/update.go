@@ -19,11 +19,11 @@ type update struct {
 }
 
 type message struct {
-	Chat *struct {
+	Chat struct {
 		ID   int64  `json:"id"`
 		Type string `json:"type"`
 	} `json:"chat"`
-	From *struct {
+	From struct {
 		Bot       bool   `json:"is_bot"`
 		FirstName string `json:"first_name"`
 		Lang      string `json:"language_code"`
@@ -40,15 +40,15 @@ func (u *update) events() []channels.Event {
 		raw, kind = u.Edited, "edited_message"
 	}
 	var m message
-	if json.Unmarshal(raw, &m) != nil || m.Chat == nil || m.From != nil && m.From.Bot {
+	switch err := json.Unmarshal(raw, &m); {
+	case raw == nil, m.From.Bot:
 		return nil
+	case err != nil, m.Chat.ID == 0:
+		return []channels.Event{{Unreadable: raw}}
 	}
 	e := channels.Event{
 		Peer: strconv.FormatInt(m.Chat.ID, 10), Ref: conversation.Ref(strconv.FormatInt(u.ID, 10)), Text: conversation.Text(m.Text),
-		Metadata: map[string]string{"chat_type": m.Chat.Type},
-	}
-	if m.From != nil {
-		e.Metadata["name"], e.Metadata["lang"] = m.From.FirstName, m.From.Lang
+		Metadata: map[string]string{"chat_type": m.Chat.Type, "name": m.From.FirstName, "lang": m.From.Lang},
 	}
 	maps.DeleteFunc(e.Metadata, func(_, value string) bool { return value == "" })
 	if m.Text == "" {

@@ -54,7 +54,7 @@ func parse(body []byte, id string) (delivery, error) {
 	if err := unmarshal(body, &m); err != nil {
 		return delivery{}, err
 	}
-	event, err := m.event(id)
+	event, err := m.event(id, body)
 	if err != nil {
 		return delivery{}, err
 	}
@@ -69,7 +69,7 @@ func parse(body []byte, id string) (delivery, error) {
 }
 
 func parseBatch(body []byte, id string) (delivery, error) {
-	var all []message
+	var all []json.RawMessage
 	if err := unmarshal(body, &all); err != nil {
 		return delivery{}, err
 	}
@@ -79,7 +79,12 @@ func parseBatch(body []byte, id string) (delivery, error) {
 	}
 	d := delivery{events: make([]channels.Event, len(all)), batch: true}
 	for i := range all {
-		event, err := all[i].event(id + "/" + strconv.Itoa(i))
+		var m message
+		err := unmarshal(all[i], &m)
+		var event channels.Event
+		if err == nil {
+			event, err = m.event(id+"/"+strconv.Itoa(i), all[i])
+		}
 		if err != nil {
 			return delivery{}, fmt.Errorf("message %d of the batch: %w", i, err)
 		}
@@ -96,8 +101,9 @@ func unmarshal(body []byte, v any) error {
 	return nil
 }
 
-// event translates a message; ref is used when the message has no id.
-func (m *message) event(ref string) (channels.Event, error) {
+// event translates a message; ref is used when the message has no id. Of a kind
+// that is not known here the message is kept as it was written.
+func (m *message) event(ref string, raw []byte) (channels.Event, error) {
 	e := channels.Event{
 		Channel: m.Channel, Peer: m.User, Ref: conversation.Ref(ref), Text: conversation.Text(m.Text),
 	}
@@ -119,12 +125,13 @@ func (m *message) event(ref string) (channels.Event, error) {
 		return e, err
 	}
 	e.Files = files
-	if m.Type != "" && m.Type != kindText && len(files) == 0 {
-		e.Unsupported = m.Type
+	if e.Metadata, err = scalars(m.Metadata); err != nil {
+		return e, err
 	}
-	metadata, err := scalars(m.Metadata)
-	e.Metadata = metadata
-	return e, err
+	if m.Type != "" && m.Type != kindText && len(files) == 0 {
+		e.Keep(m.Type, raw)
+	}
+	return e, nil
 }
 
 // scalars turns metadata into text: strings as they are, numbers and booleans

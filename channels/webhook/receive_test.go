@@ -50,7 +50,15 @@ func TestReceive(t *testing.T) {
 			want: []channels.Event{{Peer: "u1", Ref: "msg_1/0", Text: "a"}, {Peer: "u1", Ref: "m2", Text: "b"}},
 		},
 		{name: "type text", body: `{"user":"u1","text":"hi","type":"text"}`, want: []channels.Event{{Peer: "u1", Ref: "msg_1", Text: "hi"}}},
-		{name: "type image", body: `{"user":"u1","type":"image"}`, want: []channels.Event{{Peer: "u1", Ref: "msg_1", Unsupported: "image"}}},
+		{name: "type image", body: `{"user":"u1","type":"image"}`, want: []channels.Event{{
+			Peer: "u1", Ref: "msg_1", Unsupported: "image", Metadata: map[string]string{channels.MetadataRaw: `{"user":"u1","type":"image"}`},
+		}}},
+		{name: "type of next year in a batch", body: `[{"user":"u1","text":"a"}, {"user":"u1","type":"hologram","metadata":{"a":"b"}}]`, want: []channels.Event{
+			{Peer: "u1", Ref: "msg_1/0", Text: "a"},
+			{Peer: "u1", Ref: "msg_1/1", Unsupported: "hologram", Metadata: map[string]string{
+				"a": "b", channels.MetadataRaw: `{"user":"u1","type":"hologram","metadata":{"a":"b"}}`,
+			}},
+		}},
 		{name: "unknown fields are ignored", body: `{"user":"u1","text":"hi","later":[1]}`, want: []channels.Event{{Peer: "u1", Ref: "msg_1", Text: "hi"}}},
 		{
 			name: "the header agrees", body: `{"user":"u1","text":"hi","channel":"wechat"}`, header: http.Header{"X-Channel-Type": {"wechat"}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,26 @@ func fileIn(t testing.TB, calls []channeltest.Call) (peer, name, content string)
 		t.Errorf("said %s, %v", calls[1].Body, err)
 	}
 	return s.To, name, content
+}
+
+// What a visitor wrote and cannot be read is kept; what others wrote is not.
+func TestUnreadable(t *testing.T) {
+	odd := []string{
+		`{"msgid":"x1","open_kfid":"` + desk + `","origin":3,"msgtype":"text","text":{"content":"of nobody"}}`,
+		`{"msgid":7,"open_kfid":"` + desk + `","external_userid":"v","origin":3,"msgtype":"text","text":{"content":"x"}}`,
+		`["x"]`,
+	}
+	l := &list{t: t, size: 10}
+	l.mu.messages = append(slices.Clone(odd), `{"msgid":7,"open_kfid":"`+desk+`","origin":4,"msgtype":"event"}`)
+	got, err := driver(t, &withTokens{t: t, RoundTripper: l}).Pull(t.Context(), channels.Pull{Account: inbox})
+	if err != nil || len(got.Events) != len(odd) {
+		t.Fatalf("Pull = %+v, %v", got.Events, err)
+	}
+	for i, raw := range odd {
+		if string(got.Events[i].Unreadable) != raw {
+			t.Errorf("%s: %+v", raw, got.Events[i])
+		}
+	}
 }
 
 func TestKindsOfFilesThatCome(t *testing.T) {

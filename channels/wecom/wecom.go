@@ -174,8 +174,13 @@ func event(raw json.RawMessage, desk string) (channels.Event, bool) {
 		} `json:"text"`
 		enclosed
 	}
-	if json.Unmarshal(raw, &m) != nil || m.Origin != fromVisitor || m.Desk != desk || m.Visitor == "" || m.ID == "" {
+	bad := json.Unmarshal(raw, &m) != nil // what could be read of it is there all the same
+	known := !bad || m.Origin != 0 && m.Desk != ""
+	switch {
+	case known && (m.Origin != fromVisitor || m.Desk != desk):
 		return channels.Event{}, false
+	case bad || m.Visitor == "" || m.ID == "":
+		return channels.Event{Unreadable: raw}, true
 	}
 	e := channels.Event{Peer: m.Visitor, Ref: conversation.Ref(m.ID), Text: conversation.Text(m.Text.Content)}
 	if e.Files = m.files(m.Type); m.Type != "text" && len(e.Files) == 0 {

@@ -1,7 +1,9 @@
 package whatsapp
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/colloquyhq/colloquy/channels"
@@ -29,12 +31,13 @@ type value struct {
 		} `json:"profile"`
 	} `json:"contacts"`
 	Messages []json.RawMessage `json:"messages"`
-	Statuses []status          `json:"statuses"`
+	Statuses []json.RawMessage `json:"statuses"`
 }
 
 type message struct {
 	From string `json:"from"`
 	ID   string `json:"id"`
+	At   string `json:"timestamp"` // seconds
 	Type string `json:"type"`
 	Text struct {
 		Body string `json:"body"`
@@ -65,43 +68,80 @@ type status struct {
 	} `json:"errors"`
 }
 
-// parse gives the events of one number; those of others belong to other accounts.
-func parse(body []byte, number string) ([]channels.Event, error) {
+// parse gives the events of one number, and how many messages are for others; those
+// belong to other accounts. WhatsApp promises no order, so messages that come
+// together stand in the order of their times.
+func parse(body []byte, number string) (events []channels.Event, elsewhere int, err error) {
 	var n notification
 	if json.Unmarshal(body, &n) != nil {
-		return nil, conversation.Refuse(conversation.CodeBadJSON, "the body is no notification")
+		return nil, 0, conversation.Refuse(conversation.CodeBadJSON, "the body is no notification")
 	}
-	var out []channels.Event
+	var messages []timed
+	var receipts []channels.Event
 	for _, entry := range n.Entries {
 		for i := range entry.Changes {
-			if v := &entry.Changes[i].Value; v.Metadata.Number == number {
-				out = append(out, v.events()...)
+			v := &entry.Changes[i].Value
+			if v.Metadata.Number != number {
+				elsewhere += len(v.Messages)
+				continue
 			}
+			messages = v.appendMessages(messages)
+			receipts = append(receipts, v.receipts()...)
 		}
 	}
-	return out, nil
+	slices.SortStableFunc(messages, func(a, b timed) int { return cmp.Compare(a.at, b.at) })
+	for i := range messages {
+		events = append(events, messages[i].Event)
+	}
+	return append(events, receipts...), elsewhere, nil
 }
 
-func (v *value) events() []channels.Event {
-	var out []channels.Event
+// timed is a message with the time at which it was written.
+type timed struct {
+	channels.Event
+
+	at int64 // Unix seconds
+}
+
+// appendMessages translates the messages. One whose time cannot be read stays behind
+// the one before it.
+func (v *value) appendMessages(to []timed) []timed {
 	for _, raw := range v.Messages {
-		if e, ok := v.event(raw); ok {
-			out = append(out, e)
+		e, at, err := v.event(raw)
+		if err != nil && len(to) > 0 {
+			at = to[len(to)-1].at
 		}
+		to = append(to, timed{e, at})
 	}
-	for i := range v.Statuses {
-		if r := v.Statuses[i].receipt(); r != nil {
+	return to
+}
+
+func (v *value) receipts() []channels.Event {
+	var out []channels.Event
+	for _, raw := range v.Statuses {
+		var s status
+		if json.Unmarshal(raw, &s) != nil {
+			out = append(out, channels.Event{Unreadable: raw})
+		} else if r := s.receipt(); r != nil {
 			out = append(out, channels.Event{Receipt: r})
 		}
 	}
 	return out
 }
 
-func (v *value) event(raw json.RawMessage) (channels.Event, bool) {
+// event translates a message. The error says that its time cannot be read, and
+// nothing else: the event is good all the same.
+func (v *value) event(raw json.RawMessage) (e channels.Event, at int64, noTime error) {
 	var m message
-	if json.Unmarshal(raw, &m) != nil || m.From == "" || m.ID == "" || len(m.ID) > conversation.MaxRefBytes {
-		return channels.Event{}, false
+	err := json.Unmarshal(raw, &m)
+	at, noTime = strconv.ParseInt(m.At, 10, 64)
+	if err != nil || m.From == "" || m.ID == "" || len(m.ID) > conversation.MaxRefBytes {
+		return channels.Event{Unreadable: raw}, at, noTime
 	}
+	return v.translate(&m, raw), at, noTime
+}
+
+func (v *value) translate(m *message, raw json.RawMessage) channels.Event {
 	e := channels.Event{Peer: m.From, Ref: conversation.Ref(m.ID)}
 	for _, c := range v.Contacts {
 		if c.ID == m.From && c.Profile.Name != "" {
@@ -118,7 +158,7 @@ func (v *value) event(raw json.RawMessage) (channels.Event, bool) {
 	if f := m.file(); f != nil {
 		e.Text = conversation.Text(f.Caption)
 		e.Files = []channels.File{{Name: f.Name, Type: f.Type, Source: f.ID}}
-		return e, true
+		return e
 	}
 	e.Text = conversation.Text(text)
 	if text == "" {
@@ -127,7 +167,7 @@ func (v *value) event(raw json.RawMessage) (channels.Event, bool) {
 			e.Unsupported = "unknown"
 		}
 	}
-	return e, true
+	return e
 }
 
 // receipt gives the news of a message of ours; nil for news of none, or of no

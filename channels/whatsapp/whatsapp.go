@@ -81,8 +81,8 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	if secret == "" || !channels.Same(want, r.Header.Get(headerSignature)) {
 		return nil, channels.Ack{}, channels.NotSigned()
 	}
-	events, err := parse(body, a.Value(settingNumber))
-	return events, channels.Ack{}, err
+	events, elsewhere, err := parse(body, a.Value(settingNumber))
+	return events, channels.Ack{Elsewhere: elsewhere}, err
 }
 
 // Send implements [channels.Driver].

@@ -215,13 +215,41 @@ func TestWebhookIsVerified(t *testing.T) {
 }
 
 func TestKinds(t *testing.T) {
+	const nobody = `{"id":"w4","type":"text"}`
 	b := []byte(`{"entry":[` + entry("another", `"messages":[{"from":"1","id":"w0","type":"text","text":{"body":"to another number"}}]`) + "," +
 		entry(number, `"messages":[{"from":"1","id":"w1","type":"button","button":{"text":"Yes","payload":"y"}},
 			{"from":"1","id":"w2","type":"interactive","interactive":{"type":"list_reply","list_reply":{"id":"x","title":"Second"}}},
-			{"from":"1","id":"w3","type":"reaction","reaction":{"emoji":"👍"}},{"id":"w4","type":"text"}]`) + `]}`)
+			{"from":"1","id":"w3","type":"reaction","reaction":{"emoji":"👍"}},`+nobody+`,{"from":{}}],"statuses":[7]`) + `]}`)
+	events, ack, err := receive(t, channels.Request{Header: sign(t, b, time.Time{}).Header}, b)
+	if err != nil || len(events) != 6 || events[0].Text != "Yes" || events[1].Text != "Second" || events[2].Unsupported != "reaction" {
+		t.Fatalf("Receive = %+v, %v", events, err)
+	}
+	for i, raw := range []string{nobody, `{"from":{}}`, `7`} {
+		if e := events[3+i]; string(e.Unreadable) != raw || e.Peer != "" || e.Receipt != nil {
+			t.Errorf("%s: %+v", raw, e)
+		}
+	}
+	if ack.Elsewhere != 1 {
+		t.Errorf("%d messages are said to be for other accounts, want 1", ack.Elsewhere)
+	}
+}
+
+// Messages that come together stand in the order of their times, and those of one
+// second in that of the delivery.
+func TestOrderOfABatch(t *testing.T) {
+	said := func(id, at string) string {
+		return `{"from":"1","id":"` + id + `"` + at + `,"type":"text","text":{"body":"x"}}`
+	}
+	at := func(s string) string { return `,"timestamp":"` + s + `"` }
+	b := []byte(`{"entry":[` + entry(number, `"messages":[`+said("d", at("1749416385"))+","+said("e", "")+","+said("b", at("1749416384"))+`]`) + "," +
+		entry(number, `"messages":[`+said("c", at("1749416384"))+","+said("a", at("999999999"))+","+said("f", at("1749416386"))+`]`) + `]}`)
 	events, _, err := receive(t, channels.Request{Header: sign(t, b, time.Time{}).Header}, b)
-	if err != nil || len(events) != 3 || events[0].Text != "Yes" || events[1].Text != "Second" || events[2].Unsupported != "reaction" {
-		t.Errorf("Receive = %+v, %v", events, err)
+	got := ""
+	for _, e := range events {
+		got += string(e.Ref)
+	}
+	if err != nil || got != "abcdef" {
+		t.Errorf("the order is %q, %v, want abcdef", got, err)
 	}
 }
 
