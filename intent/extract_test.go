@@ -161,7 +161,7 @@ func TestRequirement(t *testing.T) {
 }
 
 func FuzzExtract(f *testing.F) {
-	for _, s := range []string{"订单2023", "order #12 34", "１３８１２３４５６７８", "XL\u200d大号", "\xff订单\xff2023", "((((", "订单号：：：2023。。。"} {
+	for _, s := range []string{"订单2023", "order #12 34", "１３８１２３４５６７８", "XL\u200d大号", "\xff订单\xff2023", "((((", "订单号：：：2023。。。", "1234‐5678", "1234－5678 9", "12．34", "20\u200b23", "订单 1234 5678。2"} {
 		f.Add(s)
 	}
 	a := testAnalyzer(f)
@@ -179,6 +179,9 @@ func FuzzExtract(f *testing.F) {
 				}
 				last = e.Start
 			}
+		}
+		if f := &s.folded; !f.parted() && len(f.join(nil).runs) > 0 {
+			t.Fatalf("%q has a number in groups and is not parted", text)
 		}
 		for i := range a.extract.patterns {
 			p := &a.extract.patterns[i]
