@@ -10,6 +10,17 @@ type analyzer struct {
 	readings *readings // of questions; nil = none are kept
 }
 
+// vector is what an utterance's features are multiplied by weights as.
+type vector struct {
+	ids    []int32
+	values []float32
+}
+
+// copy takes the numbers of another one, in the memory of v.
+func (v *vector) copy(ids []int32, values []float32) {
+	v.ids, v.values = append(v.ids[:0], ids...), append(v.values[:0], values...)
+}
+
 // scratch is the working memory of one prediction. It is pooled.
 type scratch struct {
 	folded  folded
@@ -33,12 +44,27 @@ type scratch struct {
 	path    hanPath
 	dense   []float32 // sum of the words' vectors
 	known   int       // words in it
+	own     vector    // of the utterance, while one before it is read
+	tail    vector    // dense part of the one before
+	likes   []float32 // per class: how like its most similar question is
 	shift   float64   // correction of the inbox's confidences; zero outside of Predict
 }
 
 // analyze fills folded, found, tokens and grams.
 func (a *analyzer) analyze(s *scratch, text string) {
 	a.norm.fold(&s.folded, text)
+	a.analyzeFolded(s)
+}
+
+// analyzeBelow is analyze for a text below a title.
+func (a *analyzer) analyzeBelow(s *scratch, title, text string) {
+	a.norm.fold(&s.folded, title)
+	a.norm.foldMore(&s.folded, "\n")
+	a.norm.foldMore(&s.folded, text)
+	a.analyzeFolded(s)
+}
+
+func (a *analyzer) analyzeFolded(s *scratch) {
 	s.all = a.extract.all(s.all[:0], &s.folded)
 	s.found = resolve(append(s.found[:0], s.all...))
 	s.masks = s.masks[:0]

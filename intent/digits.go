@@ -45,7 +45,7 @@ func (x *extractor) joined(out []found, f *folded) []found {
 	var more []found
 	for i := range x.patterns {
 		if p := &x.patterns[i]; p.need.met(&j.bloom) {
-			more = p.find(more, j.text)
+			more = p.find(more, j.text, &f.search)
 		}
 	}
 	for _, m := range more {
@@ -58,16 +58,29 @@ func (x *extractor) joined(out []found, f *folded) []found {
 	return out
 }
 
-// parted reports whether there may be a number in groups. It is asked for every text, and
-// mostly there is none.
+// parted reports whether there may be a number in groups: two groups of digits with
+// nothing between but what parts groups. It is asked for every text, and mostly there is
+// none.
 func (f *folded) parted() bool {
-	groups := 0
+	open := false // digits stood before, and since then nothing that ends a number
 	for i, c := range f.text {
-		if isDigit(c) && (i == 0 || !isDigit(f.text[i-1])) {
-			groups++
+		switch {
+		case isDigit(c):
+			if open && !isDigit(f.text[i-1]) {
+				return true
+			}
+			open = true
+		case !partsGroups(c):
+			open = false
 		}
 	}
-	return groups > 1
+	return false
+}
+
+// partsGroups reports the bytes of what stands between the groups of a number for
+// [conversation.ReadDigits], of which the hyphens beyond ASCII begin with e2, and a few more.
+func partsGroups(c byte) bool {
+	return c == ' ' || c == '-' || c == '.' || c == 0xe2 || c >= 0x80 && c < 0xc0
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -18,7 +18,7 @@ func builtinExtractor(t testing.TB, pack string) func(text string) []string {
 		var f folded
 		l.base.norm.fold(&f, text)
 		out := []string{}
-		for _, e := range x.report(nil, resolve(x.all(nil, &f)), &f) {
+		for _, e := range x.report(nil, resolve(x.all(nil, &f)), &f, text) {
 			if e.Start < 0 || e.End > len(text) || e.Start >= e.End {
 				t.Fatalf("%q: %+v is not inside the text", text, e)
 			}

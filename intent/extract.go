@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,7 +31,7 @@ const entitiesHash = sha256.Size
 // pattern is one regular expression of an entity.
 type pattern struct {
 	entity int
-	re     *regexp.Regexp
+	finder finder
 	need   requirement
 	group  bool // the first group is the value
 }
@@ -61,7 +60,7 @@ func newExtractor(entities []*entity, norm *normalizer) *extractor {
 		x.masked = append(x.masked, e.mask)
 		for _, re := range e.regex {
 			x.patterns = append(x.patterns, pattern{
-				entity: i, re: re, need: requirementOf(re.String()), group: re.NumSubexp() > 0,
+				entity: i, finder: newFinder(re), need: requirementOf(re.String()), group: re.NumSubexp() > 0,
 			})
 		}
 		for _, w := range e.words {
@@ -99,7 +98,7 @@ func (x *extractor) all(out []found, f *folded) []found {
 	for i := range x.patterns {
 		p := &x.patterns[i]
 		if len(out) < maxFound && p.need.met(&f.bloom) {
-			out = p.find(out, f.text)
+			out = p.find(out, f.text, &f.search)
 		}
 	}
 	if f.bloom.has(digitBit) {
@@ -111,20 +110,17 @@ func (x *extractor) all(out []found, f *folded) []found {
 	return dropOwnOverlaps(out)
 }
 
-func (p *pattern) find(out []found, text []byte) []found {
-	if !p.group && !p.re.Match(text) {
-		return out // Match is cheaper than a search for positions
-	}
-	for _, m := range p.re.FindAllSubmatchIndex(text, maxFound) {
-		start, end := m[0], m[1]
-		if p.group && m[2] >= 0 {
-			start, end = m[2], m[3]
+func (p *pattern) find(out []found, text []byte, s *search) []found {
+	p.finder.each(text, s, maxFound, func(at [4]int) {
+		start, end := at[0], at[1]
+		if p.group && at[2] >= 0 {
+			start, end = at[2], at[3]
 		}
 		start, end = trimSpan(text, start, end)
 		if end > start && len(out) < maxFound && !cutsDigits(text, start, end) {
-			out = append(out, found{entity: p.entity, start: start, end: end, span: m[1] - m[0]})
+			out = append(out, found{entity: p.entity, start: start, end: end, span: at[1] - at[0]})
 		}
-	}
+	})
 	return out
 }
 
@@ -203,16 +199,17 @@ func (w *word) at(text []byte, prev rune) (int, bool) {
 // dropOwnOverlaps keeps, among overlapping values of one entity, the one with
 // the longer match, and sorts by place.
 func dropOwnOverlaps(all []found) []found {
-	return keepStrongest(all, func(a, b *found) bool { return a.entity == b.entity })
+	return keepStrongest(all, false)
 }
 
 // resolve keeps, among overlapping values of all entities, those with the
 // longer match; on equal length the entity that stands first.
 func resolve(all []found) []found {
-	return keepStrongest(all, func(*found, *found) bool { return true })
+	return keepStrongest(all, true)
 }
 
-func keepStrongest(all []found, rivals func(a, b *found) bool) []found {
+// keepStrongest keeps the longer of overlapping values, of the same entity or of any two.
+func keepStrongest(all []found, anyTwo bool) []found {
 	if len(all) == 0 {
 		return all
 	}
@@ -224,7 +221,7 @@ next:
 	for i := range all {
 		c := all[i]
 		for k := range kept {
-			if c.start < kept[k].end && kept[k].start < c.end && rivals(&c, &kept[k]) {
+			if c.start < kept[k].end && kept[k].start < c.end && (anyTwo || c.entity == kept[k].entity) {
 				continue next
 			}
 		}
@@ -237,17 +234,25 @@ next:
 }
 
 // report turns findings into entities of the original text.
-func (x *extractor) report(out []conversation.Entity, all []found, f *folded) []conversation.Entity {
+func (x *extractor) report(out []conversation.Entity, all []found, f *folded, text string) []conversation.Entity {
 	for _, m := range all {
-		value := m.value
-		if value == "" {
-			value = joinDigits(f.text[m.start:m.end])
+		e := conversation.Entity{Name: x.names[m.entity], Value: m.value, Start: int(f.at[m.start]), End: f.originalEnd(m.end)}
+		if e.Value == "" {
+			e.Value = foundValue(f.text[m.start:m.end], text, text[e.Start:e.End])
 		}
-		out = append(out, conversation.Entity{
-			Name: x.names[m.entity], Value: value, Start: int(f.at[m.start]), End: f.originalEnd(m.end),
-		})
+		out = append(out, e)
 	}
 	return out
+}
+
+// foundValue gives what was found as a value. Where it stands like that in a text, it is a
+// part of that; of long ones it is a copy, since a conversation keeps its values for
+// longer than its texts.
+func foundValue(found []byte, text, original string) string {
+	if len(text) <= maxInstantBytes && string(found) == original && bytes.IndexByte(found, ' ') < 0 {
+		return original
+	}
+	return joinDigits(found)
 }
 
 // originalEnd maps the end of a span: behind its last character, before any

@@ -130,8 +130,8 @@ func TestPrefilterIsSound(t *testing.T) {
 				if !met {
 					skipped++
 				}
-				if !met && x.patterns[i].re.Match(f.text) {
-					t.Errorf("the filter hides a match of %s in %q", x.patterns[i].re, q.text)
+				if !met && x.patterns[i].finder.re.Match(f.text) {
+					t.Errorf("the filter hides a match of %s in %q", x.patterns[i].finder.re, q.text)
 				}
 			}
 		}
@@ -161,7 +161,7 @@ func TestRequirement(t *testing.T) {
 }
 
 func FuzzExtract(f *testing.F) {
-	for _, s := range []string{"订单2023", "order #12 34", "１３８１２３４５６７８", "XL\u200d大号", "\xff订单\xff2023", "((((", "订单号：：：2023。。。"} {
+	for _, s := range []string{"订单2023", "order #12 34", "１３８１２３４５６７８", "XL\u200d大号", "\xff订单\xff2023", "((((", "订单号：：：2023。。。", "1234‐5678", "1234－5678 9", "12．34", "20\u200b23", "订单 1234 5678。2"} {
 		f.Add(s)
 	}
 	a := testAnalyzer(f)
@@ -170,7 +170,7 @@ func FuzzExtract(f *testing.F) {
 		a.analyze(s, text)
 		for _, list := range [][]found{s.all, s.found} {
 			last := 0
-			for _, e := range a.extract.report(nil, list, &s.folded) {
+			for _, e := range a.extract.report(nil, list, &s.folded, text) {
 				if e.Start < 0 || e.Start >= e.End || e.End > len(text) || e.Value == "" || !utf8.ValidString(e.Value) {
 					t.Fatalf("%q gives %+v", text, e)
 				}
@@ -180,10 +180,13 @@ func FuzzExtract(f *testing.F) {
 				last = e.Start
 			}
 		}
+		if f := &s.folded; !f.parted() && len(f.join(nil).runs) > 0 {
+			t.Fatalf("%q has a number in groups and is not parted", text)
+		}
 		for i := range a.extract.patterns {
 			p := &a.extract.patterns[i]
-			if !p.need.met(&s.folded.bloom) && p.re.Match(s.folded.text) {
-				t.Fatalf("the filter hides a match of %s in %q", p.re, text)
+			if !p.need.met(&s.folded.bloom) && p.finder.re.Match(s.folded.text) {
+				t.Fatalf("the filter hides a match of %s in %q", p.finder.re, text)
 			}
 		}
 	})

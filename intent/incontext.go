@@ -29,11 +29,11 @@ const (
 // earlier text cannot pull a question to a third one. The newer matter goes first.
 func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float32, k *calibrator, p *conversation.Prediction) {
 	units := s.tokens.units
-	ids, values := slices.Clone(s.ids), slices.Clone(s.values)
+	s.own.copy(s.ids, s.values)
 	for _, matter := range slices.Backward(u.Matters) {
 		m.analyze(s, string(matter.Text))
 		m.weigh(s)
-		s.join(ids, values, len(m.head.mean))
+		s.join(len(m.head.mean))
 		r := m.head.rank(s, m.corpus.background, unseen, units)
 		if r.best >= 0 && m.corpus.classes[r.best] == matter.Intent {
 			p.InContext = conversation.Candidate{Intent: matter.Intent, Confidence: m.settle(&r, k, s.shift)}
@@ -42,13 +42,14 @@ func (m *model) withContext(s *scratch, u *conversation.Utterance, unseen float3
 	}
 }
 
-// join adds to the vector of s, which is that of an earlier text, the one of the
-// utterance itself, whose share is the larger one. Both end in dense numbers; the
+// join adds to the vector of s, which is that of an earlier text, the own one of the
+// utterance, whose share is the larger one. Both end in dense numbers; the
 // two parts get the length that they have in a text by itself.
-func (s *scratch) join(ids []int32, values []float32, dense int) {
+func (s *scratch) join(dense int) {
+	ids, values := s.own.ids, s.own.values
 	sparse := len(s.ids) - dense
-	tail := append([]float32(nil), s.values[sparse:]...)
-	denseIDs := append([]int32(nil), s.ids[sparse:]...)
+	s.tail.copy(s.ids[sparse:], s.values[sparse:])
+	tail := s.tail.values
 	length := lengthOf(values[len(values)-dense:])
 	s.ids, s.values = s.ids[:sparse], s.values[:sparse]
 	for i := range s.values {
@@ -70,7 +71,7 @@ func (s *scratch) join(ids []int32, values []float32, dense int) {
 	for d := range tail {
 		tail[d] *= length
 	}
-	s.ids, s.values = append(s.ids, denseIDs...), append(s.values, tail...)
+	s.ids, s.values = append(s.ids, s.tail.ids...), append(s.values, tail...)
 }
 
 func lengthOf(v []float32) float32 {

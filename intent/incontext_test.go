@@ -95,7 +95,8 @@ intents:
 func TestJoinKeepsTheParts(t *testing.T) {
 	t.Parallel()
 	s := &scratch{ids: []int32{4, 7, 90, 91}, values: []float32{0.6, 0.8, 0, 2}} // 90 and 91 are the dense ones
-	s.join([]int32{7, 2, 90, 91}, []float32{0.8, 0.6, 2, 0}, 2)
+	s.own.copy([]int32{7, 2, 90, 91}, []float32{0.8, 0.6, 2, 0})
+	s.join(2)
 	if want := []int32{4, 7, 2, 90, 91}; !slices.Equal(s.ids, want) {
 		t.Fatalf("ids = %v, want %v", s.ids, want)
 	}

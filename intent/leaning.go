@@ -71,6 +71,11 @@ func (m *model) about(s *scratch, matter *conversation.Matter) int {
 // read ranks a text.
 func (m *model) read(s *scratch, text string) ranking {
 	m.analyze(s, text)
+	return m.ranked(s)
+}
+
+// ranked ranks what was analyzed.
+func (m *model) ranked(s *scratch) ranking {
 	unseen := m.weigh(s)
 	return m.head.rank(s, m.corpus.background, unseen, s.tokens.units)
 }
@@ -79,10 +84,11 @@ func (m *model) read(s *scratch, text string) ranking {
 // the class that the text points to.
 func (m *model) likes(s *scratch, text conversation.Text) (own float32, likes []float32) {
 	r := m.read(s, string(text))
+	s.likes = s.likes[:0]
 	for k := range m.bundle.topics {
-		likes = append(likes, m.head.likeClass(s, k))
+		s.likes = append(s.likes, m.head.likeClass(s, k))
 	}
-	return float32(r.evidence[evOwn]), likes
+	return float32(r.evidence[evOwn]), s.likes
 }
 
 // likest gives the class that a text may be about as a part of a matter: the matter's
@@ -113,7 +119,8 @@ func (m *model) kin(a, b int) bool {
 // entitled reads a text below the title of an intent, and gives that intent if
 // this is what it then means.
 func (m *model) entitled(s *scratch, class int, text conversation.Text, lang string, k *calibrator) conversation.Candidate {
-	r := m.read(s, m.bundle.topics[class].titleIn(lang)+"\n"+string(text))
+	m.analyzeBelow(s, m.bundle.topics[class].titleIn(lang), string(text))
+	r := m.ranked(s)
 	if int(r.best) != class {
 		return conversation.Candidate{}
 	}

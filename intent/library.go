@@ -186,7 +186,7 @@ func (l *Library) Extract(packs []string, text conversation.Text) []conversation
 	defer l.scratch.Put(s)
 	m.norm.fold(&s.folded, string(text))
 	s.all = m.extract.all(s.all[:0], &s.folded)
-	return m.extract.report(nil, s.all, &s.folded)
+	return m.extract.report(nil, s.all, &s.folded, string(text))
 }
 
 // borrow takes working memory from the pool.

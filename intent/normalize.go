@@ -25,6 +25,10 @@ type folded struct {
 	lines []int32 // where in text a line of the original ends; a space stands there
 	cut   bool    // the original was longer than maxFoldBytes
 	bloom bloom   // of the characters and pairs in text
+	read  int     // bytes of the original
+	last  rune    // of text, by foldCase
+
+	search search // for values in text
 }
 
 // fold writes the folded form of text: full-width letters and digits become
@@ -32,10 +36,19 @@ type folded struct {
 // all spaces become one kind. Case, punctuation and emoji stay.
 func (m *normalizer) fold(f *folded, text string) {
 	f.text, f.at, f.ends, f.lines, f.bloom, f.cut = f.text[:0], f.at[:0], f.ends[:0], f.lines[:0], bloom{}, false
-	if len(text) > maxFoldBytes {
-		text, f.cut = cutText(text, maxFoldBytes), true
+	f.read, f.last = 0, 0
+	m.foldMore(f, text)
+}
+
+// foldMore goes on with a text that follows on what was folded, as if it were one.
+func (m *normalizer) foldMore(f *folded, text string) {
+	if f.cut {
+		return
 	}
-	prev := rune(0)
+	begin, prev := f.read, f.last
+	if begin+len(text) > maxFoldBytes {
+		text, f.cut = cutText(text, maxFoldBytes-begin), true
+	}
 	for i := 0; i < len(text); {
 		r, size := rune(text[i]), 1
 		if r >= utf8.RuneSelf {
@@ -49,8 +62,8 @@ func (m *normalizer) fold(f *folded, text string) {
 			before := len(f.text)
 			f.text = utf8.AppendRune(f.text, r)
 			for range len(f.text) - before {
-				f.at = append(f.at, int32(i))
-				f.ends = append(f.ends, int32(i+size)) //nolint:gosec // as above
+				f.at = append(f.at, int32(begin+i))
+				f.ends = append(f.ends, int32(begin+i+size)) //nolint:gosec // as above
 			}
 			low := foldCase(r)
 			f.bloom.see(prev, low)
@@ -58,6 +71,7 @@ func (m *normalizer) fold(f *folded, text string) {
 		}
 		i += size
 	}
+	f.read, f.last = begin+len(text), prev
 }
 
 // note remembers where a line ends.

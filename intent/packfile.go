@@ -294,6 +294,9 @@ func (r *packReader) policy(n *yaml.Node, in *intent) {
 		"anger": func(n *yaml.Node) {
 			s, _ := r.scalar(n, "anger in "+what, maxNameBytes)
 			in.anger = conversation.AngerPolicy(s)
+			if s == "handoff" { // as dialogues call it, and other bots
+				in.anger = conversation.AngerHandover
+			}
 			if s == "" || !in.anger.Known() {
 				r.fail(n, "anger in %s is ignore, soften, escalate or handover", what)
 			}

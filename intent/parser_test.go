@@ -184,6 +184,25 @@ func TestExtendsLayersFields(t *testing.T) {
 	}
 }
 
+func TestHandoffIsHandover(t *testing.T) {
+	t.Parallel()
+	k, err := parsePack([]packFile{{name: "a.yaml", content: []byte(`colloquy: 1
+pack: a
+lang: en
+intents:
+  - {id: one, answer: fine, ask: [first question], policy: {anger: handoff}}
+  - {id: two, answer: fine, ask: [second question], policy: {anger: handover}}
+`)}}, newNormalizer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range k.intents {
+		if in.anger != conversation.AngerHandover {
+			t.Errorf("anger of %s = %q, want %q", in.id, in.anger, conversation.AngerHandover)
+		}
+	}
+}
+
 func TestExtendsInACircle(t *testing.T) {
 	t.Parallel()
 	norm := newNormalizer()

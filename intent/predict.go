@@ -84,7 +84,7 @@ func (m *model) predict(s *scratch, u *conversation.Utterance, p *conversation.P
 	k, hash := m.speaking()
 	p.Model = hash
 	m.analyze(s, string(u.Text))
-	p.Entities = m.extract.report(p.Entities, s.found, &s.folded)
+	p.Entities = m.extract.report(p.Entities, s.found, &s.folded, string(u.Text))
 	p.Lang = s.tokens.detect(u.Lang)
 	p.Auto, p.Suggest = defaultAuto, defaultSuggest
 	if s.tokens.units == 0 && len(s.tokens.list) <= 2 {
