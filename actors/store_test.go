@@ -659,15 +659,15 @@ func TestNewRefusesBadOptions(t *testing.T) {
 
 func TestWithoutAMajorityNothingIsTakenAndItIsSaidAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		var alone time.Duration
-		r := newRig(t, func(o *Options) { o.Leaderless = func() time.Duration { return alone } })
+		var alone atomic.Int64
+		r := newRig(t, func(o *Options) { o.Leaderless = func() time.Duration { return time.Duration(alone.Load()) } })
 		r.run()
 		first := r.say("hello")
 
-		alone = maxLeaderless // an election, which is worth waiting for
+		alone.Store(int64(maxLeaderless)) // an election, which is worth waiting for
 		r.say("are you there?")
 
-		alone = maxLeaderless + 1
+		alone.Store(int64(maxLeaderless) + 1)
 		began := time.Now()
 		_, err := r.engine.Deliver(t.Context(), anna("and now?"))
 		if conversation.CodeOf(err) != conversation.CodeUnavailable {
@@ -681,7 +681,7 @@ func TestWithoutAMajorityNothingIsTakenAndItIsSaidAtOnce(t *testing.T) {
 			t.Errorf("the answer took %v", waited)
 		}
 
-		alone = 0
+		alone.Store(0)
 		if next := r.say("and now?"); next.Conversation != first.Conversation {
 			t.Errorf("after that, another conversation: %v, %v", next, first)
 		}
