@@ -76,7 +76,8 @@ Three nodes are one service: http://127.0.0.1:8081, :8082 and :8083 (process ids
                with COLLOQUY_CLUSTER_KEY_FILE=$folder/cluster.key
   lose one     kill -9 ${pids[1]} and remove $folder/node2; talk on at :8081 and :8083
   bring it     $program serve --data-dir $folder/node2 --listen 127.0.0.1:8082 --ops-listen 127.0.0.1:9092 \\
-                 --cluster-listen 127.0.0.1:7920 --set cluster.profile=fast --join 127.0.0.1:7910
+                 --cluster-listen 127.0.0.1:7920 --set cluster.profile=fast --join 127.0.0.1:7910,127.0.0.1:7930
+               node 1 in the same way, by --join 127.0.0.1:7920
   balance      haproxy -f $folder/haproxy.cfg, then http://127.0.0.1:8080
 END
 wait

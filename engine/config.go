@@ -140,7 +140,7 @@ type ClusterConfig struct {
 	Expect      int            `yaml:"expect" help:"So many new nodes that see each other found a cluster; 0 = join one, or found one alone when there is nobody to join by."`
 	Voters      int            `yaml:"voters" help:"So many nodes at most decide what is durable; the others keep a full copy without a vote."`
 	RemoveDead  time.Duration  `yaml:"remove_dead" help:"A node that is gone for so long loses its vote, if that is safe."`
-	Profile     ClusterProfile `yaml:"profile" help:"fast finds out in under a second that a node is gone, careful tolerates slow networks and machines."`
+	Profile     ClusterProfile `yaml:"profile" help:"A node whose process has ended is noticed at once with either. One that is frozen or out of reach is given up after 3 to 7 s by fast; careful takes about 7 s, and tolerates slow networks and machines."`
 	CertFile    string         `yaml:"cert_file" help:"Own certificate for the links between nodes; empty = one derived from the key."`
 	CertKeyFile string         `yaml:"cert_key_file" help:"Key of that certificate."`
 	CAFile      string         `yaml:"ca_file" help:"Authorities that sign the nodes' certificates."`
