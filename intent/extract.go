@@ -209,7 +209,7 @@ func resolve(all []found) []found {
 }
 
 // keepStrongest keeps the longer of overlapping values, of the same entity or of any two.
-func keepStrongest(all []found, anyTwo bool) []found {
+func keepStrongest(all []found, anyTwo bool) []found { //nolint:revive // which overlaps count
 	if len(all) == 0 {
 		return all
 	}

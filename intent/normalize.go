@@ -62,7 +62,7 @@ func (m *normalizer) foldMore(f *folded, text string) {
 			before := len(f.text)
 			f.text = utf8.AppendRune(f.text, r)
 			for range len(f.text) - before {
-				f.at = append(f.at, int32(begin+i))
+				f.at = append(f.at, int32(begin+i))          //nolint:gosec // at most maxFoldBytes
 				f.ends = append(f.ends, int32(begin+i+size)) //nolint:gosec // as above
 			}
 			low := foldCase(r)

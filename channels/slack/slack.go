@@ -114,15 +114,20 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	if got.Type != "event_callback" {
 		return nil, channels.Ack{}, nil // of interest to others
 	}
-	var e event
-	err = json.Unmarshal(got.Event, &e) // gives the type also where another field is none of ours
+	e, whole := readEvent(got.Event)
 	switch {
 	case !e.says() || got.ownWork(e.User):
 		return nil, channels.Ack{}, nil
-	case err != nil:
+	case !whole:
 		return []channels.Event{{Unreadable: got.Event}}, channels.Ack{}, nil
 	}
 	return e.events(got.Event), channels.Ack{}, nil
+}
+
+// readEvent reads an event. It gives the type also where another field is none of ours.
+func readEvent(raw json.RawMessage) (e event, whole bool) {
+	err := json.Unmarshal(raw, &e)
+	return e, err == nil
 }
 
 // says reports whether the event is a message. What bots write is left out, our own
