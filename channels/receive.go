@@ -260,21 +260,12 @@ func markUnsupported(in *conversation.Inbound, kind string) {
 		in.Metadata = make(map[string]string, 1)
 	}
 	in.Metadata[MetadataUnsupported] = kind
-	if !roomy(in.Metadata) {
+	if conversation.CheckMetadata(in.Metadata) != nil {
 		delete(in.Metadata, MetadataRaw) // rather than refuse the message for it
 	}
 	if strings.TrimSpace(string(in.Text)) == "" {
 		in.Text = conversation.Text("[" + kind + "]")
 	}
-}
-
-// roomy reports whether a message may carry so much metadata.
-func roomy(m map[string]string) bool {
-	n := 0
-	for k, v := range m {
-		n += len(k) + len(v)
-	}
-	return len(m) <= conversation.MaxMetadataKeys && n <= conversation.MaxMetadataBytes
 }
 
 // kindName keeps a provider's word only if it looks like one.

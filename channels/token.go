@@ -138,10 +138,36 @@ func (k *token) hold(ctx context.Context) error {
 	}
 }
 
-// Token gives an account's access token: the one in this node's memory, or that of
-// the holder for all nodes (ProviderOptions.Tokens). Without a holder, or when it
-// cannot be asked, this node gets one by fetch. Errors: [*SendError].
+// Token gives an account's access token, which this node gets by fetch and keeps in
+// memory. Errors: [*SendError].
 func (p *Provider) Token(ctx context.Context, a Account, fetch FetchToken) (string, error) {
+	return p.kept(ctx, a, func(k *token) (HeldToken, error) { return k.held.Next(ctx, k.refused, fetch) })
+}
+
+// SharedToken gives the access token that the holder keeps for all nodes
+// (ProviderOptions.Tokens). Without a holder, or when it cannot be asked, this node
+// gets one from the source. Errors: [*SendError].
+func (p *Provider) SharedToken(ctx context.Context, a Account, from TokenSource) (string, error) {
+	fetch := func(ctx context.Context, force TokenForce) (string, time.Duration, error) {
+		return from.FetchToken(ctx, a, force)
+	}
+	if p.holder == nil {
+		return p.Token(ctx, a, fetch)
+	}
+	return p.kept(ctx, a, func(k *token) (HeldToken, error) {
+		next, err := p.holder(ctx, a, k.refused)
+		var failure *SendError
+		if err == nil || errors.As(err, &failure) {
+			return next, err
+		}
+		// Others may have got another token meanwhile; forgetting this one asks the
+		// provider for that first.
+		return HeldToken{forced: k.held.forced}.Next(ctx, k.refused, fetch)
+	})
+}
+
+// kept gives the token in this node's memory, or the next one.
+func (p *Provider) kept(ctx context.Context, a Account, next func(*token) (HeldToken, error)) (string, error) {
 	k := p.tokens.find(a.id)
 	if err := k.hold(ctx); err != nil {
 		return "", err
@@ -150,26 +176,12 @@ func (p *Provider) Token(ctx context.Context, a Account, fetch FetchToken) (stri
 	if k.held.Good(k.refused, time.Now()) {
 		return k.held.Text, nil
 	}
-	next, err := p.next(ctx, a, k, fetch)
+	held, err := next(k)
 	if err != nil {
 		return "", err
 	}
-	k.held, k.refused = next, ""
-	return next.Text, nil
-}
-
-func (p *Provider) next(ctx context.Context, a Account, k *token, fetch FetchToken) (HeldToken, error) {
-	if p.holder == nil {
-		return k.held.Next(ctx, k.refused, fetch)
-	}
-	next, err := p.holder(ctx, a, k.refused)
-	var failure *SendError
-	if err == nil || errors.As(err, &failure) {
-		return next, err
-	}
-	// Others may have got another token meanwhile; forgetting this one asks the
-	// provider for that first.
-	return HeldToken{forced: k.held.forced}.Next(ctx, k.refused, fetch)
+	k.held, k.refused = held, ""
+	return held.Text, nil
 }
 
 // Refused says that the provider did not take a token, so that another one is got

@@ -180,7 +180,7 @@ func checkMessage(r Ref, t Text, metadata map[string]string, files []Attachment)
 			return err
 		}
 	}
-	return checkMetadata(metadata)
+	return CheckMetadata(metadata)
 }
 
 func decideReply(s *State, c ReplyAsAgent, now time.Time) (Decision, error) {

@@ -89,7 +89,9 @@ func storable(all ...string) bool {
 	return true
 }
 
-func checkMetadata(m map[string]string) error {
+// CheckMetadata says whether a message may carry the metadata. Errors: codes too much
+// metadata and bad text.
+func CheckMetadata(m map[string]string) error {
 	if len(m) > MaxMetadataKeys {
 		return Refusef(CodeTooMuchMetadata, "%d keys, the limit is %d", len(m), MaxMetadataKeys)
 	}

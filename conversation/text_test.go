@@ -80,9 +80,9 @@ func TestMetadataCheck(t *testing.T) {
 		"bad key":       {metadata: map[string]string{"\xff": ""}, want: CodeBadText},
 		"bad value":     {metadata: map[string]string{"k": "\xff"}, want: CodeBadText},
 	} {
-		err := checkMetadata(tc.metadata)
+		err := CheckMetadata(tc.metadata)
 		if tc.want == "" && err != nil || tc.want != "" && CodeOf(err) != tc.want {
-			t.Errorf("%s: checkMetadata = %v, want %q", name, err, tc.want)
+			t.Errorf("%s: CheckMetadata = %v, want %q", name, err, tc.want)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 
 // say sends a message of a kind and gives DingTalk's name for it.
 func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, kind string, what map[string]string) (string, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return "", err
 	}
@@ -201,15 +201,8 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	if m := a.Value(settingMode); m != "" && m != modeStream {
 		return "", &channels.SendError{Class: channels.Permanent, Scope: channels.ScopeAccount, Code: "bad_mode"}
 	}
-	_, err = d.token(ctx, a)
+	_, err = d.SharedToken(ctx, a, d)
 	return robot(a), err
-}
-
-// token gives the access token.
-func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
-		return d.FetchToken(ctx, a, force)
-	})
 }
 
 // FetchToken implements [channels.TokenSource]. DingTalk gives everybody the same

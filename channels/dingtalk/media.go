@@ -92,7 +92,7 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 	if err != nil {
 		return channels.Fetched{}, err
 	}
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return channels.Fetched{}, err
 	}
@@ -196,7 +196,7 @@ func documentOf(kind string) string {
 
 // upload gives the name of a file that nobody sees yet.
 func (d *Driver) upload(ctx context.Context, a channels.Account, kind string, f *channels.OutFile) (string, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return "", err
 	}

@@ -75,7 +75,7 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 
 // say sends a message of a kind and gives Feishu's name for it.
 func (d *Driver) say(ctx context.Context, a channels.Account, p channels.Part, kind string, what map[string]string) (string, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return "", err
 	}
@@ -104,15 +104,8 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	if err != nil {
 		return "", err
 	}
-	_, err = d.token(ctx, a)
+	_, err = d.SharedToken(ctx, a, d)
 	return a.Value(settingAppID), err
-}
-
-// token gives the tenant's access token.
-func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
-		return d.FetchToken(ctx, a, force)
-	})
 }
 
 // FetchToken implements [channels.TokenSource]. Feishu gives everybody the same one

@@ -70,7 +70,7 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 	if len(of) != 3 {
 		return channels.Fetched{}, &channels.SendError{Class: channels.Permanent, Code: "no_file_key"}
 	}
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return channels.Fetched{}, err
 	}
@@ -200,7 +200,7 @@ func documentOf(kind string) string {
 
 // upload gives the key of a file that nobody sees yet.
 func (d *Driver) upload(ctx context.Context, a channels.Account, to plan, f *channels.OutFile) (string, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return "", err
 	}

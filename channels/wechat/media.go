@@ -80,7 +80,7 @@ func noMedia() *channels.SendError {
 // mediaGet asks for a file by its name. What the interface refuses it says in
 // JSON, with the status of a success; for films it may say where they are.
 func (d *Driver) mediaGet(ctx context.Context, a channels.Account, id string) (channels.Fetched, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return channels.Fetched{}, err
 	}
@@ -136,7 +136,7 @@ func (d *Driver) SendFile(ctx context.Context, p channels.Part) (string, error) 
 
 // upload gives the file's name at WeChat, where it is kept for three days.
 func (d *Driver) upload(ctx context.Context, a channels.Account, kind string, f *channels.OutFile) (string, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return "", err
 	}

@@ -81,7 +81,7 @@ func (d *Driver) Send(ctx context.Context, p channels.Part) (string, error) {
 // say sends a message of a kind. Errors: [channels.ErrUseLink] when it is the file
 // that is not taken, else [*channels.SendError].
 func (d *Driver) say(ctx context.Context, a channels.Account, peer, kind string, what map[string]string) error {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return err
 	}
@@ -106,15 +106,8 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	if err != nil {
 		return "", err
 	}
-	_, err = d.token(ctx, a)
+	_, err = d.SharedToken(ctx, a, d)
 	return a.Value(settingAppID), err
-}
-
-// token gives the access token.
-func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
-		return d.FetchToken(ctx, a, force)
-	})
 }
 
 // FetchToken implements [channels.TokenSource] by stable_token, which gives

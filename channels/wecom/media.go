@@ -67,7 +67,7 @@ func (d *Driver) Fetch(ctx context.Context, inbox conversation.InboxID, source s
 	if err != nil {
 		return channels.Fetched{}, err
 	}
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return channels.Fetched{}, err
 	}
@@ -113,7 +113,7 @@ func (d *Driver) SendFile(ctx context.Context, p channels.Part) (string, error) 
 
 // upload gives the file's name at WeCom, where it is kept for three days.
 func (d *Driver) upload(ctx context.Context, a channels.Account, kind string, f *channels.OutFile) (string, error) {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return "", err
 	}

@@ -218,15 +218,8 @@ func (d *Driver) Check(ctx context.Context, inbox conversation.InboxID) (string,
 	if err != nil {
 		return "", err
 	}
-	_, err = d.token(ctx, a)
+	_, err = d.SharedToken(ctx, a, d)
 	return a.Value(settingDesk), err
-}
-
-// token gives the access token.
-func (d *Driver) token(ctx context.Context, a channels.Account) (string, error) {
-	return d.Token(ctx, a, func(ctx context.Context, force channels.TokenForce) (string, time.Duration, error) {
-		return d.FetchToken(ctx, a, force)
-	})
 }
 
 // FetchToken implements [channels.TokenSource]. WeCom gives everybody the same one
@@ -250,7 +243,7 @@ func address(a channels.Account, method string, q url.Values) string {
 
 // call calls a method that needs the access token. Errors: [*channels.SendError].
 func (d *Driver) call(ctx context.Context, a channels.Account, method string, body, result any) error {
-	token, err := d.token(ctx, a)
+	token, err := d.SharedToken(ctx, a, d)
 	if err != nil {
 		return err
 	}

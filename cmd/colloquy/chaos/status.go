@@ -50,27 +50,28 @@ func (f *fleet) operator(ctx context.Context, m *member, method, path string, bo
 func (f *fleet) status(ctx context.Context) (*gateway.ClusterStatus, *member, error) {
 	var errs []error
 	for _, m := range f.all() {
-		raw, err := f.operator(ctx, m, http.MethodGet, "/v1/cluster", nil)
-		var s gateway.ClusterStatus
+		s, err := f.statusAt(ctx, m)
 		if err == nil {
-			err = json.Unmarshal(raw, &s)
+			return s, f.leaderOf(s), nil
 		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		return &s, f.leaderOf(&s), nil
+		errs = append(errs, err)
 	}
 	return nil, nil, errors.Join(errs...)
 }
 
+// statusAt asks a member how the cluster is.
+func (f *fleet) statusAt(ctx context.Context, m *member) (*gateway.ClusterStatus, error) {
+	raw, err := f.operator(ctx, m, http.MethodGet, "/v1/cluster", nil)
+	s := new(gateway.ClusterStatus)
+	if err == nil {
+		err = json.Unmarshal(raw, s)
+	}
+	return s, err
+}
+
 // version asks a member which one it runs.
 func (f *fleet) version(ctx context.Context, m *member) (string, error) {
-	raw, err := f.operator(ctx, m, http.MethodGet, "/v1/cluster", nil)
-	var s gateway.ClusterStatus
-	if err == nil {
-		err = json.Unmarshal(raw, &s)
-	}
+	s, err := f.statusAt(ctx, m)
 	if err != nil {
 		return "", fmt.Errorf("ask node %d for its version: %w", m.number, err)
 	}
