@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -301,70 +300,6 @@ func TestOnlyServingMembersOwnGrains(t *testing.T) {
 	defer cancel()
 	if _, err := a.Gate.Request(ctx, id, where{}); err == nil {
 		t.Error("a cluster that drains starts a grain")
-	}
-}
-
-func TestFoundByTheLowestAndJoinedByTheRest(t *testing.T) {
-	t.Parallel()
-	n := clustertest.New(t, clustertest.Options{})
-	type result struct {
-		m     *clustertest.Machine
-		peers []string
-		err   error
-	}
-	results := make(chan result, 5)
-	start := func(name string, expect int) {
-		m := n.Boot(name)
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), clustertest.Patience)
-			defer cancel()
-			peers, err := m.Node.Found(ctx, expect)
-			results <- result{m, peers, err}
-		}()
-	}
-	// The first machine of this network has no seeds, but expects two more.
-	start("a", 3)
-	start("b", 3)
-	select {
-	case r := <-results:
-		t.Fatalf("%s goes on with two of three: %v, %v", r.m.Name, r.peers, r.err)
-	case <-time.After(300 * time.Millisecond):
-	}
-	start("c", 3)
-	first := <-results
-	if first.err != nil || len(first.peers) != 0 {
-		t.Fatalf("the first = %v, %v, want a founder", first.peers, first.err)
-	}
-	for _, m := range n.Machines() {
-		if m.Node.ID() < first.m.Node.ID() {
-			t.Errorf("%s founded, though %s has the lower id", first.m.Node.ID(), m.Node.ID())
-		}
-	}
-	select {
-	case r := <-results:
-		t.Fatalf("%s goes on before there is a cluster: %v, %v", r.m.Name, r.peers, r.err)
-	case <-time.After(100 * time.Millisecond):
-	}
-	first.m.Node.SetJournal("disk-1", "cluster-1")
-	for range 2 {
-		r := <-results
-		if r.err != nil || !slices.Contains(r.peers, first.m.Node.LinkAddress()) {
-			t.Errorf("%s = %v, %v, want to join %s", r.m.Name, r.peers, r.err, first.m.Node.LinkAddress())
-		}
-		r.m.Node.SetJournal("disk-"+r.m.Name, "cluster-1")
-	}
-	// One that comes later only ever joins.
-	start("d", 0)
-	if r := <-results; r.err != nil || len(r.peers) == 0 {
-		t.Errorf("the latecomer = %v, %v, want nodes to join", r.peers, r.err)
-	}
-}
-
-func TestFoundAlone(t *testing.T) {
-	t.Parallel()
-	n := clustertest.New(t, clustertest.Options{})
-	if peers, err := n.Boot("a").Node.Found(t.Context(), 1); peers != nil || err != nil {
-		t.Errorf("Found = %v, %v, want to found at once", peers, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,14 +114,52 @@ func TestPartitionLeavesTheMajorityAtWork(t *testing.T) {
 
 func TestShortPartitionEvictsNobody(t *testing.T) {
 	t.Parallel()
-	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	var lost atomic.Int64
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil), Change: func(_ string, o *cluster.NodeOptions) {
+		o.Profile = cluster.Careful // whose patience outlasts a machine that stalls
+		packets := o.Packets
+		o.Packets = func(to string) bool {
+			gone := packets(to)
+			if gone {
+				lost.Add(1)
+			}
+			return gone
+		}
+	}})
 	ms := n.Start("a", "b", "c")
 	n.Cut("c")
-	n.Await("somebody is suspected or patience is tried", func() bool {
-		return time.Since(ms[0].Gate.View().Members()[0].Started) > 0
-	})
+	n.Await("the partition is felt", func() bool { return lost.Load() > 0 })
 	n.Heal()
 	n.Settle()
+	evictedNobody(t, ms)
+}
+
+// Neither half is a majority, and the votes of both together, which all hear of
+// after the partition, are none against anybody.
+func TestPartitionIntoHalvesEvictsNobody(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b", "c", "d")
+	n.Cut("c", "d")
+	for i, m := range ms {
+		n.Await(m.Name+" holds the other half for silent", func() bool {
+			v := m.Gate.View()
+			for j, other := range ms {
+				seen, there := v.Member(other.Node.ID())
+				if !there || seen.Suspect != (i < 2 != (j < 2)) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	n.Heal()
+	n.Settle()
+	evictedNobody(t, ms)
+}
+
+func evictedNobody(t *testing.T, ms []*clustertest.Machine) {
+	t.Helper()
 	for _, m := range ms {
 		select {
 		case <-m.Node.Evicted():

@@ -20,13 +20,17 @@ const (
 // A new cluster is founded when expect nodes with empty disks see one another;
 // the one of them with the lowest run id does it, and the others wait for it.
 // expect must be more than half of the nodes that may start at once. Without
-// seeds and with expect at most 1 this node is alone and founds at once; with
-// seeds and expect 0 it only ever joins.
+// seeds and with expect at most 1 this node founds alone, when it has listened for
+// [NodeOptions].Listening and heard of no cluster: it may be the first one of all,
+// or the first one of a cluster that has lost its disk and was started by the same
+// command. Once it has heard of one, or has kept somebody out, it only waits to
+// join. With seeds and expect 0 it only ever joins.
 //
 // Errors: those of ctx.
 func (n *Node) Found(ctx context.Context, expect int) ([]string, error) {
-	if !n.seeded() && expect <= 1 {
-		return nil, nil
+	first := !n.seeded() && expect <= 1
+	if first {
+		expect = 0
 	}
 	tick := time.NewTicker(foundEvery)
 	defer tick.Stop()
@@ -34,7 +38,15 @@ func (n *Node) Found(ctx context.Context, expect int) ([]string, error) {
 	for {
 		v := n.View()
 		if peers := founded(v); len(peers) > 0 {
+			n.met.Store(true)
 			return peers, nil
+		}
+		if slices.ContainsFunc(v.Members(), func(m Member) bool { return m.ID != n.id && m.Cluster != "" }) {
+			n.met.Store(true) // it does not answer now, and has its cluster all the same
+		}
+		if first && time.Since(since) >= n.o.Listening && !n.met.Load() && n.steward.refused() == "" {
+			n.log.Info("cluster founded alone, no other was heard of", "listened", n.o.Listening.String())
+			return nil, nil
 		}
 		fresh := unfounded(v)
 		if expect > 0 && len(fresh) >= expect {

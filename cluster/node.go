@@ -52,6 +52,8 @@ type Node struct {
 	stop    context.CancelFunc
 	ended   sync.WaitGroup
 	closing sync.Once
+	dials   dials
+	met     atomic.Bool // a cluster was heard of: this run founds none
 
 	mu struct {
 		sync.Mutex
@@ -73,6 +75,7 @@ func Open(o NodeOptions) (*Node, error) {
 	}
 	n := &Node{
 		o: o, id: newNodeID(), evicted: make(chan struct{}), herald: make(chan struct{}, 1),
+		dials: dials{busy: map[string]int{}, answered: map[string]time.Time{}},
 	}
 	n.log = o.Logger.With("component", "cluster", "node", string(n.id))
 	var err error

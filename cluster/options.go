@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,11 @@ type Endpoint struct {
 	Advertise string // host, or host:port, under which peers reach it; empty = what was bound
 }
 
+// listening is how long a node that was told of nobody waits to be told by one who
+// knew the node at its address, before it founds a cluster. Members look there
+// once a second.
+const listening = 3 * time.Second
+
 // NodeOptions configure a [Node]. System, Key, the endpoints, Logger and
 // Registerer are needed.
 type NodeOptions struct {
@@ -49,6 +55,7 @@ type NodeOptions struct {
 
 	Seeds     []string      // host:port of nodes to ask at start; a name stands for all its addresses
 	SeedsFile string        // the same, one a line, read again at every attempt
+	Listening time.Duration // of a node without seeds before it founds a cluster alone; default 3 s
 	Profile   Profile       // default Fast
 	Version   string        // of the program; members are at most one minor release apart
 	Certs     *Certificates // an operator's own; nil = made from the key
@@ -69,6 +76,9 @@ func (o *NodeOptions) fill() {
 	}
 	if o.Profile == "" {
 		o.Profile = Fast
+	}
+	if o.Listening == 0 {
+		o.Listening = listening
 	}
 	if o.Dialer == nil {
 		o.Dialer = &net.Dialer{}

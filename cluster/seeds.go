@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,16 +16,25 @@ import (
 const (
 	seekFirst   = 100 * time.Millisecond
 	seekMost    = 2 * time.Second
-	seekSplit   = 15 * time.Second // somebody who has members looks whether a seed is not one of them
+	seekSteady  = time.Second      // of somebody who has members
+	seekNames   = 15 * time.Second // somebody who has members looks the seeds' names up again after so long
 	maxSeeds    = 256
+	maxDials    = 4  // of one address at a time: that of a machine that is off hangs for seconds
+	maxDeparted = 64 // addresses of members that went
 	resolveTime = 2 * time.Second
 )
 
-// seek joins the others: seeds while this node is alone, members that the gossip
-// has lost, and now and then a seed that is no member, in case the cluster has
-// come up in two halves.
+// seek joins the others: seeds and members that the gossip has lost, and the
+// addresses of members that are gone.
+//
+// Somebody who has members goes on with it. A seed that is no member may be the
+// other half of a cluster that has come up in two; and at the address of one that
+// is gone, a new node may stand that was told of nobody, and founds a cluster of
+// its own if it hears of none, see [Node.Found].
 func (n *Node) seek(ctx context.Context) {
-	pause, split := seekFirst, time.Now().Add(seekSplit)
+	pause := seekFirst
+	var seeds []string
+	var looked time.Time // when the seeds' names were looked up
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -33,18 +43,15 @@ func (n *Node) seek(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		all := alone(n.View())
-		if now := time.Now(); !all && now.After(split) {
-			all, split = true, now.Add(seekSplit)
+		if now := time.Now(); alone(n.View()) || now.Sub(looked) >= seekNames {
+			seeds, looked = n.seeds(ctx), now
 		}
 		n.join(ctx, n.lost())
-		if all {
-			n.join(ctx, n.strangers(n.seeds(ctx)))
-		}
+		n.join(ctx, n.strangers(append(n.steward.departed(), seeds...)))
 		if alone(n.View()) {
 			pause = min(2*pause, seekMost)
 		} else {
-			pause = seekMost
+			pause = seekSteady
 		}
 		timer.Reset(pause/2 + rand.N(pause)) //nolint:gosec // spreads nodes in time
 	}
@@ -67,13 +74,37 @@ func (n *Node) lost() []string {
 	return out
 }
 
-// strangers leaves out who is a member already.
+// strangers leaves out who is a member already, and addresses where somebody has
+// answered of late without becoming one: it is a member by another address, or
+// kept out.
 func (n *Node) strangers(addresses []string) []string {
-	known := map[string]bool{}
+	n.dials.Lock()
+	defer n.dials.Unlock()
+	members := map[string]bool{}
 	for _, m := range n.View().Members() {
-		known[m.Gossip] = !m.Suspect
+		members[m.Gossip] = !m.Suspect
+		delete(n.dials.answered, m.Gossip)
 	}
-	return slices.DeleteFunc(addresses, func(a string) bool { return known[a] })
+	for a, at := range n.dials.answered {
+		if time.Since(at) >= seekNames {
+			delete(n.dials.answered, a)
+		}
+	}
+	out := make([]string, 0, len(addresses))
+	for _, a := range addresses {
+		if _, answered := n.dials.answered[a]; !answered && !members[a] && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// dials are the attempts to join.
+type dials struct {
+	sync.Mutex
+
+	busy     map[string]int // under way, by address; at most maxDials each
+	answered map[string]time.Time
 }
 
 func (n *Node) join(ctx context.Context, addresses []string) {
@@ -81,10 +112,27 @@ func (n *Node) join(ctx context.Context, addresses []string) {
 		if ctx.Err() != nil {
 			return
 		}
+		n.dials.Lock()
+		free := n.dials.busy[a] < maxDials
+		if free {
+			n.dials.busy[a]++
+		}
+		n.dials.Unlock()
+		if !free {
+			continue
+		}
 		n.ended.Go(func() {
-			if _, err := n.list.Join([]string{a}); err != nil {
-				n.log.Debug("seed not joined", "gossip", a, "err", err)
+			_, err := n.list.Join([]string{a})
+			n.dials.Lock()
+			defer n.dials.Unlock()
+			if n.dials.busy[a]--; n.dials.busy[a] == 0 {
+				delete(n.dials.busy, a)
 			}
+			if err != nil {
+				n.log.Debug("seed not joined", "gossip", a, "err", err)
+				return
+			}
+			n.dials.answered[a] = time.Now()
 		})
 	}
 }

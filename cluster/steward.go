@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,12 +45,13 @@ type steward struct {
 	mu struct {
 		sync.Mutex
 		seen    map[NodeID]sighting
-		buried  map[NodeID]struct{} // copy of the ballots' for the gossip's goroutines
-		zombies map[NodeID]string   // buried runs that were heard, with their address
-		known   news                // for the exchange of states
-		early   map[NodeID]meta     // what nodes have said that the gossip does not know yet
-		merging time.Time           // since when the members of a peer are being learned, one by one
-		refused string              // why the newest stranger was kept out; empty = there was none
+		buried  map[NodeID]struct{}  // copy of the ballots' for the gossip's goroutines
+		zombies map[NodeID]string    // buried runs that were heard, with their address
+		known   news                 // for the exchange of states
+		early   map[NodeID]meta      // what nodes have said that the gossip does not know yet
+		gone    map[string]time.Time // gossip addresses of members that were buried here, and when
+		merging time.Time            // since when the members of a peer are being learned, one by one
+		refused string               // why the newest stranger was kept out; empty = there was none
 	}
 
 	// touched by run only
@@ -69,6 +71,7 @@ func newSteward(n *Node) *steward {
 	}
 	s.mu.seen = map[NodeID]sighting{}
 	s.mu.early = map[NodeID]meta{}
+	s.mu.gone = map[string]time.Time{}
 	s.mu.buried = map[NodeID]struct{}{}
 	s.mu.zombies = map[NodeID]string{}
 	return s
@@ -356,6 +359,9 @@ func (s *steward) share(now time.Time) {
 	clear(s.mu.buried)
 	for _, t := range all.Tombs {
 		s.mu.buried[t.ID] = struct{}{}
+		if seen, ok := s.mu.seen[t.ID]; ok && !seen.foreign && len(s.mu.gone) < maxDeparted {
+			s.mu.gone[seen.gossip] = now
+		}
 		delete(s.mu.seen, t.ID)
 	}
 	zombies := s.mu.zombies
@@ -373,6 +379,18 @@ func (s *steward) share(now time.Time) {
 			delete(s.told, id)
 		}
 	}
+}
+
+// departed lists where members were that are gone since an hour at most.
+func (s *steward) departed() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a, at := range s.mu.gone {
+		if time.Since(at) >= tombAge {
+			delete(s.mu.gone, a)
+		}
+	}
+	return slices.Sorted(maps.Keys(s.mu.gone))
 }
 
 // evict ends this run's membership.
