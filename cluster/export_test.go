@@ -1,5 +1,16 @@
 package cluster
 
+import "crypto/tls"
+
+// PeerTLS is how a node of a cluster shows itself to its peers.
+func PeerTLS(key, name string) (*tls.Config, error) {
+	c, err := newIdentity(key, name, newNodeID(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.config(), nil
+}
+
 // SeeEnded has a node see a run that was in the gossip and is not any more.
 func (n *Node) SeeEnded(id NodeID, gossip, link, grains string) {
 	m := n.self()

@@ -263,10 +263,10 @@ func TestTwoNodesGoOnAfterOneDied(t *testing.T) {
 func TestRestartOnTheSameAddressReplacesTheRunBefore(t *testing.T) {
 	t.Parallel()
 	any0 := cluster.Endpoint{Listen: clustertest.LoopbackOfItsOwn() + ":0"}
-	fixed := map[string]cluster.Endpoint{"gossip": any0, "link": any0}
+	fixed := map[string]cluster.Endpoint{"gossip": any0, "link": any0, "grains": any0}
 	change := func(machine string, o *cluster.NodeOptions) {
 		if machine == "c" {
-			o.Gossip, o.Link = fixed["gossip"], fixed["link"]
+			o.Gossip, o.Link, o.Grains = fixed["gossip"], fixed["link"], fixed["grains"]
 		}
 	}
 	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil), Change: change})
@@ -275,13 +275,16 @@ func TestRestartOnTheSameAddressReplacesTheRunBefore(t *testing.T) {
 	l.more(n, 400)
 	fixed["gossip"] = cluster.Endpoint{Listen: ms[2].Node.GossipAddress()}
 	fixed["link"] = cluster.Endpoint{Listen: ms[2].Node.LinkAddress()}
+	fixed["grains"] = cluster.Endpoint{Listen: ms[2].Node.GrainsAddress()}
 	ms[2].Kill()
 	again := n.Start("c")[0]
 	without(n, ms[2].Node.ID(), ms[0], ms[1], again)
 	l.more(n, 400)
 	l.end(t)
-	if again.Node.GossipAddress() != ms[2].Node.GossipAddress() {
-		t.Errorf("the restarted node is at %s, want %s", again.Node.GossipAddress(), ms[2].Node.GossipAddress())
+	now, before := again.Node.Member(), ms[2].Node.Member()
+	if now.Gossip != before.Gossip || now.Address != before.Address || now.Grains != before.Grains {
+		t.Errorf("the restarted node is at %s, %s and %s, want %s, %s and %s",
+			now.Gossip, now.Address, now.Grains, before.Gossip, before.Address, before.Grains)
 	}
 }
 

@@ -164,7 +164,8 @@ func (l *lookup) Request(identity, kind string, message any, opts ...protocluste
 	return g.Request(ctx, GrainID{Kind: kind, ID: identity}, message)
 }
 
-// RequestFuture implements [protocluster.Context].
+// RequestFuture implements [protocluster.Context]. What goes wrong comes as the
+// answer, which is an error then.
 func (l *lookup) RequestFuture(identity, kind string, message any, opts ...protocluster.GrainCallOption) (*actor.Future, error) {
 	c := protocluster.GrainCallConfig{Timeout: requestTimeout}
 	for _, o := range opts {

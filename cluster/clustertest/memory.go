@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +39,9 @@ func (m *memory) Start() (string, error) {
 	defer n.mu.Unlock()
 	n.mu.next++
 	m.address = fmt.Sprintf("memory:%d", n.mu.next)
+	if strings.HasPrefix(m.o.Listen, "memory:") { // that of a run before
+		m.address = m.o.Listen
+	}
 	n.mu.carriers[m.address] = m
 	return m.address, nil
 }

@@ -94,6 +94,9 @@ type Machine struct {
 	once    sync.Once
 }
 
+// Key gives the secret that the machines share.
+func (n *Network) Key() string { return n.key }
+
 // Start starts machines one after the other, each seeded with those that run,
 // and waits until all machines see one another. They serve.
 func (n *Network) Start(names ...string) []*Machine {
