@@ -25,3 +25,16 @@ func (n *Node) Buried(id NodeID) bool {
 	_, ok := n.steward.mu.buried[id]
 	return ok
 }
+
+// VotesCast counts the members that this node has a vote of its own against.
+func (n *Node) VotesCast() int {
+	n.steward.mu.Lock()
+	defer n.steward.mu.Unlock()
+	cast := 0
+	for _, v := range n.steward.mu.known.Votes {
+		if v.By == n.id {
+			cast++
+		}
+	}
+	return cast
+}

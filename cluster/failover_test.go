@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -165,6 +166,41 @@ func evictedNobody(t *testing.T, ms []*clustertest.Machine) {
 		case <-m.Node.Evicted():
 			t.Errorf("%s was evicted", m.Name)
 		default:
+		}
+	}
+}
+
+// Every node was cut off from every other, and each has voted against both of them.
+// When they hear each other again the votes of the cut are no majority against
+// anybody: they all run.
+func TestVotesOfACutIsolatingAllEvictNobody(t *testing.T) {
+	t.Parallel()
+	n := clustertest.New(t, clustertest.Options{Kinds: adders(newTally(), 0, nil)})
+	ms := n.Start("a", "b", "c")
+	n.Cut("a")
+	n.Cut("b")
+	n.Cut("c")
+	n.Await("each has voted against both others", func() bool {
+		return !slices.ContainsFunc(ms, func(m *clustertest.Machine) bool { return m.Node.VotesCast() < 2 })
+	})
+	n.Heal()
+	evicted := func(m *clustertest.Machine) bool {
+		select {
+		case <-m.Node.Evicted():
+			return true
+		default:
+			return false
+		}
+	}
+	n.Await("all hear each other again", func() bool {
+		return slices.ContainsFunc(ms, evicted) || !slices.ContainsFunc(ms, func(m *clustertest.Machine) bool {
+			members := m.Gate.View().Members()
+			return len(members) != len(ms) || slices.ContainsFunc(members, func(o cluster.Member) bool { return o.Suspect }) || m.Node.VotesCast() > 0
+		})
+	})
+	for _, m := range ms {
+		if evicted(m) {
+			t.Errorf("%s was evicted", m.Name)
 		}
 	}
 }

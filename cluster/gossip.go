@@ -228,7 +228,11 @@ func (g gossip) saw(p *memberlist.Node) {
 		if s.meta.Seq > m.Seq {
 			m = s.meta // it has told us more itself
 		}
-		*s = sighting{gossip: address, meta: m, alive: true}
+		since := s.since
+		if !s.alive {
+			since = time.Now()
+		}
+		*s = sighting{gossip: address, meta: m, alive: true, since: since}
 	})
 }
 

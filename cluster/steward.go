@@ -26,7 +26,8 @@ type sighting struct {
 	gossip  string
 	meta    meta
 	alive   bool
-	foreign bool // of another cluster, as has turned out since
+	since   time.Time // since when it has been heard without a break; zero = it never was
+	foreign bool      // of another cluster, as has turned out since
 }
 
 // steward decides who is a member. It is the only one who publishes views.
@@ -238,8 +239,14 @@ func (s *steward) onVerdict(v verdict) {
 	if v.state == stateSilent && !s.silent(id) {
 		return // the gossip hears it: a cold connection is not a dead node
 	}
-	mine := vote{Target: id, By: s.node.id, Gone: v.state == stateGone, Gossip: v.of.Gossip, Address: v.of.Address}
-	if s.ballots.vote(mine, time.Now()) {
+	// The vote is as old as the look: one that began in a cut tells of the cut, however
+	// late it ends.
+	now := time.Now()
+	mine := vote{
+		Target: id, By: s.node.id, Gone: v.state == stateGone, Gossip: v.of.Gossip, Address: v.of.Address,
+		Age: now.Sub(s.checked[id]).Milliseconds() + 1, // rounded up: never younger than it is
+	}
+	if s.ballots.vote(mine, now) {
 		s.node.metrics.votes.Inc()
 	}
 	s.node.tell(news{Votes: []vote{mine}}, id)
@@ -266,7 +273,7 @@ func (s *steward) settle(now time.Time) {
 			ids = append(ids, m.ID)
 		}
 	}
-	for _, id := range s.ballots.elect(s.node.id, ids) {
+	for _, id := range s.ballots.elect(s.node.id, ids, s.heardSince()) {
 		s.bury(id, tombVoted, now)
 	}
 	s.share(now)
@@ -319,6 +326,19 @@ func (s *steward) members() []Member {
 		list = append(list, m)
 	}
 	return list
+}
+
+// heardSince says since when each run that is heard now has been heard without a break.
+func (s *steward) heardSince() map[NodeID]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := make(map[NodeID]time.Time, len(s.mu.seen))
+	for id, seen := range s.mu.seen {
+		if seen.alive {
+			since[id] = seen.since
+		}
+	}
+	return since
 }
 
 // replace buries runs whose address another, newer run has: a process has bound

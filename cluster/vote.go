@@ -169,16 +169,19 @@ func (b *ballots) age(now time.Time) {
 // elect names the members that a majority of all members has voted out. Two
 // members have no majority without the one that is gone: there the other's word
 // is enough if the ports refuse, because then no process is left that could
-// think the same.
-func (b *ballots) elect(self NodeID, members []NodeID) []NodeID {
+// think the same. A vote of another counts if it was cast after since, from when its
+// voter has been heard here without a break: what nodes thought while they could not hear
+// each other is no majority's opinion. Whoever still cannot reach the target votes again.
+func (b *ballots) elect(self NodeID, members []NodeID, since map[NodeID]time.Time) []NodeID {
 	var out []NodeID
 	for target, by := range b.votes {
 		if !slices.Contains(members, target) || target == self {
 			continue
 		}
 		n := 0
-		for voter := range by {
-			if slices.Contains(members, voter) {
+		for voter, v := range by {
+			from, heard := since[voter]
+			if slices.Contains(members, voter) && (voter == self || heard && !v.at.Before(from)) {
 				n++
 			}
 		}

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// always is what is known of voters that were heard from the beginning.
+var always = map[NodeID]time.Time{"a": {}, "b": {}, "c": {}, "d": {}, "x": {}}
+
 func TestElect(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
@@ -34,7 +37,7 @@ func TestElect(t *testing.T) {
 			b.vote(v, now)
 		}
 		b.age(now)
-		if got := b.elect("a", c.members); !slices.Equal(got, c.want) {
+		if got := b.elect("a", c.members, always); !slices.Equal(got, c.want) {
 			t.Errorf("%s: elect = %v, want %v", name, got, c.want)
 		}
 	}
@@ -47,13 +50,29 @@ func TestVotesAreTakenBackAndAge(t *testing.T) {
 	b.vote(vote{Target: "c", By: "a"}, now)
 	b.vote(vote{Target: "c", By: "b"}, now)
 	b.withdraw("c", "a")
-	if got := b.elect("a", []NodeID{"a", "b", "c"}); got != nil {
+	if got := b.elect("a", []NodeID{"a", "b", "c"}, always); got != nil {
 		t.Errorf("elect = %v after a vote was taken back", got)
 	}
 	b.vote(vote{Target: "c", By: "a"}, now.Add(voteAge-time.Millisecond))
 	b.age(now.Add(voteAge))
-	if got := b.elect("a", []NodeID{"a", "b", "c"}); got != nil {
+	if got := b.elect("a", []NodeID{"a", "b", "c"}, always); got != nil {
 		t.Errorf("elect = %v with one vote that is too old", got)
+	}
+}
+
+func TestVoteCountsOnceItsVoterIsHeard(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	members, since := []NodeID{"a", "b", "c"}, map[NodeID]time.Time{"b": now}
+	b := newBallots()
+	b.vote(vote{Target: "c", By: "a"}, now)
+	b.vote(vote{Target: "c", By: "b", Age: 1}, now)
+	if got := b.elect("a", members, since); got != nil {
+		t.Errorf("elect = %v with a vote from before its voter was heard", got)
+	}
+	b.vote(vote{Target: "c", By: "b"}, now)
+	if got := b.elect("a", members, since); !slices.Equal(got, []NodeID{"c"}) {
+		t.Errorf("elect = %v after the voter voted again", got)
 	}
 }
 
@@ -117,7 +136,7 @@ func FuzzDecodeNews(f *testing.F) {
 			books.bury(s, now)
 		}
 		books.age(now)
-		books.elect("a", []NodeID{"a", "b", "c"})
+		books.elect("a", []NodeID{"a", "b", "c"}, always)
 		if _, err := decodeMeta(n.Says); err == nil && len(n.Says) == 0 {
 			t.Error("nothing was read as something")
 		}
