@@ -105,6 +105,13 @@ func strike(err *SendError) (weight int, neutral bool) {
 	return 1, false
 }
 
+// watched reports whether a success would change anything.
+func (b *breaker) watched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.strikes > 0 || !b.mu.until.IsZero()
+}
+
 // pausedTo says until when nothing is sent; zero when the account is not paused.
 func (b *breaker) pausedTo() time.Time {
 	b.mu.Lock()

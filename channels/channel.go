@@ -36,6 +36,7 @@ type Channel struct {
 	waiting    chan struct{} // a slot is taken by each send that waits for one of sends
 	pace       *pace
 	breaker    breaker
+	gate       gate
 	progress   progress
 	pulling    chan struct{} // taken by who fetches
 	replies    replies
@@ -45,18 +46,19 @@ type Channel struct {
 
 // shared is what the channels of a registry have in common.
 type shared struct {
-	inbox   func(conversation.InboxID) (conversation.Inbox, error)
-	paused  func(conversation.ChannelKind, conversation.InboxID) bool
-	deliver Deliver
-	tell    func(context.Context, conversation.ConversationID, conversation.Command) error
-	contact func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
-	cursors Cursors
-	files   Files         // nil = none are kept
-	spool   Spool         // nil = none are fetched
-	spooled chan struct{} // a file is to be fetched; room for one
-	letters Letters
-	metrics *metrics
-	bodies  atomic.Int64 // bytes of deliveries in memory
+	inbox      func(conversation.InboxID) (conversation.Inbox, error)
+	paused     func(conversation.ChannelKind, conversation.InboxID) bool
+	deliver    Deliver
+	tell       func(context.Context, conversation.ConversationID, conversation.Command) error
+	contact    func(conversation.InboxID, conversation.ChannelKind, string) conversation.ContactID
+	cursors    Cursors
+	files      Files         // nil = none are kept
+	spool      Spool         // nil = none are fetched
+	spooled    chan struct{} // a file is to be fetched; room for one
+	letters    Letters
+	turnstiles Turnstiles // nil = this node is alone
+	metrics    *metrics
+	bodies     atomic.Int64 // bytes of deliveries in memory
 }
 
 // fetches reports whether files can be fetched after a delivery.
@@ -73,6 +75,7 @@ func newChannel(d Driver, account conversation.InboxID, s *shared, logger *slog.
 		pace:       newPace(limits),
 		pulling:    make(chan struct{}, 1),
 	}
+	c.gate.asking = make(chan struct{}, 1)
 	c.progress.mu.parts = make(map[string]sent)
 	return c
 }

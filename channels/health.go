@@ -109,6 +109,8 @@ func (c *Channel) Health() Health {
 	c.health.mu.Lock()
 	out := c.health.mu.Health
 	c.health.mu.Unlock()
-	out.PausedTo = c.breaker.pausedTo()
+	if out.PausedTo = c.breaker.pausedTo(); c.gate.pausedTo().After(out.PausedTo) {
+		out.PausedTo = c.gate.pausedTo() // another node's sends failed
+	}
 	return out
 }

@@ -60,11 +60,14 @@ func newPace(l Limits) *pace {
 	return p
 }
 
-// set changes the rate of the account.
-func (p *pace) set(r Rate) {
+// set changes the rate of the account, of which this node has one of so many shares.
+func (p *pace) set(r Rate, shares int) {
+	account := r.rule()
+	account.interval *= time.Duration(shares)
+	account.tolerance /= time.Duration(shares)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.account = r.rule()
+	p.mu.account = account
 }
 
 // take reserves a send to peer. If it would come too early it reserves nothing

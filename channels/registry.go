@@ -51,6 +51,9 @@ type Options struct {
 	Spool Spool
 	// Letters keeps what could not be handed in; nil = nobody does.
 	Letters Letters
+	// Turnstiles holds the sends of all nodes to an account's rate; nil = this node
+	// is alone.
+	Turnstiles Turnstiles
 	// Logger; nil = none.
 	Logger *slog.Logger
 	// Registerer of the metrics; nil = not exported.
@@ -118,7 +121,7 @@ func NewRegistry(o Options) (*Registry, error) {
 		account: o.HasAccount,
 		shared: &shared{
 			inbox: o.Inbox, paused: o.Paused, deliver: o.Deliver, tell: o.Tell, contact: o.Contact, cursors: o.Cursors, files: o.Files, letters: o.Letters,
-			spool: o.Spool, spooled: make(chan struct{}, 1),
+			turnstiles: o.Turnstiles, spool: o.Spool, spooled: make(chan struct{}, 1),
 			metrics: newMetrics(o.Registerer, slices.Collect(maps.Keys(o.Drivers))),
 		},
 		logger: logger.With("component", "channels"),

@@ -162,12 +162,13 @@ func (c *Channel) sendPart(ctx context.Context, p Part) (string, *SendError) {
 	if err := c.waitForPace(ctx, p.Peer); err != nil {
 		return "", err
 	}
-	if wait := c.breaker.allow(time.Now()); wait > 0 {
-		return "", &SendError{Class: Limited, Scope: ScopeAccount, Code: "account_paused", After: wait, Idle: true}
+	pass, err := c.pass(ctx)
+	if err != nil {
+		return "", err
 	}
 	p.ReplyTo = c.replies.take(p.Peer, time.Now())
 	id, err := c.call(ctx, p)
-	c.judge(ctx, p, err)
+	c.tell(ctx, pass, c.judge(ctx, p, err))
 	return id, err
 }
 
@@ -196,13 +197,18 @@ func (c *Channel) call(ctx context.Context, p Part) (id string, failure *SendErr
 	return id, failure
 }
 
-// judge draws the conclusions that reach beyond the message.
-func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
+// judge draws the conclusions that reach beyond the message, and gives what other
+// nodes should know.
+func (c *Channel) judge(ctx context.Context, p Part, err *SendError) Verdict {
 	now := time.Now()
+	var v Verdict
+	if err != nil {
+		v.Class = err.Class
+	}
 	if err != nil && ctx.Err() != nil {
 		// The caller gave up; that says nothing about the provider.
 		c.breaker.record(&SendError{Class: Limited}, now)
-		return
+		return Verdict{Class: Limited}
 	}
 	if err != nil && err.Class == Limited {
 		wait := err.After
@@ -213,6 +219,7 @@ func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
 		c.pace.hold(err.Scope, p.Peer, now, wait)
 		if err.Scope == ScopeAccount {
 			c.health.limited(now.Add(wait))
+			v.Hold = wait
 		}
 	}
 	switch c.breaker.record(err, now) {
@@ -227,6 +234,7 @@ func (c *Channel) judge(ctx context.Context, p Part, err *SendError) {
 	if err != nil && err.Class == Gone && err.Scope == ScopeAccount {
 		c.logger.ErrorContext(ctx, "provider says that the account's address is gone", "err", err)
 	}
+	return v
 }
 
 // waitForSlot takes one of the account's slots.
@@ -250,32 +258,45 @@ func (c *Channel) waitForSlot(ctx context.Context) *SendError {
 	}
 }
 
+// rate is what the account may send.
+func (c *Channel) rate(ctx context.Context) Rate {
+	if d, ok := c.driver.(Paced); ok {
+		if rate, own := d.Pace(ctx, c.account); own {
+			return rate
+		}
+	}
+	return c.limits.Account
+}
+
 // waitForPace waits until the rates allow a send, unless that takes too long.
 func (c *Channel) waitForPace(ctx context.Context, peer string) *SendError {
-	if d, ok := c.driver.(Paced); ok {
-		rate, own := d.Pace(ctx, c.account)
-		if !own {
-			rate = c.limits.Account
-		}
-		c.pace.set(rate)
-	}
+	rate := c.rate(ctx)
 	deadline := time.Now().Add(patience)
 	for {
 		now := time.Now()
+		c.pace.set(rate, c.shares())
 		wait, scope := c.pace.take(peer, now)
 		if wait == 0 {
 			return nil
 		}
-		if now.Add(wait).After(deadline) {
-			return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait, Idle: true}
+		if err := waitFor(ctx, wait, deadline, scope); err != nil {
+			return err
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return notSent(ctx)
-		}
+	}
+}
+
+// waitFor waits, unless that takes until after the deadline.
+func waitFor(ctx context.Context, wait time.Duration, deadline time.Time, scope Scope) *SendError {
+	if time.Now().Add(wait).After(deadline) {
+		return &SendError{Class: Limited, Scope: scope, Code: "paced", After: wait, Idle: true}
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return notSent(ctx)
 	}
 }
 

@@ -79,7 +79,7 @@ func (e *Engine) newChannels(client *http.Client) (*channels.Registry, error) {
 	}
 	maps.Copy(drivers, e.opts.Drivers)
 	return channels.NewRegistry(channels.Options{
-		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, Letters: e.letters, HasAccount: e.accounts.has, Paused: e.accounts.paused,
+		Drivers: drivers, Bridge: conversation.ChannelWebhook, Inbox: e.store.Inbox, Cursors: e.store, Letters: e.letters, Turnstiles: newTurnstiles(e), HasAccount: e.accounts.has, Paused: e.accounts.paused,
 		Files: e.files, Spool: spool{e.store},
 		Deliver: func(ctx context.Context, in conversation.Inbound) (conversation.Receipt, error) {
 			return e.actors.Deliver(ctx, in)

@@ -259,7 +259,7 @@ func (e *Engine) openActors() error {
 		System: e.system, Journal: e.store, Index: e.store, Lists: lists{e.store}, Directory: e.store,
 		Classifier: e.classifier(), Shadow: e.shadows, Library: library{e.library}, Ear: e.library, Sender: sender{channels.NewSender(e.channels), e.letters},
 		HTTP: client, Key: key, Logger: e.opts.Logger, Registerer: e.registry, Bindings: e.opts.Bindings,
-		Kinds: append([]cluster.Kind{e.tokens.kind()}, e.opts.Kinds...), View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
+		Kinds: append([]cluster.Kind{e.tokens.kind(), newTurnstiles(e).kind()}, e.opts.Kinds...), View: cluster.SingleNode(cluster.NodeID(e.store.Identity().Node)), NewGate: e.newGate, OnParked: e.park,
 		Leaderless: e.store.Leaderless,
 		Budget:     e.config.Turns.Budget, TurnTimeout: turnTimeout, BehaviorTimeout: e.config.Turns.BehaviorTimeout, Idle: e.config.Turns.Idle,
 		SnapshotEvery: e.config.Turns.SnapshotEvery, Meters: e.meters, Flights: e.flights, Unusual: e.config.Unusual.options(),

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -52,7 +51,7 @@ func newTokenKeeper(e *Engine) *tokenKeeper {
 // kind is the grains' kind.
 func (k *tokenKeeper) kind() cluster.Kind {
 	return cluster.Kind{
-		Name: kindToken, Idle: tokenIdle, Codec: tokenCodec{},
+		Name: kindToken, Idle: tokenIdle, Codec: tokenCodec,
 		New: func(id string) actor.Actor { return &tokenGrain{keeper: k, place: id} },
 	}
 }
@@ -242,46 +241,5 @@ func (g *tokenGrain) answer(with any) {
 
 func given(h channels.HeldToken) *tokenGiven { return &tokenGiven{Text: h.Text, Until: h.Until} }
 
-// What token grains say across nodes: a version, the kind of message, JSON.
-const (
-	tokenFormat    = 1
-	tokenWireAsk   = 1
-	tokenWireGiven = 2
-)
-
 // tokenCodec is the codec of token grains.
-type tokenCodec struct{}
-
-// Encode implements [cluster.Codec].
-func (tokenCodec) Encode(msg any) ([]byte, error) {
-	var kind byte
-	switch msg.(type) {
-	case *tokenAsk:
-		kind = tokenWireAsk
-	case *tokenGiven:
-		kind = tokenWireGiven
-	default:
-		return nil, conversation.Refusef(conversation.CodeInternal, "%T does not leave its node", msg)
-	}
-	data, err := json.Marshal(msg)
-	if err != nil {
-		return nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "message between nodes", Err: err}
-	}
-	return append([]byte{tokenFormat, kind}, data...), nil
-}
-
-// Decode implements [cluster.Codec].
-func (tokenCodec) Decode(data []byte) (any, error) {
-	var msg any
-	switch {
-	case len(data) < 2 || data[0] != tokenFormat:
-	case data[1] == tokenWireAsk:
-		msg = &tokenAsk{}
-	case data[1] == tokenWireGiven:
-		msg = &tokenGiven{}
-	}
-	if msg == nil || json.Unmarshal(data[2:], msg) != nil {
-		return nil, conversation.Refuse(conversation.CodeInvalid, "not a message of a token grain")
-	}
-	return msg, nil
-}
+var tokenCodec = jsonCodec{func() any { return new(tokenAsk) }, func() any { return new(tokenGiven) }}
