@@ -51,7 +51,7 @@ func newTokenKeeper(e *Engine) *tokenKeeper {
 // kind is the grains' kind.
 func (k *tokenKeeper) kind() cluster.Kind {
 	return cluster.Kind{
-		Name: kindToken, Idle: tokenIdle, Codec: tokenCodec,
+		Name: kindToken, Idle: tokenIdle, Codec: tokenCodec(),
 		New: func(id string) actor.Actor { return &tokenGrain{keeper: k, place: id} },
 	}
 }
@@ -241,5 +241,7 @@ func (g *tokenGrain) answer(with any) {
 
 func given(h channels.HeldToken) *tokenGiven { return &tokenGiven{Text: h.Text, Until: h.Until} }
 
-// tokenCodec is the codec of token grains.
-var tokenCodec = jsonCodec{func() any { return new(tokenAsk) }, func() any { return new(tokenGiven) }}
+// tokenCodec gives the codec of token grains.
+func tokenCodec() jsonCodec {
+	return jsonCodec{func() any { return new(tokenAsk) }, func() any { return new(tokenGiven) }}
+}

@@ -159,20 +159,20 @@ func TestTokenCodec(t *testing.T) {
 		&tokenAsk{State: "a", Refused: "b"}, &tokenAsk{State: "a"},
 		&tokenGiven{Text: "T1"}, &tokenGiven{Class: channels.Limited, Scope: channels.ScopeAccount, Code: "errcode_45009", After: 5},
 	} {
-		data, err := tokenCodec.Encode(msg)
+		data, err := tokenCodec().Encode(msg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := tokenCodec.Decode(data)
+		got, err := tokenCodec().Decode(data)
 		if diff := cmp.Diff(msg, got); err != nil || diff != "" {
 			t.Errorf("Decode(Encode(%+v)): %v\n%s", msg, err, diff)
 		}
 	}
-	if _, err := tokenCodec.Encode(&tokenGot{}); err == nil {
+	if _, err := tokenCodec().Encode(&tokenGot{}); err == nil {
 		t.Error("what stays on its node is encoded")
 	}
 	for _, data := range []string{"", "\x01", "\x02\x01{}", "\x01\x09{}", "\x01\x01{", "\x01\x02[]"} {
-		if got, err := tokenCodec.Decode([]byte(data)); err == nil {
+		if got, err := tokenCodec().Decode([]byte(data)); err == nil {
 			t.Errorf("Decode(%q) = %+v, want an error", data, got)
 		}
 	}

@@ -46,7 +46,7 @@ func newTurnstiles(e *Engine) turnstiles {
 // kind is the grains' kind.
 func (t turnstiles) kind() cluster.Kind {
 	return cluster.Kind{
-		Name: kindTurnstile, Idle: turnstileIdle, Codec: turnstileCodec,
+		Name: kindTurnstile, Idle: turnstileIdle, Codec: turnstileCodec(),
 		New: func(string) actor.Actor { return &turnstileGrain{system: t.system} },
 	}
 }
@@ -88,12 +88,14 @@ type (
 	turnstileHeard struct{}
 )
 
-// turnstileCodec is the codec of turnstile grains.
-var turnstileCodec = jsonCodec{
-	func() any { return new(turnstileAsk) },
-	func() any { return new(channels.Pass) },
-	func() any { return new(channels.Verdict) },
-	func() any { return new(turnstileHeard) },
+// turnstileCodec gives the codec of turnstile grains.
+func turnstileCodec() jsonCodec {
+	return jsonCodec{
+		func() any { return new(turnstileAsk) },
+		func() any { return new(channels.Pass) },
+		func() any { return new(channels.Verdict) },
+		func() any { return new(turnstileHeard) },
+	}
 }
 
 // turnstileGrain lets the sends of one account through.
