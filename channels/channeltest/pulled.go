@@ -21,6 +21,14 @@ type Pulled struct {
 	// Provider is a provider at which messages wait, oldest first. They come again
 	// until a cursor behind them is presented.
 	Provider func(t testing.TB, messages []Message) http.RoundTripper
+	// Failing makes every other of the first calls of a provider fail: with a status,
+	// or without an answer when that is zero. Where the driver makes no HTTP calls the
+	// provider is its transport in name only, and this says what a status is there;
+	// nil = HTTP calls.
+	Failing func(provider http.RoundTripper, status int) http.RoundTripper
+	// Kinds are those of messages that the driver cannot show; nil = as of
+	// deliveries.
+	Kinds []string
 }
 
 const (
@@ -87,7 +95,11 @@ func (s Suite) testPulledOrder(t *testing.T) {
 }
 
 func (s Suite) testPulledUnsupported(t *testing.T) {
-	for _, kind := range []string{"location", "kind_of_next_year"} {
+	kinds := s.Pulled.Kinds
+	if kinds == nil {
+		kinds = []string{"location", "kind_of_next_year"}
+	}
+	for _, kind := range kinds {
 		synctest.Test(t, func(t *testing.T) {
 			m := s.message(0)
 			m.Kind, m.Text = kind, ""
@@ -158,7 +170,11 @@ func (s Suite) testPulledFailures(t *testing.T) {
 	for _, status := range []int{0, http.StatusTooManyRequests, http.StatusBadGateway} {
 		synctest.Test(t, func(t *testing.T) {
 			p, sent := s.waiting(t, manyPulled)
-			r := s.rig(t, &faulty{provider: p, status: status})
+			failing := s.Pulled.Failing
+			if failing == nil {
+				failing = func(p http.RoundTripper, status int) http.RoundTripper { return &faulty{provider: p, status: status} }
+			}
+			r := s.rig(t, failing(p, status))
 			r.fetch(t)
 			r.each(t, sent)
 			r.silent(t)

@@ -2,6 +2,7 @@ package email
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -17,9 +18,9 @@ import (
 	"github.com/colloquyhq/colloquy/conversation"
 )
 
-// The suite plays a provider that speaks HTTP, so what is left of it here is that
-// nothing comes in or goes out that way. The servers of mail are played by the
-// tests beside this one, and by real ones in cmd/colloquy.
+// The suite plays a provider that speaks HTTP. Nothing comes in or goes out that way
+// here; what is fetched lies in a mailroom. The server that takes mail is played by
+// the tests beside this one, and real ones by cmd/colloquy.
 func TestConformance(t *testing.T) {
 	office := &postOffice{}
 	settings := office.serve(t)
@@ -29,6 +30,8 @@ func TestConformance(t *testing.T) {
 			return newDriver(t, dialAnywhere, nil, settings)
 		},
 		Account: inbox, Peer: peerOf("ann@example.org", thread{1}),
+		Ref:    func(i int) string { return fmt.Sprintf("m%d@example.org", i) },
+		Pulled: pulled(),
 	})
 	if n := len(office.arrived()); n != 1 {
 		t.Errorf("%d mails at the server, want the one that the suite sends", n)

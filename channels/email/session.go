@@ -233,17 +233,22 @@ func (s *session) fetch(uid uint32, part imap.PartSpecifier, limit int64) ([]byt
 	}
 	cmd := s.client.Fetch(set, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
 	var out []byte
-	var failure error
 	for m := cmd.Next(); m != nil; m = cmd.Next() {
 		for item := m.Next(); item != nil; item = m.Next() {
 			body, ok := item.(imapclient.FetchItemDataBodySection)
-			if !ok || body.Literal == nil || failure != nil {
+			if !ok || body.Literal == nil {
 				continue
 			}
-			out, failure = io.ReadAll(io.LimitReader(body.Literal, limit))
+			var err error
+			if out, err = io.ReadAll(io.LimitReader(body.Literal, limit)); err != nil {
+				// The library reads on by itself now, and whatever is asked of the command would
+				// read beside it.
+				s.close()
+				return nil, fmt.Errorf("fetch: %w", err)
+			}
 		}
 	}
-	if err := errors.Join(failure, cmd.Close()); err != nil {
+	if err := cmd.Close(); err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
 	return out, nil
