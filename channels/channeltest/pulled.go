@@ -34,6 +34,7 @@ type Pulled struct {
 const (
 	manyPulled = 120             // more than any driver gets by one look here
 	pulledFor  = 5 * time.Minute // of fake time
+	letGo      = 5 * time.Minute // in which a driver ends a connection that nobody looks at
 )
 
 func (s Suite) runPulled(t *testing.T) {
@@ -67,6 +68,7 @@ func (r *rig) fetch(t *testing.T) {
 	if ctx.Err() == nil {
 		t.Error("the driver says that there is nothing to fetch")
 	}
+	time.Sleep(letGo)
 }
 
 // each fails unless the messages are stored once and in order.

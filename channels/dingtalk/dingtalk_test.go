@@ -76,6 +76,7 @@ func suite() channeltest.Suite {
 		Markdown: "Now or later (https://example.com/a_b), 2*3*4",
 		Account:  channeltest.Inbox, Peer: "manager4220", Ref: func(i int) string { return "msgaKcioIqERkELm2T8TlE9C" + strconv.Itoa(10+i) },
 		Features: channeltest.Features{Inbound: true, Clock: true, Unsupported: true, Outbound: true, Timeout: channels.Unknown},
+		Pulled:   streamed(),
 		Deliver: func(t testing.TB, m []channeltest.Message, at time.Time) channeltest.Delivery {
 			t.Helper()
 			return sign(t, body(t, m[0], nil), at)

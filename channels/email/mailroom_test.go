@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -92,7 +92,7 @@ func newMailroom(t testing.TB, messages []channeltest.Message) http.RoundTripper
 			users.AddUser(m.user)
 			return users.NewSession(), nil, nil
 		},
-		InsecureAuth: true, Logger: log.New(io.Discard, "", 0),
+		InsecureAuth: true, Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	})
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = m.server.Serve(m) }()
@@ -133,25 +133,7 @@ func (f *failingRoom) dial(ctx context.Context, network, address string) (net.Co
 		return nearby{ours}, nil
 	}
 	conn, err := f.mailroom.dial(ctx, network, address)
-	return &cutConn{Conn: conn, left: 4096}, err
-}
-
-// cutConn ends after so many bytes of what is read.
-type cutConn struct {
-	net.Conn
-
-	left int
-}
-
-// Read implements [net.Conn].
-func (c *cutConn) Read(b []byte) (int, error) {
-	if c.left <= 0 {
-		_ = c.Close()
-		return 0, io.ErrUnexpectedEOF
-	}
-	n, err := c.Conn.Read(b[:min(len(b), c.left)])
-	c.left -= n
-	return n, err
+	return channeltest.Cut(conn, 4096), err
 }
 
 // pulled says how the suite puts mails into a folder.
