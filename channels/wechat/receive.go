@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/xml"
 	"net/http"
 	"strconv"
@@ -63,7 +64,7 @@ func (d *Driver) Receive(ctx context.Context, r channels.Request, body []byte) (
 	}
 	ack := channels.Ack{Answer: channels.Answer{Type: "text/plain", Body: []byte("success")}}
 	events := m.events(body)
-	if len(events) == 1 && a.Value(settingPassive) != off {
+	if len(events) == 1 && events[0].Unreadable == nil && a.Value(settingPassive) != off {
 		ack.Wait, ack.Compose = replyWait, m.composer(ack.Answer, seal)
 	}
 	return events, ack, nil
@@ -88,8 +89,15 @@ func open(c *wxcrypt.Cipher, token string, r channels.Request, body []byte) ([]b
 // events translates a message. Of the events only a press on the menu says
 // something; followers that come and go are not visitors that write.
 func (m *message) events(raw []byte) []channels.Event {
-	if m.From == "" {
+	switch {
+	case m.From == "" && m.Type == "event":
 		return nil
+	case m.From == "": // somebody wrote something
+		text, err := json.Marshal(string(raw))
+		if err != nil {
+			return nil // a string
+		}
+		return []channels.Event{{Unreadable: text}}
 	}
 	e := channels.Event{Peer: m.From, Ref: conversation.Ref(m.ID), Text: conversation.Text(m.Content)}
 	switch {

@@ -307,6 +307,15 @@ func TestEvents(t *testing.T) {
 	if again[0].Ref != one[0].Ref || other[0].Ref == one[0].Ref {
 		t.Errorf("refs %q, %q repeated, %q of another", one[0].Ref, again[0].Ref, other[0].Ref)
 	}
+	nobody := signPlain(t, []byte("<xml><MsgType>text</MsgType><Content>hello</Content><MsgId>1</MsgId></xml>"), now)
+	got, ack, err := receive(t, plain(), nobody, now)
+	if err != nil || len(got) != 1 || ack.Compose != nil {
+		t.Fatalf("a message of nobody gives %+v, %v", got, err)
+	}
+	var kept string
+	if err := json.Unmarshal(got[0].Unreadable, &kept); err != nil || kept != string(nobody.Body) {
+		t.Errorf("of a message of nobody %s is kept, %v", got[0].Unreadable, err)
+	}
 	voice := signPlain(t, []byte("<xml><FromUserName>o1</FromUserName><MsgType>voice</MsgType><Recognition>腾讯</Recognition><MsgId>1</MsgId></xml>"), now)
 	if e, _, err := receive(t, plain(), voice, now); err != nil || e[0].Text != "腾讯" || e[0].Unsupported != "voice" || e[0].Metadata[channels.MetadataRaw] == "" {
 		t.Errorf("a voice message gives %+v, %v", e, err)
